@@ -1,0 +1,1 @@
+"""Seedstock grows base models."""

@@ -1,0 +1,104 @@
+"""The kinds of component that a recipe can name: a static table, then the entry points of installed packages.
+
+Each kind maps to a configuration class (torch-free) whose ``kind`` field is a ``Literal`` of its name. A package of
+the user's own adds kinds through the entry-point groups ``seedstock.sources``, ``seedstock.signals``, and so on.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib import import_module, metadata
+from typing import Annotated, Any, Union
+
+from seedstock.errors import RecipeError, nearest
+
+TABLE: dict[str, dict[str, str]] = {
+    "sources": {
+        "python-packages": "seedstock.corpus.sources.python_packages:PythonPackages",
+        "jsonl": "seedstock.corpus.sources.jsonl:JsonLines",
+        "text": "seedstock.corpus.sources.text:Text",
+        "parquet": "seedstock.corpus.sources.parquet:Parquet",
+    },
+    "signals": {
+        "language": "seedstock.corpus.signals.language:Language",
+        "gopher": "seedstock.corpus.signals.gopher:Gopher",
+        "c4": "seedstock.corpus.signals.c4:C4",
+        "emails": "seedstock.corpus.signals.emails:Emails",
+        "secrets": "seedstock.corpus.signals.secrets:Secrets",
+        "licence": "seedstock.corpus.signals.licence:Licence",
+    },
+    "tokenizers": {
+        "bpe": "seedstock.inputs.tokenizers.config:BpeConfig",
+        "bytes": "seedstock.inputs.tokenizers.config:BytesConfig",
+        "characters": "seedstock.inputs.tokenizers.config:CharactersConfig",
+    },
+    "models": {"decoder": "seedstock.models.configs.decoder:DecoderConfig"},
+    "objectives": {"causal": "seedstock.objectives.configs.causal:CausalConfig"},
+    "optimizers": {
+        "adamw": "seedstock.training.configs.optimizers:AdamWConfig",
+        "muon": "seedstock.training.configs.optimizers:MuonConfig",
+    },
+    "callbacks": {
+        "tensorboard": "seedstock.training.configs.callbacks:TensorBoardConfig",
+        "samples": "seedstock.training.configs.callbacks:SamplesConfig",
+    },
+}
+
+
+@cache
+def _entry_points(group: str) -> dict[str, metadata.EntryPoint]:
+    return {point.name: point for point in metadata.entry_points(group=f"seedstock.{group}")}
+
+
+def names(group: str) -> list[str]:
+    """Every kind of ``group``, our own first."""
+    return [*TABLE[group], *sorted(_entry_points(group).keys() - TABLE[group].keys())]
+
+
+@cache
+def load(group: str, name: str) -> type:
+    """The configuration class of one kind. Raises RecipeError where it is unknown or its package does not import."""
+    if name in TABLE[group]:
+        module, _, attribute = TABLE[group][name].partition(":")
+        return getattr(import_module(module), attribute)
+    if name in _entry_points(group):
+        point = _entry_points(group)[name]
+        try:
+            return point.load()
+        except Exception as error:
+            package = point.dist.name if point.dist else "an installed package"
+            raise RecipeError(
+                f"{group} kind {name!r} of {package} does not import: {error}", fix=f"mend or remove {package}"
+            ) from error
+    close = nearest(name, names(group))
+    known = ", ".join(names(group))
+    raise RecipeError(
+        f"unknown kind {name!r}", fix=f"did you mean {close!r}? " * bool(close) + f"Known {group}: {known}."
+    )
+
+
+def provider(group: str, name: str) -> dict[str, str]:
+    """Who provides a kind, for the record: package name, version and the digest of the file that defines it."""
+    import hashlib
+    import inspect
+    from pathlib import Path
+
+    point = None if name in TABLE[group] else _entry_points(group)[name]
+    dist = point.dist if point else None
+    defined_in = inspect.getsourcefile(load(group, name))
+    return {
+        "package": dist.name if dist else "seedstock",
+        "version": dist.version if dist else metadata.version("seedstock"),
+        "sha256": hashlib.sha256(Path(defined_in).read_bytes()).hexdigest() if defined_in else "",
+    }
+
+
+def field(group: str, default: str | None = None) -> Any:
+    """The annotation of a recipe field that takes any kind of ``group``; a missing ``kind`` means ``default``."""
+    from pydantic import Discriminator, Tag
+
+    def kind_of(value: Any) -> str | None:
+        return value.get("kind", default) if isinstance(value, dict) else getattr(value, "kind", default)
+
+    choices = [Annotated[load(group, name), Tag(name)] for name in names(group)]
+    return Annotated[Union[tuple(choices)], Discriminator(kind_of)]  # noqa: UP007 - built at run time

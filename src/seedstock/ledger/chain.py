@@ -1,0 +1,86 @@
+"""Append-only records, each holding the digest of the one before it."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from seedstock.errors import IntegrityError
+from seedstock.ledger.canonical import canonical
+from seedstock.ledger.files import plain_errors
+from seedstock.ledger.ids import sha256
+
+FORMAT = 1
+GENESIS = "0" * 64
+
+
+class Chain:
+    """A file of JSON lines ``{format, number, previous, kind, body, digest}``, synced at each append.
+
+    Opening a chain reads it whole, drops a torn last line (a crash during an append: nothing followed it) and raises
+    IntegrityError, with the line, where a record was altered, removed or reordered.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = Path(path)
+        self.records: list[dict[str, Any]] = []
+        if self.path.exists():
+            self._read()
+
+    @property
+    def head(self) -> str:
+        """The digest of the last record."""
+        return self.records[-1]["digest"] if self.records else GENESIS
+
+    def append(self, kind: str, body: dict[str, Any]) -> dict[str, Any]:
+        """Adds a record durably and returns it."""
+        record = {
+            "format": FORMAT,
+            "number": len(self.records),
+            "previous": self.head,
+            "kind": kind,
+            "body": body,
+        }
+        record["digest"] = sha256(canonical(record))
+        with plain_errors(self.path):
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            with self.path.open("ab") as file:
+                start = file.tell()
+                try:
+                    file.write(canonical(record) + b"\n")
+                    file.flush()
+                    os.fsync(file.fileno())
+                except OSError:
+                    os.ftruncate(file.fileno(), start)
+                    raise
+        self.records.append(record)
+        return record
+
+    def of(self, kind: str) -> Iterator[dict[str, Any]]:
+        """The bodies of all records of one kind, oldest first."""
+        return (record["body"] for record in self.records if record["kind"] == kind)
+
+    def last(self, kind: str) -> dict[str, Any] | None:
+        """The body of the newest record of one kind."""
+        return next((record["body"] for record in reversed(self.records) if record["kind"] == kind), None)
+
+    def _read(self) -> None:
+        data = self.path.read_bytes()
+        whole = data[: data.rfind(b"\n") + 1]
+        for number, line in enumerate(whole.splitlines()):
+            where = f"{self.path}:{number + 1}"
+            try:
+                record = json.loads(line)
+                claimed = record.pop("digest")
+            except (ValueError, KeyError, AttributeError):
+                raise IntegrityError("not a record", where=where, fix="restore the ledger from a copy") from None
+            if claimed != sha256(canonical(record)):
+                raise IntegrityError("the record was altered", where=where, fix="restore the ledger from a copy")
+            if record["previous"] != self.head or record["number"] != number:
+                raise IntegrityError("a record before it is gone", where=where, fix="restore the ledger from a copy")
+            self.records.append(record | {"digest": claimed})
+        if len(whole) != len(data):
+            os.truncate(self.path, len(whole))

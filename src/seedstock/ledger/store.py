@@ -1,0 +1,59 @@
+"""What runs share, kept once: ``runs/.store/STAGE/DIGEST``, where the digest is of everything that went in."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from seedstock.errors import SeedstockError
+from seedstock.ledger import manifest
+from seedstock.ledger.files import plain_errors, sync_folder, sync_tree
+from seedstock.ledger.ids import digest
+
+
+class Store:
+    """Sealed folders by stage and by the digest of their inputs."""
+
+    def __init__(self, runs: Path) -> None:
+        self.path = Path(runs) / ".store"
+
+    def folder(self, stage: str, inputs: dict[str, Any]) -> Path:
+        """Where a stage with these inputs lies, built or not."""
+        return self.path / stage / digest(inputs)[:32]
+
+    def has(self, stage: str, inputs: dict[str, Any]) -> bool:
+        """Whether it is built and whole."""
+        return manifest.is_sealed(self.folder(stage, inputs))
+
+    @contextlib.contextmanager
+    def build(self, stage: str, inputs: dict[str, Any], *, resumable: bool = False) -> Iterator[Path]:
+        """Yields a folder to fill; when the block ends without an error it is sealed and moved into place.
+
+        A resumable stage finds in the folder what an earlier, cut-off attempt left there. Raises SeedstockError where
+        another process is building the same thing.
+        """
+        final = self.folder(stage, inputs)
+        partial = final.with_name(final.name + ".partial")
+        with plain_errors(final):
+            final.parent.mkdir(parents=True, exist_ok=True)
+            with final.with_name(final.name + ".lock").open("w") as lock:
+                try:
+                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except BlockingIOError:
+                    raise SeedstockError(
+                        f"another process is building this {stage}", where=final, fix="wait for it, then start again"
+                    ) from None
+                if not resumable:
+                    shutil.rmtree(partial, ignore_errors=True)
+                partial.mkdir(exist_ok=True)
+                yield partial
+                manifest.seal(partial, stage, inputs)
+                sync_tree(partial)
+                shutil.rmtree(final, ignore_errors=True)
+                partial.rename(final)
+                sync_folder(final.parent)
+                final.with_name(final.name + ".lock").unlink(missing_ok=True)

@@ -1,0 +1,189 @@
+"""The recipe: one YAML file that describes a base model. Reading and checking it needs neither torch nor data."""
+
+from __future__ import annotations
+
+import io
+from functools import cache
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import Field, ValidationError, create_model
+
+from seedstock import kinds
+from seedstock.config import Config
+from seedstock.errors import RecipeError
+
+NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
+
+
+@cache
+def model() -> type[Config]:
+    """The pydantic model of a recipe, with every kind that is installed."""
+    from seedstock.corpus.config import CorpusConfig
+    from seedstock.evaluation.config import EvaluationConfig
+    from seedstock.inputs.config import MixtureConfig
+    from seedstock.release.config import ReleaseConfig
+    from seedstock.training.configs.training import TrainingConfig
+
+    def part(kind: Any, **default: Any) -> Any:
+        return (kind, Field(default_factory=lambda: default, validate_default=True))
+
+    return create_model(
+        "Recipe",
+        __base__=Config,
+        name=(Annotated[str, Field(pattern=NAME)], ...),
+        seed=(int, 1),
+        sources=(Annotated[list[kinds.field("sources")], Field(min_length=1)], ...),
+        corpus=part(CorpusConfig),
+        mixture=part(MixtureConfig),
+        tokenizer=part(kinds.field("tokenizers", "bpe")),
+        model=part(kinds.field("models", "decoder"), kind="decoder"),
+        objective=part(kinds.field("objectives", "causal"), kind="causal"),
+        training=(TrainingConfig, ...),
+        evaluation=part(EvaluationConfig),
+        release=part(ReleaseConfig),
+    )
+
+
+def load(path: Path | str, overrides: list[str] | None = None) -> Any:
+    """Reads and checks a recipe, with ``key.path=value`` overrides applied.
+
+    Raises RecipeError that names the file, the line and the nearest known key.
+    """
+    path = Path(path)
+    document = _parse(path)
+    given = {_override(document, text) for text in overrides or []}
+    return _check(document, path, given)
+
+
+def parse(text: str, where: str = "recipe") -> Any:
+    """Checks a recipe given as text."""
+    return _check(_yaml(text, Path(where)), Path(where), set())
+
+
+def dump(recipe: Any) -> str:
+    """The recipe as YAML, every derived value in it."""
+    from ruamel.yaml import YAML
+
+    yaml = YAML(typ="safe", pure=True)
+    yaml.default_flow_style = False
+    yaml.sort_base_mapping_type_on_output = False  # keys stay in the recipe's own order
+    stream = io.StringIO()
+    yaml.dump(recipe.model_dump(mode="json", exclude_none=True), stream)
+    return stream.getvalue()
+
+
+def _parse(path: Path) -> Any:
+    try:
+        return _yaml(path.read_text(encoding="utf-8"), path)
+    except OSError as error:
+        raise RecipeError(
+            f"the recipe cannot be read: {error.strerror}", where=path, fix="name a recipe file, as in recipes/"
+        ) from error
+    except UnicodeDecodeError as error:
+        raise RecipeError("the recipe is not UTF-8 text", where=path, fix="save it as UTF-8") from error
+
+
+def _yaml(text: str, where: Path) -> Any:
+    from ruamel.yaml import YAML
+    from ruamel.yaml.error import MarkedYAMLError
+
+    try:
+        document = YAML(typ="rt", pure=True).load(text)
+    except MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 1
+        raise RecipeError(
+            f"not valid YAML: {(error.problem or str(error)).strip()}", where=f"{where}:{line}", fix="mend that line"
+        ) from error
+    if not isinstance(document, dict):
+        raise RecipeError("a recipe is a mapping of keys to values", where=f"{where}:1", fix="start from recipes/")
+    return document
+
+
+def _override(document: Any, text: str) -> tuple[str | int, ...]:
+    """Applies ``training.steps=200`` to the parsed recipe; list items go by number or by their ``name``."""
+    from ruamel.yaml import YAML
+
+    key, equals, value = text.partition("=")
+    if not equals:
+        raise RecipeError(f"--set {text} has no value", fix="write --set training.steps=200")
+    node, path = document, []
+    parts = key.split(".")
+    for depth, part in enumerate(parts):
+        step: str | int = part
+        if isinstance(node, list):
+            named = [i for i, item in enumerate(node) if isinstance(item, dict) and item.get("name") == part]
+            step = named[0] if named else int(part) if part.isdigit() and int(part) < len(node) else -1
+            if step == -1:
+                raise RecipeError(f"--set {key}: there is no item {part!r}", fix="name one by its number or name")
+        path.append(step)
+        if depth == len(parts) - 1:
+            node[step] = YAML(typ="safe", pure=True).load(value)
+        else:
+            if isinstance(node, dict):
+                node = node.setdefault(step, {})
+            else:
+                node = node[step]
+            if not isinstance(node, dict | list):
+                raise RecipeError(f"--set {key}: {part!r} is a value, not a group of keys", fix="see seedstock schema")
+    return tuple(path)
+
+
+def _check(document: Any, path: Path, given: set[tuple[str | int, ...]]) -> Any:
+    try:
+        return model().model_validate(_plain(document))
+    except ValidationError as error:
+        problems = error.errors(include_url=False)
+    messages = [_message(document, path, problem, given) for problem in problems]
+    first, *others = messages
+    more = "".join(f"\n{where}: {text}" for where, text in others)
+    raise RecipeError(f"{first[1]}{more}", where=first[0], fix="`seedstock schema` prints every key and its type")
+
+
+def _plain(node: Any) -> Any:
+    if isinstance(node, dict):
+        return {str(key): _plain(value) for key, value in node.items()}
+    return [_plain(value) for value in node] if isinstance(node, list) else node
+
+
+def _message(document: Any, path: Path, problem: Any, given: set[tuple[str | int, ...]]) -> tuple[str, str]:
+    """Where (file and line) and what, for one of pydantic's findings."""
+    steps, node, line = [], document, 1
+    location = list(problem["loc"])
+    if problem["type"] == "unknown_key":
+        location.append(problem["ctx"]["key"])
+    for step in location:
+        # The name of the chosen kind is part of pydantic's location but not of the file.
+        inside = (isinstance(node, dict) and step in node) or (
+            isinstance(node, list) and isinstance(step, int) and step < len(node)
+        )
+        if not inside:
+            continue
+        line = _line(node, step, line)
+        steps.append(step)
+        node = node[step]
+    missing = problem["type"] == "missing"
+    key = ".".join(str(step) for step in ([*steps, location[-1]] if missing else steps))
+    text = "this key is required" if missing else problem["msg"].removeprefix("Value error, ")
+    if problem["type"] == "union_tag_invalid":
+        text = _unknown_kind(problem)
+    where = f"--set {key}" if tuple(steps) in given else f"{path}:{line}"
+    return where, f"{key}: {text}" if key else text
+
+
+def _line(node: Any, step: str | int, default: int) -> int:
+    try:
+        position = node.lc.key(step) if isinstance(node, dict) else node.lc.item(step)
+        return position[0] + 1
+    except (AttributeError, KeyError, TypeError):
+        return default  # the value came from --set
+
+
+def _unknown_kind(problem: Any) -> str:
+    from seedstock.errors import nearest
+
+    tag = problem["ctx"]["tag"]
+    known = [name.strip("' ") for name in problem["ctx"]["expected_tags"].split(",")]
+    close = nearest(tag, known)
+    hint = f"did you mean {close!r}? " if close else ""
+    return f"unknown kind {tag!r}; {hint}known kinds: {', '.join(known)}"
