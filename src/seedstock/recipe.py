@@ -120,10 +120,7 @@ def _override(document: Any, text: str) -> tuple[str | int, ...]:
         if depth == len(parts) - 1:
             node[step] = YAML(typ="safe", pure=True).load(value)
         else:
-            if isinstance(node, dict):
-                node = node.setdefault(step, {})
-            else:
-                node = node[step]
+            node = node.setdefault(step, {}) if isinstance(node, dict) else node[step]
             if not isinstance(node, dict | list):
                 raise RecipeError(f"--set {key}: {part!r} is a value, not a group of keys", fix="see seedstock schema")
     return tuple(path)

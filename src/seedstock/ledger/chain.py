@@ -20,13 +20,16 @@ GENESIS = "0" * 64
 class Chain:
     """A file of JSON lines ``{format, number, previous, kind, body, digest}``, synced at each append.
 
-    Opening a chain reads it whole, drops a torn last line (a crash during an append: nothing followed it) and raises
-    IntegrityError, with the line, where a record was altered, removed or reordered.
+    Opening a chain reads it whole and raises IntegrityError, with the line, where a record was altered, removed or
+    reordered. A last line without its end is a crash during an append: nothing followed it, so it is not counted
+    (``torn`` tells), and the next append removes it.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = Path(path)
         self.records: list[dict[str, Any]] = []
+        self.torn = False
+        self._whole = 0
         if self.path.exists():
             self._read()
 
@@ -48,7 +51,8 @@ class Chain:
         with plain_errors(self.path):
             self.path.parent.mkdir(parents=True, exist_ok=True)
             with self.path.open("ab") as file:
-                start = file.tell()
+                start = self._whole
+                os.ftruncate(file.fileno(), start)
                 try:
                     file.write(canonical(record) + b"\n")
                     file.flush()
@@ -57,6 +61,8 @@ class Chain:
                     os.ftruncate(file.fileno(), start)
                     raise
         self.records.append(record)
+        self._whole += len(canonical(record)) + 1
+        self.torn = False
         return record
 
     def of(self, kind: str) -> Iterator[dict[str, Any]]:
@@ -82,5 +88,5 @@ class Chain:
             if record["previous"] != self.head or record["number"] != number:
                 raise IntegrityError("a record before it is gone", where=where, fix="restore the ledger from a copy")
             self.records.append(record | {"digest": claimed})
-        if len(whole) != len(data):
-            os.truncate(self.path, len(whole))
+        self._whole = len(whole)
+        self.torn = len(whole) != len(data)
