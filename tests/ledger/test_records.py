@@ -1,0 +1,130 @@
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from seedstock.errors import IntegrityError, SeedstockError
+from seedstock.ledger import ids, manifest, merkle
+from seedstock.ledger.canonical import canonical
+from seedstock.ledger.chain import GENESIS, Chain
+from seedstock.ledger.store import Store
+
+values = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.text(),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
+    max_leaves=10,
+)
+
+
+@given(values)
+def test_canonical_bytes_survive_a_round_trip(value):
+    assert canonical(json.loads(canonical(value))) == canonical(value)
+
+
+def test_canonical_ignores_the_order_of_keys_and_refuses_nan():
+    assert canonical({"b": 1, "a": 2}) == canonical({"a": 2, "b": 1}) == b'{"a":2,"b":1}'
+    with pytest.raises(ValueError):
+        canonical(float("nan"))
+
+
+@given(st.binary(), st.binary())
+def test_a_document_id_depends_on_every_part_and_on_the_key(a, b):
+    key, other = b"k" * 32, b"o" * 32
+    assert ids.document_id(key, "s", "l", a) != ids.document_id(other, "s", "l", a)
+    assert ids.document_id(key, "s", "l", a) != ids.document_id(key, "s", "l2", a)
+    assert (ids.document_id(key, "s", "l", a) == ids.document_id(key, "s", "l", b)) == (a == b)
+    assert ids.document_id(key, "sl", "", a) != ids.document_id(key, "s", "l", a)
+
+
+def test_the_project_key_is_made_once_and_kept_private(tmp_path, monkeypatch):
+    monkeypatch.delenv("SEEDSTOCK_KEY")
+    monkeypatch.setenv("SEEDSTOCK_HOME", str(tmp_path / "home"))
+    key = ids.project_key()
+    assert key == ids.project_key() and len(key) == 32
+    assert (tmp_path / "home" / "key").stat().st_mode & 0o777 == 0o600
+    monkeypatch.setenv("SEEDSTOCK_KEY", "abc")
+    with pytest.raises(SeedstockError, match="64 hexadecimal digits"):
+        ids.project_key()
+
+
+@given(st.dictionaries(st.text(min_size=1), st.sampled_from(["00", "11", "22"]), min_size=2, max_size=9))
+def test_a_merkle_root_sees_every_swap(leaves):
+    root = merkle.root(leaves.items())
+    assert root == merkle.root(reversed(list(leaves.items())))
+    (a, x), (b, y) = list(leaves.items())[:2]
+    assert (merkle.root((leaves | {a: y, b: x}).items()) == root) == (x == y)
+    assert merkle.root(list(leaves.items())[1:]) != root
+
+
+def records(path, count=5):
+    chain = Chain(path)
+    for number in range(count):
+        chain.append("step", {"step": number})
+    return chain
+
+
+def test_a_chain_reads_back_and_goes_on(tmp_path):
+    first = records(tmp_path / "chain.jsonl")
+    again = Chain(tmp_path / "chain.jsonl")
+    assert again.records == first.records and again.head == first.head != GENESIS
+    again.append("step", {"step": 5})
+    assert [body["step"] for body in Chain(tmp_path / "chain.jsonl").of("step")] == list(range(6))
+
+
+@pytest.mark.parametrize("line", range(5))
+def test_an_altered_removed_or_moved_record_is_named(tmp_path, line):
+    path = tmp_path / "chain.jsonl"
+    records(path)
+    lines = path.read_bytes().splitlines(keepends=True)
+    altered = [*lines]
+    altered[line] = lines[line].replace(b'"step":%d' % line, b'"step":9')
+    path.write_bytes(b"".join(altered))
+    with pytest.raises(IntegrityError, match=f"chain.jsonl:{line + 1}: the record was altered"):
+        Chain(path)
+    if line < 4:
+        path.write_bytes(b"".join(lines[:line] + lines[line + 1 :]))
+        with pytest.raises(IntegrityError, match=f"chain.jsonl:{line + 1}: a record before it is gone"):
+            Chain(path)
+
+
+def test_every_cut_inside_an_append_is_survived(tmp_path):
+    path = tmp_path / "chain.jsonl"
+    records(path, 2)
+    whole = path.read_bytes()
+    start = whole.index(b"\n") + 1
+    for cut in range(start, len(whole)):
+        path.write_bytes(whole[:cut])
+        chain = Chain(path)
+        assert len(chain.records) == 1 and chain.torn == (cut > start)
+        chain.append("step", {"step": 1})
+        assert path.read_bytes() == whole
+
+
+def test_a_sealed_folder_names_every_kind_of_damage(tmp_path):
+    for name in ("a", "b", "sub/c"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(f"content of {name}")
+    manifest.seal(tmp_path, "corpus", {"seed": 1})
+    assert manifest.problems(tmp_path) == []
+    (tmp_path / "a").write_text("content of b")
+    (tmp_path / "b").write_text("short")
+    (tmp_path / "sub/c").unlink()
+    (tmp_path / "d").touch()
+    found = "\n".join(manifest.problems(tmp_path))
+    for expected in ("a: its digest", "b: 5 bytes", "sub/c: missing", "d: not in the manifest"):
+        assert expected in found
+
+
+def test_the_store_builds_once_and_never_shows_half_a_stage(tmp_path):
+    store = Store(tmp_path)
+    with pytest.raises(RuntimeError), store.build("corpus", {"a": 1}) as folder:
+        (folder / "part").write_text("x")
+        raise RuntimeError
+    assert not store.has("corpus", {"a": 1})
+    with store.build("corpus", {"a": 1}, resumable=True) as folder:
+        assert (folder / "part").read_text() == "x"
+        with pytest.raises(SeedstockError, match="another process"), store.build("corpus", {"a": 1}):
+            pass
+    assert store.has("corpus", {"a": 1}) and not store.has("corpus", {"a": 2})
+    assert manifest.problems(store.folder("corpus", {"a": 1})) == []
