@@ -1,0 +1,42 @@
+# make demo: raw files to an accountable base model in a few minutes.  make test: every test.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: demo test slow lint docs clean
+
+$(VENV)/core: pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed; set PYTHON=")'
+	@date +%s > /tmp/seedstock-started-$$PPID 2>/dev/null || true
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "installing seedstock into $(VENV) ..."
+	@$(BIN)/python -m pip install --disable-pip-version-check --progress-bar off -e . > $(VENV)/pip.log || (cat $(VENV)/pip.log; exit 1)
+	@touch $@
+
+$(VENV)/dev: $(VENV)/core
+	@$(BIN)/python -m seedstock.environment
+	@$(BIN)/python -m pip install --disable-pip-version-check --progress-bar off -e '.[dev]' > $(VENV)/pip-dev.log || (cat $(VENV)/pip-dev.log; exit 1)
+	@touch $@
+
+demo: $(VENV)/core
+	@$(BIN)/seedstock demo
+
+test: $(VENV)/dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/python -m pytest
+
+slow: $(VENV)/dev
+	$(BIN)/python -m pytest --slow
+
+lint: $(VENV)/dev
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+	$(BIN)/mypy
+
+docs: $(VENV)/dev
+	$(BIN)/mkdocs build --strict
+
+clean:
+	rm -rf $(VENV) site build dist

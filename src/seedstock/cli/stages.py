@@ -1,0 +1,86 @@
+"""Commands that make something: run and its stages, resume, demo; and what can be said of a recipe before it runs."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from seedstock.cli import options as shared
+
+
+def add(commands: Any) -> None:
+    """Adds these commands to the parser."""
+    for name, until, text in (
+        ("run", "release", "do every stage; each is skipped where it is up to date"),
+        ("corpus", "corpus", "build the corpus: read, filter, deduplicate, split, redact"),
+        ("tokenize", "shards", "train the tokenizer and write training-ready shards"),
+        ("train", "training", "train the model"),
+    ):
+        command = shared.recipe(commands.add_parser(name, help=text, description=text))
+        command.set_defaults(run=_run, until=until)
+    for name, text in (
+        ("resume", "go on with a run where it was cut off"),
+        ("evaluate", "score a run's newest checkpoint"),
+        ("release", "write the base model and its papers"),
+    ):
+        command = shared.run(commands.add_parser(name, help=text, description=text))
+        command.set_defaults(run={"resume": _resume, "evaluate": _evaluate, "release": _release}[name])
+    demo = shared.common(commands.add_parser("demo", help="from raw files to a base model in a few minutes"))
+    demo.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", dest="overrides", help="set a key")
+    demo.set_defaults(run=_demo, name=None, recipe="quickstart")
+    plan = shared.recipe(commands.add_parser("plan", help="parameters, FLOPs, memory, time and energy, before a run"))
+    plan.set_defaults(run=_plan)
+    schema = commands.add_parser("schema", help="print the JSON schema of a recipe")
+    schema.set_defaults(run=_schema)
+
+
+def _run(options: argparse.Namespace) -> None:
+    from seedstock import pipeline
+
+    recipe = shared.load_recipe(options)
+    run = pipeline.run(recipe, runs=options.runs, reporter=shared.reporter(options), until=options.until)
+    shared.show(options, run.summary(), run.describe)
+
+
+def _resume(options: argparse.Namespace) -> None:
+    from seedstock import pipeline
+
+    run = pipeline.resume(shared.open_run(options), reporter=shared.reporter(options))
+    shared.show(options, run.summary(), run.describe)
+
+
+def _evaluate(options: argparse.Namespace) -> None:
+    from seedstock import pipeline
+
+    run = shared.open_run(options)
+    scores = pipeline.evaluate(run, reporter=shared.reporter(options), again=True)
+    shared.show(options, scores, lambda: pipeline.scores_table(scores))
+
+
+def _release(options: argparse.Namespace) -> None:
+    from seedstock import pipeline
+
+    run = shared.open_run(options)
+    folder = pipeline.release(run, reporter=shared.reporter(options), again=True)
+    shared.show(options, {"release": str(folder)}, f"{folder}")
+
+
+def _demo(options: argparse.Namespace) -> None:
+    from seedstock.cli import demo
+
+    shared.show(options, demo.run(options))
+
+
+def _plan(options: argparse.Namespace) -> None:
+    from seedstock.planning.plan import plan
+
+    result = plan(shared.load_recipe(options))
+    shared.show(options, result.record(), result.table)
+
+
+def _schema(options: argparse.Namespace) -> None:
+    import json
+
+    from seedstock import recipe
+
+    print(json.dumps(recipe.model().model_json_schema(), indent=1))

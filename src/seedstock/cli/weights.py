@@ -1,0 +1,64 @@
+"""Commands on a trained model: text from it, and the ecosystem's formats."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from seedstock.cli import options as shared
+
+
+def add(commands: Any) -> None:
+    """Adds these commands to the parser."""
+    text = "write text with a run's model"
+    generate = shared.run(commands.add_parser("generate", help=text, description=text))
+    generate.add_argument("--prompt", default="", help="what the text begins with")
+    generate.add_argument("--tokens", type=int, default=120, help="how many tokens to write (120)")
+    generate.add_argument("--temperature", type=float, default=0.8, help="0 takes the likeliest token (0.8)")
+    generate.add_argument("--top-k", type=int, default=50, help="choose among the k likeliest tokens; 0: all (50)")
+    generate.add_argument("--seed", type=int, default=1, help="the same seed gives the same text (1)")
+    generate.add_argument("--step", type=int, help="a checkpoint's step (the newest)")
+    generate.add_argument("--trace", action="store_true", help="name the training documents nearest to the text")
+    generate.set_defaults(run=_generate)
+    text = "write the model in the ecosystem's format, with a parity proof"
+    export = shared.run(commands.add_parser("export", help=text, description=text))
+    export.add_argument("folder", type=Path, metavar="DIR", help="a folder that does not exist yet")
+    export.add_argument("--to", choices=["hf"], default="hf", help="the format: hf (transformers)")
+    export.add_argument("--step", type=int, help="a checkpoint's step (the newest)")
+    export.set_defaults(run=_export)
+    text = "check that a model folder of the ecosystem can be read here, with a parity proof"
+    imported = shared.common(commands.add_parser("import", help=text, description=text))
+    imported.add_argument("folder", type=Path, metavar="DIR", help="a folder that transformers wrote")
+    imported.set_defaults(run=_import)
+
+
+def _generate(options: argparse.Namespace) -> None:
+    from seedstock import pipeline
+
+    run = shared.open_run(options)
+    passage = pipeline.generate(
+        run,
+        options.prompt,
+        tokens=options.tokens,
+        temperature=options.temperature,
+        top_k=options.top_k,
+        seed=options.seed,
+        step=options.step,
+    )
+    near = pipeline.nearest(run, passage) if options.trace else []
+    shared.show(options, {"text": passage, "nearest": near}, lambda: pipeline.passage_view(passage, near))
+
+
+def _export(options: argparse.Namespace) -> None:
+    from seedstock import pipeline
+
+    report = pipeline.export(shared.open_run(options), options.folder, step=options.step)
+    shared.show(options, report, lambda: pipeline.parity_text(report))
+
+
+def _import(options: argparse.Namespace) -> None:
+    from seedstock import pipeline
+
+    report = pipeline.import_folder(options.folder)
+    shared.show(options, report, lambda: pipeline.parity_text(report))
