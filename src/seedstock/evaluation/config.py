@@ -1,0 +1,28 @@
+"""What a recipe says about evaluation. Free of torch."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from seedstock.config import Bytes, Config, Count
+
+
+class EvaluationConfig(Config):
+    """How the finished model is scored on the held-out split.
+
+    ``context`` is the window in tokens (the model's own where it is not given), ``stride`` how far windows of a long
+    document move on (a whole window, so no overlap, where it is not given), ``batch_tokens`` how many tokens go
+    through the network at once, ``limit`` how much held-out text is scored at most: the documents with the lowest
+    ids, which are keyed digests and so an unbiased sample.
+    """
+
+    tasks: tuple[str, ...] = ()
+    context: Annotated[Count, Field(ge=1)] | None = None
+    stride: Annotated[Count, Field(ge=1)] | None = None
+    batch_tokens: Annotated[Count, Field(ge=1)] = 8192
+    limit: Annotated[Bytes, Field(ge=1)] | None = None
+    floor_order: Annotated[int, Field(ge=0, le=6)] = 5
+    floor_limit: Annotated[Bytes, Field(ge=1)] = 512_000_000
+    compress_limit: Annotated[Bytes, Field(ge=0)] = 2_000_000
