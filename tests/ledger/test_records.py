@@ -88,6 +88,32 @@ def test_an_altered_removed_or_moved_record_is_named(tmp_path, line):
             Chain(path)
 
 
+def test_every_other_byte_of_a_record_is_noticed(tmp_path):
+    path = tmp_path / "chain.jsonl"
+    Chain(path).append("step", {"rate": 1e-05, "text": "a\u0001\r"})
+    Chain(path).append("step", {"step": 1})
+    whole = path.read_bytes()
+    for at in range(len(whole) - 1):
+        for other in (whole[at] ^ 0x20, whole[at] ^ 1, 13):
+            if other == whole[at]:
+                continue
+            path.write_bytes(whole[:at] + bytes([other]) + whole[at + 1 :])
+            with pytest.raises(IntegrityError):
+                Chain(path)
+
+
+def test_two_writers_of_a_chain_lose_nothing(tmp_path):
+    path = tmp_path / "chain.jsonl"
+    one, two = Chain(path), Chain(path)
+    for number in range(6):
+        (one if number % 2 else two).append("step", {"step": number})
+    assert [body["step"] for body in Chain(path).of("step")] == list(range(6))
+    Chain(tmp_path / "other.jsonl").append("seed", {})
+    records(tmp_path / "other.jsonl", 9).path.replace(path)
+    with pytest.raises(IntegrityError, match="replaced while in use"):
+        one.append("step", {"step": 6})
+
+
 def test_every_cut_inside_an_append_is_survived(tmp_path):
     path = tmp_path / "chain.jsonl"
     records(path, 2)

@@ -32,7 +32,7 @@ def _files(folder: Path) -> list[Path]:
 
 def seal(folder: Path, stage: str, inputs: dict[str, Any], tombstones: list[dict[str, Any]] | None = None) -> Manifest:
     """Digests every file below ``folder`` and writes its manifest, atomically; the folder then counts as whole."""
-    files = {
+    files: dict[str, dict[str, Any]] = {
         path.relative_to(folder).as_posix(): {"bytes": path.stat().st_size, "sha256": sha256_file(path)}
         for path in _files(folder)
     }
