@@ -1,0 +1,1 @@
+"""Checkpoints: sealed folders of safetensors and JSON, planned by PyTorch's distributed checkpoint; never a pickle."""

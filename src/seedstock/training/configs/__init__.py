@@ -1,0 +1,1 @@
+"""What recipes say about training. Free of torch."""

@@ -1,0 +1,70 @@
+"""What a recipe says about training. Free of torch."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, model_validator
+
+from seedstock import kinds
+from seedstock.config import Config, Count, Seconds
+from seedstock.training.configs.schedule import ScheduleConfig
+
+Positive = Annotated[Count, Field(ge=1)]
+
+
+class TrainingConfig(Config):
+    """How long, with which optimizer, at which precision, and what is kept.
+
+    The horizon is ``steps``, ``tokens`` (turned into steps) or ``time`` (measured once, then frozen as steps).
+    ``batch_tokens`` is rounded to whole examples, ``batch_examples`` of them a step. ``micro_batch`` is how many
+    examples go through the network at once. ``precision``, ``micro_batch``, ``threads`` and ``compile`` are measured
+    where they are not given, and the run's record and resolved recipe hold what was chosen. ``clip`` bounds the
+    gradient's norm (0: no bound). ``ema`` is the decay of an average of the weights. The ``keep`` newest checkpoints
+    stay, those at multiples of ``keep_every``, and the one before a WSD schedule's fall.
+    """
+
+    steps: Positive | None = None
+    tokens: Positive | None = None
+    time: Annotated[Seconds, Field(gt=0)] | None = None
+    checkpoint_every: Positive = 1000
+    batch_tokens: Positive = 32_768
+    batch_examples: Positive | None = None
+    micro_batch: Positive | None = None
+    optimizer: kinds.field("optimizers", "muon") = Field(  # type: ignore[valid-type]
+        default_factory=lambda: {"kind": "muon"}, validate_default=True
+    )
+    schedule: ScheduleConfig = ScheduleConfig()
+    clip: Annotated[float, Field(ge=0)] = 1.0
+    ema: Annotated[float, Field(gt=0, lt=1)] | None = None
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    compile: Literal["auto"] | bool = "auto"
+    threads: Annotated[int, Field(ge=1)] | None = None
+    deterministic: bool = True
+    validate_every: Positive | None = None
+    sample_every: Positive | None = None
+    keep: Annotated[int, Field(ge=1)] = 3
+    keep_every: Positive | None = None
+    callbacks: list[kinds.field("callbacks")] = []  # type: ignore[valid-type]  # noqa: RUF012 - pydantic copies it
+
+    @model_validator(mode="after")
+    def _one_horizon(self) -> TrainingConfig:
+        given = [name for name in ("steps", "tokens", "time") if getattr(self, name) is not None]
+        if len(given) != 1:
+            found = f"{' and '.join(given)} are all given" if given else "none is given"
+            raise ValueError(f"a run's length is one of steps, tokens and time; {found}")
+        return self
+
+    def resolved(self, context: int) -> TrainingConfig:
+        """With ``batch_examples`` and, from ``tokens``, ``steps`` worked out for examples of ``context`` tokens."""
+        batch = self.batch_examples or max(1, round(self.batch_tokens / context))
+        found: dict[str, Any] = {"batch_examples": batch}
+        if self.tokens is not None:
+            found |= {"steps": max(1, round(self.tokens / (batch * context))), "tokens": None}
+        return self.model_copy(update=found)
+
+    @property
+    def measured(self) -> bool:
+        """Whether nothing is left to measure."""
+        chosen = self.precision != "auto" and self.compile != "auto"
+        return chosen and None not in (self.threads, self.micro_batch, self.steps)
