@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +40,24 @@ def seal(folder: Path, stage: str, inputs: dict[str, Any], tombstones: list[dict
     record = {"format": FORMAT, "stage": stage, "inputs": inputs, "files": files, "root": root}
     write_json(folder / NAME, record | {"tombstones": tombstones or []})
     return Manifest(stage, inputs, files, root, tombstones or [])
+
+
+def amend(folder: Path, changed: list[str], tombstone: dict[str, Any]) -> Manifest:
+    """Seals a folder again of which only the files ``changed`` were rewritten on purpose, and says why.
+
+    The other entries stay as they were, so that damage to other files is not sealed over.
+    """
+    old = read(folder)
+    files = dict(old.files)
+    for name in changed:
+        path = folder / name
+        files.pop(name, None)
+        if path.is_file():
+            files[name] = {"bytes": path.stat().st_size, "sha256": sha256_file(path)}
+    root = merkle.root((name, entry["sha256"]) for name, entry in files.items())
+    new = Manifest(old.stage, old.inputs, files, root, [*old.tombstones, tombstone])
+    write_json(folder / NAME, {"format": FORMAT, **asdict(new)})
+    return new
 
 
 def is_sealed(folder: Path) -> bool:

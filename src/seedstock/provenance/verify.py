@@ -70,7 +70,8 @@ def verify(run_folder: Path, head: str | None = None, reporter: Reporter | None 
                 _folder(entry, findings)
             bar.advance()
     if closed is not None:
-        _loose(run_folder, chain, closed["files"], findings)
+        findings.checked["files"] += len(closed["files"])
+        findings += loose_problems(run_folder, chain, closed["files"])
     else:
         findings.notes.append("the run is open: its events, evaluation and recipe are covered when it is closed")
     return findings
@@ -138,15 +139,15 @@ def _folder(entry: Sealed, findings: Findings) -> None:
             findings.add(path, "its root is not the one that the chain names")
 
 
-def _loose(run_folder: Path, chain: Chain, recorded: dict[str, str], findings: Findings) -> None:
-    """The files of the run folder that no sealed folder covers, against the record that closed the run."""
-    present = loose_files(run_folder, chain)
-    findings.checked["files"] += len(recorded)
+def loose_problems(run_folder: Path, chain: Chain, recorded: dict[str, str]) -> list[Problem]:
+    """The loose files of a run folder against the record that closed the run."""
+    found = []
     for name, digest in recorded.items():
         if not (run_folder / name).is_file():
-            findings.add(run_folder / name, "missing")
+            found.append(Problem(str(run_folder / name), "missing"))
         elif sha256_file(run_folder / name) != digest:
-            findings.add(run_folder / name, "its digest is not the recorded one")
-    for name in present:
+            found.append(Problem(str(run_folder / name), "its digest is not the recorded one"))
+    for name in loose_files(run_folder, chain):
         if name not in recorded:
-            findings.add(run_folder / name, "not in the records of the run")
+            found.append(Problem(str(run_folder / name), "not in the records of the run"))
+    return found

@@ -1,0 +1,34 @@
+"""What cut-off commands left behind: half-built stages and temporary files, which may hold any document."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from pathlib import Path
+
+_BESIDE = re.compile(r"\.(.+)\.(\d+)\.(tmp|old)$")
+
+
+def remove(runs: Path) -> list[str]:
+    """Removes them and returns their names. To be called only while nobody builds (``journal.alone``)."""
+    found = sorted((runs / ".store").glob("*/*.partial"))
+    found += sorted(path for path in runs.rglob(".*") if _BESIDE.fullmatch(path.name) and not _alive(path))
+    for path in found:
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
+    return [path.relative_to(runs).as_posix() for path in found]
+
+
+def _alive(path: Path) -> bool:
+    """Whether the process that writes a temporary file is still there."""
+    match = _BESIDE.fullmatch(path.name)
+    try:
+        os.kill(int(match[2]) if match else 0, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        pass
+    return True

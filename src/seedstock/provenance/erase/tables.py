@@ -1,0 +1,181 @@
+"""Takes documents out of the tables of a corpus folder; rows stay where they are, keyed ids stay as tombstones."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from seedstock.ledger.files import atomic
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+KEPT_COLUMNS = frozenset({"id", "source", "licence", "domain", "bytes"})
+REPORT = "report.html"
+TEXTS = ("text", "title", "meta", "licence_evidence")
+
+
+def is_corpus(folder: Path) -> bool:
+    """Whether a sealed folder holds a corpus."""
+    return (folder / "documents").is_dir() and (folder / "decisions").is_dir()
+
+
+def parts(folder: Path) -> list[Path]:
+    """The parts of documents/, in order."""
+    return sorted((folder / "documents").glob("part-*.parquet"))
+
+
+def find(folder: Path, column: str, value: str) -> set[bytes]:
+    """The ids of documents whose ``column`` (url, locator) is ``value``."""
+    found: set[bytes] = set()
+    for table in _read(folder, ["id", column]):
+        found.update(table.filter(_among(table[column], [value]))["id"].to_pylist())
+    return found
+
+
+def present(folder: Path, ids: frozenset[bytes]) -> set[bytes]:
+    """Those of ``ids`` that the corpus holds, erased or not."""
+    found: set[bytes] = set()
+    for table in _read(folder, ["id"]):
+        found.update(table.filter(_among(table["id"], ids))["id"].to_pylist())
+    return found
+
+
+def twins(folder: Path, ids: frozenset[bytes]) -> set[bytes]:
+    """Every document that shares a dedup cluster with one of ``ids`` (they themselves included, where clustered)."""
+    import pyarrow.parquet as pq
+
+    path = folder / "clusters.parquet"
+    if not path.is_file():
+        return set()
+    table = pq.read_table(path, columns=["id", "cluster"], use_threads=False)
+    clusters = set(table.filter(_among(table["id"], ids))["cluster"].to_pylist())
+    return set(table.filter(_among(table["cluster"], clusters))["id"].to_pylist())
+
+
+def content(folder: Path, ids: frozenset[bytes]) -> tuple[list[str], list[str]]:
+    """What is still there of documents: their texts, and what names them (locators, URLs that are theirs alone)."""
+    texts: list[str] = []
+    names: set[str] = set()
+    urls: set[str] = set()
+    for table in _read(folder, ["id", "url", "locator", *TEXTS]):
+        rows = table.filter(_among(table["id"], ids)).to_pylist()
+        texts += [row[column] for row in rows for column in TEXTS if isinstance(row[column], str)]
+        names.update(row["locator"] for row in rows if row["locator"])
+        urls.update(row["url"] for row in rows if row["url"])
+    for table in _read(folder, ["id", "url"]) if urls else ():
+        shared = table.filter(_among(table["url"], urls))
+        urls -= {row["url"] for row in shared.to_pylist() if row["id"] not in ids}
+    return texts, sorted(names | urls)
+
+
+def concerned(folder: Path, ids: frozenset[bytes]) -> list[str]:
+    """The files that have to be rewritten when documents are erased."""
+    found = []
+    for path in parts(folder):
+        if _rows(path, ids) is not None:
+            found += [path, *_beside(folder, path)]
+    if found and (folder / REPORT).is_file():
+        found.append(folder / REPORT)
+    return [path.relative_to(folder).as_posix() for path in found]
+
+
+def erase(folder: Path, ids: frozenset[bytes], reason: str) -> None:
+    """Erases rows in signals/, edits/ and decisions/, and in documents/ last; then the report is made again."""
+    decided = {"decision": "forgotten", "phase": "forget", "step": "forget", "reason": reason}
+    for path in parts(folder):
+        rows = _rows(path, ids)
+        if rows is None:
+            continue
+        for beside in _beside(folder, path):
+            if beside.parent.name == "edits":
+                _rewrite(beside, partial(_without, ids=ids))
+            elif beside.parent.name == "decisions":
+                _rewrite(beside, partial(_set, rows=rows, values=decided))
+            else:
+                _rewrite(beside, partial(_nulls, rows=rows, keep=frozenset()))
+        _rewrite(path, partial(_nulls, rows=rows, keep=KEPT_COLUMNS))
+
+
+def _beside(folder: Path, part: Path) -> list[Path]:
+    """The files that lie row by row beside a part of documents/, and its edits."""
+    others = [
+        *sorted(folder.glob(f"signals/*/{part.name}")),
+        folder / "edits" / part.name,
+        folder / "decisions" / part.name,
+    ]
+    return [path for path in others if path.is_file()]
+
+
+def _read(folder: Path, columns: list[str]) -> Iterator[pa.Table]:
+    import pyarrow.parquet as pq
+
+    for path in parts(folder):
+        yield pq.read_table(path, columns=columns, use_threads=False)
+
+
+def _among(column: Any, values: Iterable[Any]) -> Any:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
+    return pc.fill_null(pc.is_in(column.cast(kind), pa.array(sorted(values), kind)), False)
+
+
+def _rows(path: Path, ids: frozenset[bytes]) -> Any:
+    """A boolean array: which rows of a part are to be erased; None where none is."""
+    import pyarrow.compute as pc
+    import pyarrow.parquet as pq
+
+    found = _among(pq.read_table(path, columns=["id"], use_threads=False)["id"], ids)
+    return found.combine_chunks() if pc.any(found).as_py() else None
+
+
+def _rewrite(path: Path, change: Callable[[pa.Table], pa.Table]) -> None:
+    """Replaces a Parquet file by what ``change`` makes of it, with its compression and size of row groups."""
+    import pyarrow.parquet as pq
+
+    file = pq.ParquetFile(path)
+    table = file.read(use_threads=False)
+    changed = change(table)
+    if changed.equals(table):
+        return
+    group = file.metadata.row_group(0) if file.metadata.num_row_groups else None
+    codec = group.column(0).compression.lower() if group else "zstd"
+    file.close()
+    with atomic(path) as out:
+        pq.write_table(changed, out, compression=codec, row_group_size=max(1, group.num_rows if group else 1))
+
+
+def _nulls(table: pa.Table, rows: Any, keep: frozenset[str]) -> pa.Table:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    for number, field in enumerate(table.schema):
+        if field.name not in keep:
+            column = table.column(number).combine_chunks()
+            values = pc.if_else(rows, pa.scalar(None, field.type), column)
+            table = table.set_column(number, field.with_nullable(True), values)
+    return table
+
+
+def _set(table: pa.Table, rows: Any, values: dict[str, str]) -> pa.Table:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    for number, field in enumerate(table.schema):
+        if field.name in values:
+            plain = table.column(number).combine_chunks()
+            if pa.types.is_dictionary(field.type):
+                plain = plain.dictionary_decode()
+            column = pc.if_else(rows, pa.scalar(values[field.name], plain.type), plain)
+            table = table.set_column(number, field, column.dictionary_encode() if column.type != field.type else column)
+    return table
+
+
+def _without(table: pa.Table, ids: frozenset[bytes]) -> pa.Table:
+    import pyarrow.compute as pc
+
+    return table.filter(pc.invert(_among(table["id"], ids)))
