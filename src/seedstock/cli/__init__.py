@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from seedstock.cli import inspect, stages, weights
 
+ABOUT = "Grows base models, with the evidence of where every part came from."
 EPILOG = "Start with `seedstock demo`: raw files to an accountable base model in a few minutes."
 
 

@@ -14,9 +14,7 @@ def add(commands: Any) -> None:
     trace = shared.run(commands.add_parser("trace", help=text, description=text))
     what = trace.add_mutually_exclusive_group(required=True)
     what.add_argument("--step", type=int, metavar="N", help="the documents in one training step")
-    what.add_argument(
-        "--document", metavar="ID", help="where a document went, and the steps and checkpoints that saw it"
-    )
+    what.add_argument("--document", metavar="ID", help="where a document went, and which steps saw it")
     what.add_argument("--url", metavar="U", help="the same, for the documents of a URL or a locator")
     what.add_argument("--text", metavar="TEXT", help="the training documents that hold this text")
     trace.set_defaults(run=_trace)
