@@ -1,0 +1,64 @@
+"""What devices can do: peak rates and power from the makers' data sheets, or this machine as measured."""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Hardware:
+    """A device: dense FLOP/s at its training precision, bytes of memory, watts, and the share of the peak to expect."""
+
+    name: str
+    flops: float
+    memory: int
+    watts: float
+    utilisation: float
+
+
+GIB = 2**30
+DEVICES = {
+    device.name: device
+    for device in (
+        # bf16 without sparsity; utilisation as public trainers report it for models of 100 M to 10 B parameters.
+        Hardware("v100", 125e12, 32 * GIB, 300, 0.35),  # fp16: it has no bf16
+        Hardware("a100", 312e12, 80 * GIB, 400, 0.45),
+        Hardware("l40s", 362e12, 48 * GIB, 350, 0.35),
+        Hardware("rtx4090", 165e12, 24 * GIB, 450, 0.4),
+        Hardware("h100", 989e12, 80 * GIB, 700, 0.4),
+        Hardware("h200", 989e12, 141 * GIB, 700, 0.4),
+        Hardware("b200", 2250e12, 180 * GIB, 1000, 0.35),
+        Hardware("mi300x", 1307e12, 192 * GIB, 750, 0.3),
+    )
+}
+
+CPU_WATTS = (1.5, 4.0, 10.0)
+"""Watts of a busy logical processor: low (large servers, about 280 W over 128 threads with room to spare), middle
+(laptops), high (desktop processors at full clock). A range, as no counter says."""
+
+
+def this_machine(seconds: float = 0.3) -> Hardware:
+    """This machine's processor: fp32 matrix products of numpy over ``seconds``, and its memory.
+
+    The rate is of what is free now; networks reach a good half of it.
+    """
+    import numpy as np
+
+    a = np.ones((768, 768), np.float32)
+    b, rounds = a @ a, 0
+    began = time.perf_counter()
+    while (passed := time.perf_counter() - began) < seconds:
+        np.matmul(a, a, out=b)
+        rounds += 1
+    try:
+        memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (ValueError, OSError):
+        memory = 0
+    return Hardware("this machine", 2 * 768**3 * rounds / passed, memory, CPU_WATTS[1] * processors(), 0.5)
+
+
+def processors() -> int:
+    """Logical processors that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

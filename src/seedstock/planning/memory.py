@@ -1,0 +1,46 @@
+"""How much memory training takes on one device, by part, estimated before it starts."""
+
+from __future__ import annotations
+
+from seedstock.planning.parameters import Shape, parameters
+
+STATES = {"adamw": 2, "muon": 1}
+"""fp32 numbers of optimizer state for a hidden matrix: Adam keeps two moments, Muon one."""
+
+
+def memory(
+    shape: Shape,
+    vocab_size: int,
+    micro_batch: int,
+    *,
+    optimizer: str = "adamw",
+    precision: str = "bf16",
+    ema: bool = False,
+) -> dict[str, int]:
+    """Bytes by part for ``micro_batch`` examples of the context's length at once; an estimate.
+
+    Master weights, gradients and optimizer state are fp32. Activations are what the backward pass keeps (in the
+    manner of Korthikanti et al. 2022, arXiv 2205.05198, section 4, without stored attention weights, which fused
+    attention recomputes): for each token and layer the inputs of both norms, their outputs, queries, keys, values, the
+    attention's output, and the inputs of the MLP's activation and of its last matrix, in the precision of matrix
+    products; and for the head, logits in that precision and their fp32 copy and gradient.
+    """
+    parts = parameters(shape, vocab_size)
+    count = sum(parts.values())
+    hidden = parts["attention"] + parts["mlp"]
+    states = STATES.get(optimizer, 2) * hidden + 2 * (count - hidden)
+    number = 2 if precision == "bf16" else 4
+    tokens = micro_batch * shape.context
+    queries, keys = shape.heads * shape.head_size, shape.kv_heads * shape.head_size
+    # The residual stream stays fp32 where the norms read it.
+    a_layer = 2 * shape.width * 4 + number * (
+        2 * shape.width + 2 * queries + 2 * keys + (3 if shape.gated else 2) * shape.mlp_width
+    )
+    return {
+        "weights": 4 * count + (number * count if number == 2 else 0),
+        "gradients": 4 * count,
+        "optimizer": 4 * states,
+        "average": 4 * count if ema else 0,
+        "activations": tokens * shape.layers * a_layer,
+        "logits": tokens * vocab_size * (number + 4 + 4),
+    }

@@ -1,0 +1,77 @@
+"""How many parameters a transformer has, by part, from its configuration alone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What the size of a decoder follows from; every number is known."""
+
+    width: int
+    layers: int
+    heads: int
+    kv_heads: int
+    head_size: int
+    mlp_width: int
+    context: int
+    gated: bool
+    layer_norm: bool
+    qk_norm: bool
+    biases: bool
+    learned_positions: bool
+    tied_embeddings: bool
+
+    @classmethod
+    def of(cls, model: Any) -> Shape:
+        """The shape of a model's configuration. Raises RecipeError while sizes are missing."""
+        c = model.resolved()
+        return cls(
+            *(c.width, c.layers, c.heads, c.kv_heads, c.head_size, c.mlp_width, c.context),
+            **choices(c),
+        )
+
+
+def choices(filled: Any) -> dict[str, bool]:
+    """What a preset or the recipe chose, of the things that change a count."""
+    return {
+        "gated": filled.activation == "swiglu",
+        "layer_norm": filled.norm == "layer",
+        "qk_norm": filled.qk_norm,
+        "biases": filled.biases,
+        "learned_positions": filled.position == "learned",
+        "tied_embeddings": filled.tied_embeddings,
+    }
+
+
+def parameters(shape: Shape, vocab_size: int) -> dict[str, int]:
+    """Parameters by part, exactly: ``embedding``, ``positions``, ``attention``, ``mlp``, ``vectors``, ``head``.
+
+    ``vectors`` are the gains of norms and all biases; ``head`` is 0 where it is the embedding's matrix.
+    """
+    s = shape
+    queries, keys = s.heads * s.head_size, s.kv_heads * s.head_size
+    norm = s.width * (2 if s.layer_norm else 1)
+    biases = queries + 2 * keys + 2 * s.width + (2 if s.gated else 1) * s.mlp_width
+    a_layer = 2 * norm + (2 * s.head_size if s.qk_norm else 0) + (biases if s.biases else 0)
+    return {
+        "embedding": s.width * vocab_size,
+        "positions": s.width * s.context if s.learned_positions else 0,
+        "attention": s.layers * s.width * 2 * (queries + keys),
+        "mlp": s.layers * s.width * s.mlp_width * (3 if s.gated else 2),
+        "vectors": s.layers * a_layer + norm,
+        "head": 0 if s.tied_embeddings else s.width * vocab_size,
+    }
+
+
+def total(shape: Shape, vocab_size: int) -> int:
+    """All parameters."""
+    return sum(parameters(shape, vocab_size).values())
+
+
+def body(shape: Shape) -> int:
+    """Parameters without embeddings, positions and head: the N of most scaling laws."""
+    parts = parameters(shape, 0)
+    return parts["attention"] + parts["mlp"] + parts["vectors"]

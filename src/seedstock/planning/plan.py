@@ -1,0 +1,140 @@
+"""What a recipe will take, before anything is spent: parameters, FLOPs, memory, time, energy."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from seedstock.planning import flops, parameters
+from seedstock.planning.energy import Energy, estimate
+from seedstock.planning.hardware import CPU_WATTS, Hardware, processors, this_machine
+from seedstock.planning.memory import memory
+from seedstock.planning.size import Derived, resolve
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Figures of a run. Times and energies are None where the horizon is a time or a speed is not known."""
+
+    vocab_size: int
+    parameters: dict[str, int]
+    steps: int | None
+    batch_tokens: int
+    tokens: float
+    flops_a_token: float
+    memory: dict[str, int]
+    hardware: Hardware
+    tokens_per_second: float
+    measured: bool
+    seconds: float
+    energy: Energy
+    derived: list[Derived]
+
+    @property
+    def flops(self) -> float:
+        """Of the whole run, as the model's work."""
+        return self.flops_a_token * self.tokens
+
+    def rows(self) -> list[tuple[str, str]]:
+        """The table that people read: what, how much."""
+        count, room = sum(self.parameters.values()), sum(self.memory.values())
+        speed = "measured" if self.measured else f"expected: {self.hardware.utilisation:.0%} of {self.hardware.name}"
+        parts = ", ".join(f"{name} {quantity(size)}" for name, size in self.parameters.items() if size)
+        places = ", ".join(f"{name} {quantity(size, 1024)}B" for name, size in self.memory.items() if size)
+        energy, fits = self.energy, self.hardware.memory
+        steps = f"{self.steps:,} steps of {self.batch_tokens:,}" if self.steps else f"steps of {self.batch_tokens:,}"
+        return [
+            ("parameters", f"{count:,} ({parts})"),
+            ("tokens", f"{quantity(self.tokens)} ({steps}), {self.tokens / count:.3g} a parameter"),
+            ("FLOPs", f"{self.flops:.3g} ({self.flops_a_token:.3g} a token)"),
+            ("memory", f"about {quantity(room, 1024)}B ({places})" + ("" if room < fits or not fits else ": too much")),
+            ("time", f"{duration(self.seconds)} at {quantity(self.tokens_per_second)} tokens/s ({speed})"),
+            ("energy", f"{energy.watt_hours:.3g} Wh ({energy.low:.3g} to {energy.high:.3g}; {energy.method})"),
+            ("CO2", f"{energy.co2_grams:.3g} g at {energy.grid_grams_a_kwh:g} g/kWh"),
+        ]
+
+    def to_json(self) -> dict[str, Any]:
+        """Every figure, for ``--json`` and the record."""
+        return asdict(self) | {"flops": self.flops}
+
+
+def plan(
+    recipe: Any,
+    vocab_size: int | None = None,
+    *,
+    hardware: Hardware | None = None,
+    devices: int = 1,
+    tokens_per_second: float | None = None,
+) -> Plan:
+    """Plans a recipe. ``hardware`` is this machine, measured now, where it is not given.
+
+    ``vocab_size`` is the tokenizer's where it is known already; ``tokens_per_second`` a measured speed. Raises
+    RecipeError as ``size.resolve`` does.
+    """
+    vocab_size = vocab_size or vocabulary(recipe.tokenizer)
+    local, hardware = hardware is None, hardware or this_machine()
+    first, *_ = resolve(recipe.model, recipe.training, vocab_size)
+    shape = parameters.Shape.of(first)
+    a_token = flops.training(shape, vocab_size)
+    speed = tokens_per_second or hardware.flops * hardware.utilisation * devices / a_token
+    _, training, derived = resolve(recipe.model, recipe.training, vocab_size, tokens_per_second=speed)
+    examples = training.batch_examples or max(1, round(training.batch_tokens / shape.context))
+    batch = examples * shape.context
+    tokens = training.steps * batch if training.steps else training.tokens or training.time * speed
+    seconds = training.time or tokens / speed
+    if local:
+        low, middle, high = (one * processors() for one in CPU_WATTS)
+    else:
+        low, middle, high = (share * hardware.watts * devices for share in (0.5, 0.8, 1.2))
+    return Plan(
+        vocab_size=vocab_size,
+        parameters=parameters.parameters(shape, vocab_size),
+        steps=training.steps or max(1, round(tokens / batch)),
+        batch_tokens=batch,
+        tokens=float(tokens),
+        flops_a_token=a_token,
+        memory=memory(
+            shape,
+            vocab_size,
+            training.micro_batch or examples,
+            optimizer=training.optimizer.kind,
+            precision="fp32" if training.precision == "fp32" else "bf16",
+            ema=training.ema is not None,
+        ),
+        hardware=hardware,
+        tokens_per_second=speed,
+        measured=tokens_per_second is not None,
+        seconds=seconds,
+        energy=estimate(seconds, (low, middle, high)),
+        derived=derived,
+    )
+
+
+def vocabulary(tokenizer: Any) -> int:
+    """The vocabulary that a tokenizer's configuration will give, a multiple of 64; bytes and characters roughly."""
+    wanted = getattr(tokenizer, "vocab_size", None) or {"bytes": 320}.get(tokenizer.kind, 192)
+    return -(-wanted // 64) * 64
+
+
+def quantity(value: float, base: int = 1000) -> str:
+    """``4.01M`` (or ``3.8Gi`` with base 1024): three significant digits."""
+    names = ["", "k", "M", "G", "T", "P"] if base == 1000 else ["", "Ki", "Mi", "Gi", "Ti", "Pi"]
+    power = 0
+    while abs(value) >= base and power < len(names) - 1:
+        value, power = value / base, power + 1
+    digits = 0 if value >= 100 else 1 if value >= 10 else 2
+    return f"{value:.{digits}f}{names[power]}" if power else f"{value:g}"
+
+
+def duration(seconds: float) -> str:
+    """``45 s``, ``3 min 20 s``, ``5 h 10 min``, ``12 days 3 h``."""
+    units = [("day", 86400), ("h", 3600), ("min", 60), ("s", 1)]
+    for place, (name, size) in enumerate(units):
+        if seconds >= size or name == "s":
+            whole = int(seconds // size)
+            plural = "s" if name == "day" and whole != 1 else ""
+            rest = ""
+            if name != "s" and (more := int(seconds % size // units[place + 1][1])):
+                rest = f" {more} {units[place + 1][0]}"
+            return f"{whole} {name}{plural}{rest}"
+    return ""

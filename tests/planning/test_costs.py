@@ -1,0 +1,158 @@
+"""FLOPs, memory, energy and the plan: against torch's own counters, against fake counters, and by their signs."""
+
+from __future__ import annotations
+
+import json
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+from seedstock.models.configs.decoder import DecoderConfig
+from seedstock.planning import flops
+from seedstock.planning.energy import Meter, estimate
+from seedstock.planning.hardware import DEVICES, this_machine
+from seedstock.planning.memory import memory
+from seedstock.planning.parameters import Shape, body
+from seedstock.planning.plan import duration, plan, quantity, vocabulary
+from seedstock.training.configs.training import TrainingConfig
+
+SMALL = {"width": 64, "layers": 3, "heads": 4, "kv_heads": 2, "context": 32}
+
+
+@pytest.mark.parametrize("shape", ["qwen3", "plain"])
+def test_flops_equal_what_torch_counts(shape):
+    from torch.utils.flop_counter import FlopCounterMode
+
+    config = DecoderConfig(shape=shape, **SMALL)
+    network = config.build(320)
+    tokens = torch.zeros(2, 32, dtype=torch.long)
+    with FlopCounterMode(display=False) as counter:
+        network(tokens).sum().backward()
+    expected = flops.training(Shape.of(config), 320) * tokens.numel()
+    # torch leaves out the CPU's fused attention; what is left is the matrices.
+    attention = 12 * 3 * 64 * 32 * tokens.numel()
+    assert counter.get_total_flops() in (
+        pytest.approx(expected, rel=1e-6),
+        pytest.approx(expected - attention, rel=1e-6),
+    )
+
+
+def test_flops_are_six_a_parameter_in_a_large_model():
+    shape = Shape.of(DecoderConfig(width=8192, layers=80, heads=64, kv_heads=8, mlp_width=28672, context=2048))
+    assert flops.training(shape, 0) / body(shape) == pytest.approx(6, rel=0.06)
+    assert flops.training(shape, 0, length=0) == pytest.approx(3 * flops.forward(shape, 0, length=0))
+
+
+def test_memory_by_part():
+    shape = Shape.of(DecoderConfig(**SMALL))
+    adamw, muon = (memory(shape, 320, 4, optimizer=kind) for kind in ("adamw", "muon"))
+    count = sum(parameter.numel() for parameter in DecoderConfig(**SMALL).build(320, device="meta").parameters())
+    assert adamw["gradients"] == 4 * count and adamw["optimizer"] == 8 * count > muon["optimizer"]
+    twice = memory(shape, 320, 8)
+    assert twice["activations"] == 2 * adamw["activations"] and twice["weights"] == adamw["weights"]
+
+
+@pytest.mark.parametrize("shape", ["qwen3", "gpt2"])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_activations_are_about_what_autograd_keeps(shape, dtype):
+    sizes = {"width": 128, "layers": 4, "heads": 4, "context": 64}
+    config = DecoderConfig(shape=shape, **sizes)
+    network = config.build(512).use(dtype)
+    kept = {}
+
+    def keep(tensor):
+        kept[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage().nbytes()
+        return tensor
+
+    weights = {parameter.untyped_storage().data_ptr() for parameter in network.parameters()}
+    tokens = torch.zeros(8, 64, dtype=torch.long)
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        logits = network(tokens)
+        loss = torch.nn.functional.cross_entropy(logits.flatten(0, 1), tokens.flatten())
+    found = sum(size for place, size in kept.items() if place not in weights)
+    precision = "fp32" if dtype == torch.float32 else "bf16"
+    parts = memory(Shape.of(config), 512, 8, precision=precision)
+    expected = parts["activations"] + parts["logits"]
+    assert loss.requires_grad and 0.6 < expected / found < 1.6
+
+
+class Rapl:
+    """A folder of counters as Linux shows them."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        for name, label in (("intel-rapl:0", "package-0"), ("intel-rapl:0:0", "core"), ("intel-rapl:0:1", "dram")):
+            (folder / name).mkdir()
+            (folder / name / "name").write_text(label + "\n")
+            (folder / name / "max_energy_range_uj").write_text("1000000000\n")
+            self.set(name, 0)
+
+    def set(self, name, joules):
+        (self.folder / name / "energy_uj").write_text(f"{int(joules * 1e6)}\n")
+
+
+def test_counters_are_read_across_their_wrap(tmp_path):
+    rapl = Rapl(tmp_path)
+    rapl.set("intel-rapl:0", 900)
+    with Meter(powercap=tmp_path, grid=100) as meter:
+        rapl.set("intel-rapl:0", 100)  # 200 J later, past the wrap at 1000 J
+        rapl.set("intel-rapl:0:0", 150)  # a part of the package: not counted again
+        rapl.set("intel-rapl:0:1", 16)
+        found = meter.read()
+    assert found.watt_hours * 3600 == pytest.approx(216) and found.low == found.high == found.watt_hours
+    assert found.method == "measured" and "package-0, dram" in found.basis
+    assert found.co2_grams == pytest.approx(found.watt_hours / 1000 * 100)
+
+
+def test_a_counter_that_goes_away_leaves_the_estimate(tmp_path):
+    import shutil
+
+    Rapl(tmp_path)
+    with Meter(powercap=tmp_path) as meter:
+        shutil.rmtree(tmp_path / "intel-rapl:0")
+        found = meter.read()
+    assert found.method == "estimated" and found.low < found.watt_hours < found.high
+
+
+def test_estimate_is_power_times_time():
+    found = estimate(7200, (10, 20, 50), grid=500)
+    assert (found.low, found.watt_hours, found.high) == (20, 40, 100)
+    assert found.co2_grams == 20 and found.method == "estimated"
+    assert estimate(60).watt_hours == pytest.approx(2 * estimate(30).watt_hours)
+
+
+def recipe(**training):
+    model = DecoderConfig(size="4M", context=256)
+    return SimpleNamespace(model=model, training=TrainingConfig(**training), tokenizer=SimpleNamespace(vocab_size=8192))
+
+
+def test_a_plan_on_named_hardware():
+    found = plan(recipe(steps=400, batch_tokens=2048), hardware=DEVICES["h100"])
+    assert found.tokens == 400 * 2048 and found.flops == pytest.approx(found.flops_a_token * found.tokens)
+    assert found.seconds == pytest.approx(found.flops / (989e12 * 0.4))
+    assert abs(sum(found.parameters.values()) / 4e6 - 1) < 0.05
+    rows = dict(found.rows())
+    assert list(rows) == ["parameters", "tokens", "FLOPs", "memory", "time", "energy", "CO2"]
+    assert "400 steps of 2,048" in rows["tokens"] and "40% of h100" in rows["time"] and "estimated" in rows["energy"]
+    json.dumps(found.to_json())
+
+
+def test_a_plan_for_a_time_and_a_measured_speed():
+    found = plan(recipe(time="5 min"), tokens_per_second=5000.0)
+    assert (found.seconds, found.tokens) == (300, 1_500_000) and found.measured
+    assert "measured" in dict(found.rows())["time"]
+
+
+def test_this_machine_has_a_rate():
+    machine = this_machine(0.05)
+    assert machine.flops > 1e8 and machine.watts > 0
+
+
+def test_words_for_numbers():
+    assert [quantity(value) for value in (7, 999, 4_012_345, 1.5e12)] == ["7", "999", "4.01M", "1.50T"]
+    assert quantity(3 * 2**30, 1024) == "3.00Gi"
+    assert [duration(s) for s in (45.6, 200, 3600, 5 * 3600 + 600, 90_000)] == [
+        *("45 s", "3 min 20 s", "1 h", "5 h 10 min", "1 day 1 h"),
+    ]
+    assert vocabulary(SimpleNamespace(vocab_size=1000)) == 1024 and vocabulary(SimpleNamespace(kind="bytes")) == 320
