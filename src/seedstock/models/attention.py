@@ -1,0 +1,135 @@
+"""Self-attention: one function, with back ends that are chosen when it runs."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from seedstock.models import rope
+from seedstock.models.cache import LayerCache
+from seedstock.models.linear import Linear, together
+from seedstock.models.mask import Mask
+from seedstock.models.norms import RMSNorm
+
+_LONGEST_DENSE = 1024  # beyond it, [T, T] scores cost more to move than the CPU's flash kernel costs to make again
+
+
+@dataclass(frozen=True)
+class Sight:
+    """A mask made ready for one pass: what every layer's attention shares."""
+
+    backend: str
+    causal: bool = False
+    seen: Tensor | None = None
+    """``sdpa``: boolean ``[B or 1, 1, T, S]``. ``products``: what is added to scores, ``[B or 1, 1, T, S]``."""
+    starts: Tensor | None = None
+    """``varlen``: where each document starts in the rows laid end to end, and the end."""
+
+
+def prepare(mask: Mask, x_BTD: Tensor, keys: int) -> Sight:
+    """Chooses the back end and builds what it needs, once a pass. ``keys`` counts what the cache holds as well.
+
+    ``sdpa`` is the reference and runs everywhere; ``varlen`` is for packed documents on CUDA; ``products`` (bf16 on the
+    CPU) writes the scores out, since matrix products are what such CPUs are fast at.
+    """
+    batch, queries = x_BTD.shape[:2]
+    device, dtype = x_BTD.device, x_BTD.dtype
+    half = dtype in (torch.bfloat16, torch.float16)
+    plain = mask.pattern == "causal" and mask.documents is None and queries == keys
+    if device.type == "cuda" and half and mask.pattern == "causal" and queries == keys and not plain and _varlen():
+        return Sight("varlen", starts=_starts(mask.documents))  # type: ignore[arg-type]
+    if device.type == "cpu" and dtype == torch.bfloat16 and 1 < queries and keys <= _LONGEST_DENSE:
+        hidden = ~mask.visible(queries, keys, device)[:, None]
+        return Sight("products", seen=torch.zeros(hidden.shape, dtype=dtype).masked_fill_(hidden, -math.inf))
+    if plain:
+        return Sight("sdpa", causal=True)
+    if mask.documents is None and (mask.pattern == "full" or queries == 1):
+        return Sight("sdpa")
+    return Sight("sdpa", seen=mask.visible(queries, keys, device)[:, None])
+
+
+def attend(q_BHTK: Tensor, k_BGSK: Tensor, v_BGSK: Tensor, sight: Sight) -> Tensor:
+    """Scaled dot-product attention (Vaswani et al. 2017), keys and values shared by groups of heads (Ainslie et al.
+    2023); scores' statistics in fp32. Returns ``[B, H, T, K]``."""
+    if sight.backend == "products":
+        return _products(q_BHTK, k_BGSK, v_BGSK, sight.seen)
+    if sight.backend == "varlen":
+        return _packed(q_BHTK, k_BGSK, v_BGSK, sight.starts)
+    grouped = q_BHTK.shape[1] != k_BGSK.shape[1]
+    return F.scaled_dot_product_attention(
+        q_BHTK, k_BGSK, v_BGSK, attn_mask=sight.seen, is_causal=sight.causal, enable_gqa=grouped
+    )
+
+
+def _products(q: Tensor, k: Tensor, v: Tensor, bias: Tensor) -> Tensor:
+    """The heads of a group lie end to end, so that keys and values are never repeated."""
+    B, H, T, K = q.shape
+    G, S = k.shape[1:3]
+    q = (q * K**-0.5).reshape(B * G, H // G * T, K)
+    scores = torch.bmm(q, k.reshape(B * G, S, K).transpose(1, 2)).view(B, H, T, S) + bias
+    shares = torch.softmax(scores, -1).view(B * G, H // G * T, S)
+    return torch.bmm(shares, v.reshape(B * G, S, K)).view(B, H, T, K)
+
+
+def _varlen() -> Any:
+    """torch's attention over sequences of varying length, from 2.12 on in the form that is used here."""
+    try:
+        import inspect
+
+        from torch.nn.attention.varlen import varlen_attn
+    except ImportError:
+        return None
+    return varlen_attn if {"window_size", "enable_gqa"} <= inspect.signature(varlen_attn).parameters.keys() else None
+
+
+def _starts(documents_BT: Tensor) -> Tensor:
+    """Needs the number of documents, so the queue stops for it, once a pass; padded so that few shapes occur."""
+    B, T = documents_BT.shape
+    first = torch.ones(B, T, dtype=torch.bool, device=documents_BT.device)
+    first[:, 1:] = documents_BT[:, 1:] != documents_BT[:, :-1]
+    starts = first.flatten().nonzero().flatten()
+    return F.pad(starts, (0, 64 - len(starts) % 64), value=B * T).to(torch.int32)
+
+
+def _packed(q: Tensor, k: Tensor, v: Tensor, starts: Tensor) -> Tensor:
+    B, H, T, K = q.shape
+    flat = [x.transpose(1, 2).reshape(B * T, x.shape[1], K) for x in (q, k, v)]
+    out = _varlen()(*flat, starts, starts, T, T, window_size=(-1, 0), enable_gqa=H != k.shape[1])
+    return out.view(B, T, H, K).transpose(1, 2)
+
+
+class Attention(nn.Module):
+    """Queries, keys and values; norms of queries and keys by head (Henry et al. 2020) and rotary positions if asked."""
+
+    def __init__(self, config: Any) -> None:
+        super().__init__()
+        self.heads, self.groups, self.head_size = config.heads, config.kv_heads, config.head_size
+        width, inner = config.width, config.head_size
+        self.query = Linear(width, self.heads * inner, config.biases)
+        self.key = Linear(width, self.groups * inner, config.biases)
+        self.value = Linear(width, self.groups * inner, config.biases)
+        self.output = Linear(self.heads * inner, width, config.biases)
+        self.query_norm = RMSNorm(inner, config.norm_epsilon) if config.qk_norm else None
+        self.key_norm = RMSNorm(inner, config.norm_epsilon) if config.qk_norm else None
+
+    def forward(
+        self, x_BTD: Tensor, angles: tuple[Tensor, Tensor] | None, sight: Sight, cache: LayerCache | None
+    ) -> Tensor:
+        B, T, _ = x_BTD.shape
+        H, G, K = self.heads, self.groups, self.head_size
+        parts = together(x_BTD, self.query, self.key, self.value).view(B, T, H + 2 * G, K)
+        q_BTHK, k_BTGK, v_BTGK = parts.split((H, G, G), 2)
+        if self.query_norm is not None and self.key_norm is not None:
+            q_BTHK, k_BTGK = self.query_norm(q_BTHK), self.key_norm(k_BTGK)
+        q_BHTK, k_BGTK, v_BGTK = (x.transpose(1, 2) for x in (q_BTHK, k_BTGK, v_BTGK))
+        if angles is not None:
+            q_BHTK, k_BGTK = (rope.rotate(x, *angles) for x in (q_BHTK, k_BGTK))
+        if cache is not None:
+            k_BGTK, v_BGTK = cache.append(k_BGTK, v_BGTK)
+        out_BHTK = attend(q_BHTK, k_BGTK, v_BGTK, sight)
+        return self.output(out_BHTK.transpose(1, 2).reshape(B, T, H * K))

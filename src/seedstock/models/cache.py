@@ -1,0 +1,49 @@
+"""Keys and values of positions already seen, kept for generation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+
+class Cache:
+    """Room for ``length`` positions in each layer, filled from the left."""
+
+    def __init__(self, layers: int, batch: int, groups: int, length: int, head_size: int, like: Tensor) -> None:
+        shape = (layers, 2, batch, groups, length, head_size)
+        self.held = torch.empty(shape, dtype=like.dtype, device=like.device)
+        self.filled = 0
+
+    @property
+    def room(self) -> int:
+        """Positions that can still be added."""
+        return self.held.shape[-2] - self.filled
+
+    def layer(self, number: int) -> LayerCache:
+        """One layer's part."""
+        keys, values = self.held[number]
+        return LayerCache(keys, values, self.filled)
+
+    def advance(self, positions: int) -> None:
+        """Counts positions that every layer has added."""
+        self.filled += positions
+
+
+@dataclass(frozen=True)
+class LayerCache:
+    """Keys and values ``[B, G, length, K]`` of one layer, of which ``filled`` positions are known."""
+
+    keys: Tensor
+    values: Tensor
+    filled: int
+
+    def append(self, k_BGTK: Tensor, v_BGTK: Tensor) -> tuple[Tensor, Tensor]:
+        """Adds new keys and values; returns all of them. Raises ValueError where there is no room."""
+        end = self.filled + k_BGTK.shape[2]
+        if end > self.keys.shape[2]:
+            raise ValueError(f"the cache has room for {self.keys.shape[2]} positions, not {end}")
+        self.keys[:, :, self.filled : end] = k_BGTK
+        self.values[:, :, self.filled : end] = v_BGTK
+        return self.keys[:, :, :end], self.values[:, :, :end]

@@ -1,0 +1,1 @@
+"""Configurations of models, free of torch."""

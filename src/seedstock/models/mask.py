@@ -1,0 +1,52 @@
+"""Who may look at whom."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Mask:
+    """A pattern, narrowed to documents.
+
+    ``causal``: each position sees itself and what comes before; ``full``: everything; ``prefix``: causal, and besides
+    everybody sees the positions where ``prefix`` holds. A position never sees another document. Padding is a document
+    too (any number of its own), so that no row of scores is ever wholly hidden.
+    """
+
+    pattern: Literal["causal", "full", "prefix"] = "causal"
+    documents: Tensor | None = None
+    """``[B, T]``: the document of each position; None where every row is one document."""
+    prefix: Tensor | None = None
+    """``[B, T]``, boolean: with ``prefix`` alone."""
+
+    def __post_init__(self) -> None:
+        if (self.pattern == "prefix") != (self.prefix is not None):
+            raise ValueError("a prefix mask needs `prefix`, and no other has one")
+
+    @classmethod
+    def over(cls, documents: Tensor | None, pattern: Literal["causal", "full"] = "causal") -> Mask:
+        """A mask over documents, without them where no row has more than one.
+
+        That look costs a GPU's queue a stop, so it is taken on the CPU alone.
+        """
+        if documents is not None and documents.device.type == "cpu" and bool((documents == documents[:, :1]).all()):
+            documents = None
+        return cls(pattern, documents)
+
+    def visible(self, queries: int, keys: int, device: torch.device) -> Tensor:
+        """Boolean ``[B or 1, T, S]``: may query t, the (S - T + t)-th position, see key s?"""
+        if self.pattern == "full":
+            seen = torch.ones(1, queries, keys, dtype=torch.bool, device=device)
+        else:
+            at = torch.arange(keys, device=device)
+            seen = (at[None, :] <= at[keys - queries :, None])[None]
+        if self.prefix is not None:
+            seen = seen | self.prefix[:, None, :]
+        if self.documents is not None:
+            seen = seen & (self.documents[:, keys - queries :, None] == self.documents[:, None, :])
+        return seen

@@ -1,0 +1,33 @@
+"""What each parameter is for, as plain data: optimizers choose by it, and so do parallel layouts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from fnmatch import fnmatchcase
+
+ROLES: tuple[tuple[str, str], ...] = (
+    ("embedding.*.weight", "embedding"),
+    ("head.weight", "head"),
+    ("*.query.weight", "column"),
+    ("*.key.weight", "column"),
+    ("*.value.weight", "column"),
+    ("*.gate.weight", "column"),
+    ("*.up.weight", "column"),
+    ("*.output.weight", "row"),
+    ("*.down.weight", "row"),
+    ("*norm.weight", "vector"),
+    ("*.bias", "vector"),
+)
+"""Name pattern → role, first match. ``embedding`` and ``head`` [vocabulary, width]; ``column`` [out, in], cut along out,
+and ``row`` [out, in], cut along in, by tensor parallelism: the hidden matrices; ``vector``: gains and biases."""
+
+
+def assign(names: Iterable[str], patterns: Iterable[tuple[str, str]] = ROLES) -> dict[str, str]:
+    """The role of each parameter by name. Raises KeyError that names one that no pattern covers."""
+    patterns = tuple(patterns)
+    roles = {}
+    for name in names:
+        roles[name] = next((role for pattern, role in patterns if fnmatchcase(name, pattern)), None)
+        if roles[name] is None:
+            raise KeyError(f"parameter {name} has no role: add a pattern to the module's roles")
+    return roles  # type: ignore[return-value]

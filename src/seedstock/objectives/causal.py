@@ -1,0 +1,69 @@
+"""Next-token prediction over packed documents."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from seedstock.models.mask import Mask
+from seedstock.objectives.base import Batch, Expectation, Objective, Sums
+from seedstock.objectives.configs.causal import CausalConfig
+from seedstock.objectives.cross_entropy import linear_cross_entropy
+
+
+def targets(batch: Batch) -> Tensor:
+    """``[B, T]``: the token after each position, or -1 where that belongs to another document or is padding.
+
+    Documents with negative numbers are padding.
+    """
+    documents = batch["documents"]
+    inside = (documents[:, 1:] == documents[:, :-1]) & (documents[:, 1:] >= 0)
+    return torch.where(inside, batch["tokens"][:, 1:], -1)
+
+
+class Causal(Objective):
+    """Cross-entropy of the next token, each from what comes before it in its own document."""
+
+    def __init__(self, config: CausalConfig | None = None) -> None:
+        self.config = config or CausalConfig()
+
+    def defaults(self) -> dict[str, Any]:
+        """AdamW with betas 0.9 and 0.95, decay 0.1, clipping at 1 (Brown et al. 2020, appendix B)."""
+        return {"optimizer": {"kind": "adamw", "betas": (0.9, 0.95), "weight_decay": 0.1}, "clip": 1.0}
+
+    def raw_length(self, context: int) -> int:
+        """One more than the positions, for the last target."""
+        return context + 1
+
+    def counts(self, batch: Batch) -> Sums:
+        """``causal``: predicted tokens."""
+        return {"causal": (targets(batch) >= 0).sum()}
+
+    def inputs(self, nets: Any, batch: Batch) -> dict[str, Any]:
+        """Embedded tokens ``[B, T, D]``, without the last, which is a target alone."""
+        tokens, documents, positions = (batch[name][:, :-1] for name in ("tokens", "documents", "positions"))
+        examples = batch.get("examples")
+        return {
+            "x": nets["network"].embed(tokens, positions, examples),
+            "positions": positions,
+            "attention": Mask.over(documents),
+            "examples": examples,
+        }
+
+    def loss(self, nets: Any, output: Any, batch: Batch) -> tuple[Sums, Sums]:
+        """``causal``: the sum of nats, and of the z-loss if there is one; then the metric ``nats`` is without it."""
+        total, nats = linear_cross_entropy(
+            output.hidden.flatten(0, 1), nets["network"].head.matrix, targets(batch).flatten(), self.config.z_loss
+        )
+        return {"causal": total}, {"nats": nats.sum()} if self.config.z_loss else {}
+
+    def expect(self, spec: Any) -> Expectation:
+        """Before training every token is as likely as any other: ln V nats."""
+        return Expectation(
+            first={"causal": math.log(spec.vocab_size)},
+            floor="the best count model of orders 0 to 5 on the same held-out bytes",
+            collapse="the loss stays at the entropy of single tokens (order 0): nothing is learned from context",
+        )

@@ -1,0 +1,1 @@
+"""Configurations of objectives, free of torch."""

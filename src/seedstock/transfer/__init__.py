@@ -1,0 +1,1 @@
+"""To and from the ecosystem's formats, with a proof of parity."""
