@@ -53,7 +53,7 @@ def test_memory_by_part():
     assert twice["activations"] == 2 * adamw["activations"] and twice["weights"] == adamw["weights"]
 
 
-@pytest.mark.parametrize("shape", ["qwen3", "gpt2"])
+@pytest.mark.parametrize("shape", ["qwen3", "plain", "gpt2"])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_activations_are_about_what_autograd_keeps(shape, dtype):
     sizes = {"width": 128, "layers": 4, "heads": 4, "context": 64}
@@ -73,8 +73,9 @@ def test_activations_are_about_what_autograd_keeps(shape, dtype):
     found = sum(size for place, size in kept.items() if place not in weights)
     precision = "fp32" if dtype == torch.float32 else "bf16"
     parts = memory(Shape.of(config), 512, 8, precision=precision)
-    expected = parts["activations"] + parts["logits"]
-    assert loss.requires_grad and 0.6 < expected / found < 1.6
+    copies = parts["weights"] - 4 * sum(parameter.numel() for parameter in network.parameters())
+    expected = parts["activations"] + parts["logits"] + copies
+    assert loss.requires_grad and 0.75 < expected / found < 1.33
 
 
 class Rapl:

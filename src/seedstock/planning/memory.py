@@ -19,11 +19,11 @@ def memory(
 ) -> dict[str, int]:
     """Bytes by part for ``micro_batch`` examples of the context's length at once; an estimate.
 
-    Master weights, gradients and optimizer state are fp32. Activations are what the backward pass keeps (in the
-    manner of Korthikanti et al. 2022, arXiv 2205.05198, section 4, without stored attention weights, which fused
-    attention recomputes): for each token and layer the inputs of both norms, their outputs, queries, keys, values, the
-    attention's output, and the inputs of the MLP's activation and of its last matrix, in the precision of matrix
-    products; and for the head, logits in that precision and their fp32 copy and gradient.
+    Master weights, gradients and optimizer state are fp32. Activations are what eager autograd keeps for the backward
+    pass, counted as Korthikanti et al. 2022 (arXiv 2205.05198, section 4) count it, without attention weights, which
+    fused attention recomputes: fp32 copies where norms compute (two of each RMSNorm, one of a LayerNorm), and in the
+    precision of matrix products the norms' outputs, queries, keys, values, the attention's output, and the MLP's
+    inner values (four widths of a gated MLP, three else). Logits are kept in that precision, in fp32, and as gradient.
     """
     parts = parameters(shape, vocab_size)
     count = sum(parts.values())
@@ -32,10 +32,10 @@ def memory(
     number = 2 if precision == "bf16" else 4
     tokens = micro_batch * shape.context
     queries, keys = shape.heads * shape.head_size, shape.kv_heads * shape.head_size
-    # The residual stream stays fp32 where the norms read it.
-    a_layer = 2 * shape.width * 4 + number * (
-        2 * shape.width + 2 * queries + 2 * keys + (3 if shape.gated else 2) * shape.mlp_width
-    )
+    copies = (1 if shape.layer_norm else 2) * 4
+    in_norms = 2 * shape.width * copies + ((queries + keys) * copies if shape.qk_norm else 0)
+    inner = (4 if shape.gated else 3) * shape.mlp_width
+    a_layer = in_norms + number * (2 * shape.width + 2 * queries + 2 * keys + inner)
     return {
         "weights": 4 * count + (number * count if number == 2 else 0),
         "gradients": 4 * count,
