@@ -1,0 +1,1 @@
+"""Text becomes tokens, tokens become shards, and the data plan says which of them every training step sees."""

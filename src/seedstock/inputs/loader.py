@@ -1,0 +1,136 @@
+"""Batches by step: the data plan says which windows, the shards give their tokens, each example is digested.
+
+A batch is a pure function of the step (and of rank and world size): a loader has no state but the step's number.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+
+from seedstock.inputs.keys import Keys
+from seedstock.inputs.plan import DataPlan, Located
+from seedstock.inputs.shards import Shards
+
+Batch = dict[str, Any]
+AHEAD = 4  # batches prepared in the background
+LOCATED = 1024  # examples that are located together: numpy's cost a call is what small batches pay
+
+
+class Loader:
+    """Gives rank ``rank`` of ``world`` its part of every step's examples.
+
+    ``raw_length`` is how many tokens to read from each window's start: a number, or a function of the window length
+    (default: one more than the window, for the last target). ``prepare(items, keys)`` is the objective's hook: it is
+    handed the batch and ``Keys`` of its examples, and returns the arrays that the objective wants instead.
+    """
+
+    def __init__(
+        self,
+        shards: Shards,
+        plan: DataPlan,
+        *,
+        prepare: Callable[[Batch, Keys], Batch] | None = None,
+        raw_length: int | Callable[[int], int] | None = None,
+        seed: int = 0,
+        rank: int = 0,
+        world: int = 1,
+    ) -> None:
+        if not 0 <= rank < world:
+            raise ValueError(f"rank {rank} of {world}")
+        self.shards, self.plan, self.prepare, self.seed = shards, plan, prepare, seed
+        self.rank, self.world = rank, world
+        self._raw_length = raw_length
+        self._located: tuple[int, Located] | None = None
+
+    def part(self, count: int) -> tuple[int, int]:
+        """Which of a step's ``count`` examples are this rank's: [from, to). Parts differ by at most one example."""
+        return count * self.rank // self.world, count * (self.rank + 1) // self.world
+
+    def batch(self, step: int) -> Batch:
+        """This rank's part of a step, by example number.
+
+        ``examples``, ``strata``, ``starts`` int64 ``[B]``; ``tokens``, ``documents``, ``positions`` int64
+        ``[B, raw_length]`` (see ``Shards.boundaries``; document -1 is padding, or was erased); ``digests`` uint8
+        ``[B, 16]``. Raises DataError beyond the plan's capacity.
+        """
+        first, count = self.plan.examples(step)
+        low, high = self.part(count)
+        strata, starts = self._locate(first, low, high)
+        length = self._length(self.plan.length(step))
+        examples = np.arange(first + low, first + high)
+        stored = np.empty((len(examples), length), self.shards.dtype)
+        documents, positions = np.empty(stored.shape, np.int64), np.empty(stored.shape, np.int64)
+        for stratum in np.unique(strata).tolist():
+            rows = np.flatnonzero(strata == stratum)
+            stored[rows] = self.shards.read("train", stratum, starts[rows], length)
+            documents[rows], positions[rows] = self.shards.boundaries("train", stratum, starts[rows], length)
+        documents[stored == self.shards.specials["pad"]] = -1  # padding, and what was erased
+        known: Batch = {
+            "examples": examples,
+            "strata": strata,
+            "starts": starts,
+            "digests": example_digests(strata, starts, stored),
+        }
+        items = {**known, "tokens": stored.astype(np.int64), "documents": documents, "positions": positions}
+        return items if self.prepare is None else {**self.prepare(items, Keys(self.seed, examples)), **known}
+
+    def iterate(self, first_step: int, last_step: int) -> Iterator[Batch]:
+        """The batches of steps [first_step, last_step), made ahead of time by one background thread."""
+        pool = ThreadPoolExecutor(1, thread_name_prefix="loader")
+        waiting: deque[Future[Batch]] = deque()
+        try:
+            for step in range(first_step, last_step):
+                waiting.append(pool.submit(self.batch, step))
+                if len(waiting) > AHEAD:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
+
+    def _length(self, window: int) -> int:
+        if callable(self._raw_length):
+            return self._raw_length(window)
+        return window + 1 if self._raw_length is None else self._raw_length
+
+    def _locate(self, first: int, low: int, high: int) -> tuple[np.ndarray, np.ndarray]:
+        """Strata and starts of examples first + [low, high), located together with those of the steps to come."""
+        kept = self._located
+        if kept is None or not kept[0] <= first + low <= first + high <= kept[0] + len(kept[1].strata):
+            until = first + max(high, LOCATED)
+            if self.plan.capacity is not None:
+                until = min(until, self.plan.capacity)
+            kept = self._located = (first, self.plan.locate(np.arange(first, until)))
+        begin, located = kept
+        rows = slice(first + low - begin, first + high - begin)
+        return located.strata[rows].copy(), located.starts[rows].copy()
+
+
+def example_digests(strata: np.ndarray, starts: np.ndarray, tokens: np.ndarray) -> np.ndarray:
+    """BLAKE2b-128 (RFC 7693) of each example as stored: stratum, start (8 bytes each) and tokens, little-endian.
+
+    ``tokens`` are ``[B, raw_length]`` in the shards' type, before any cutting or corruption. Returns uint8 ``[B, 16]``.
+    """
+    body = np.ascontiguousarray(tokens, tokens.dtype.newbyteorder("<")).view(np.uint8).reshape(len(tokens), -1)
+    head = np.stack([strata, starts], axis=1).astype("<i8").view(np.uint8).reshape(len(tokens), 16)
+    rows = np.concatenate([head, body], axis=1)
+    found = b"".join(hashlib.blake2b(row, digest_size=16).digest() for row in rows)
+    return np.frombuffer(found, np.uint8).reshape(-1, 16).copy()
+
+
+def step_digest(previous: str, examples: np.ndarray, digests: np.ndarray) -> str:
+    """What a step was fed, chained to what came before: SHA-256, hexadecimal.
+
+    ``examples`` ``[B]`` and ``digests`` ``[B, 16]`` of all ranks, in any order: they are folded by example number.
+    ``previous`` is the hexadecimal digest of the step before, or "" at the beginning.
+    """
+    order = np.argsort(examples, kind="stable")
+    numbers = np.asarray(examples, "<i8")[order].view(np.uint8).reshape(-1, 8)
+    rows = np.concatenate([numbers, np.asarray(digests, np.uint8)[order]], axis=1)
+    return hashlib.sha256(bytes.fromhex(previous) + rows.tobytes()).hexdigest()

@@ -1,0 +1,339 @@
+"""The data plan: example number ↔ (stratum, epoch, start, length), a pure function that can be sought and inverted.
+
+What a step sees follows from the plan alone: nothing is logged, and a loader's state is one counter. A plan is a list
+of segments. A change of weights or batch keeps every stratum's place. A change of length waits until every stratum
+has finished the group of superblocks that it stands in: the plan inserts that drain by itself, at the old length and
+batch (its last step may be smaller), and ``starts`` says where each segment really begins. A stratum whose weight is
+0 before the change is not drained: it goes on at its next group. Where a stratum has been seen ``max_repeats`` times
+its weight becomes 0.
+"""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_right
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from seedstock.errors import DataError, IntegrityError
+from seedstock.inputs import interleave, segments
+from seedstock.inputs.segments import NEVER, Grid, Piece, Segment
+from seedstock.inputs.windows import Windows
+from seedstock.ledger.ids import digest
+
+if TYPE_CHECKING:
+    from seedstock.inputs.config import MixtureConfig
+    from seedstock.inputs.shards import Shards
+
+FORMAT = 1
+GROUP = 16
+
+
+@dataclass(frozen=True)
+class Located:
+    """Where examples come from: int64 arrays ``[E]``. The window is stream positions [start, start + length)."""
+
+    strata: np.ndarray
+    epochs: np.ndarray
+    starts: np.ndarray
+    lengths: np.ndarray
+
+
+@dataclass(frozen=True)
+class Exposure:
+    """How much of a stratum was offered: examples, and passes over the stratum."""
+
+    stratum: int
+    examples: int
+    epochs: float
+
+
+class DataPlan:
+    """The data plan over the train streams of ``strata`` (stratum number → tokens).
+
+    ``superblock`` (tokens) defaults to the longest length of the segments; ``max_repeats`` None repeats for ever.
+    Raises DataError where the streams together are smaller than one window.
+    """
+
+    def __init__(
+        self,
+        strata: Mapping[int, int],
+        plan_segments: Sequence[Segment],
+        *,
+        seed: int,
+        superblock: int | None = None,
+        group: int = GROUP,
+        max_repeats: int | None = None,
+    ) -> None:
+        self.strata = {stratum: tokens for stratum, tokens in sorted(strata.items()) if tokens >= 2}
+        self.segments, self.seed, self.group, self.max_repeats = tuple(plan_segments), seed, group, max_repeats
+        self.superblock = superblock or max(segment.length for segment in plan_segments)
+        segments.check(self.segments, list(self.strata), self.superblock)
+        available = sum(self.strata.values())
+        if available <= self.segments[0].length:
+            raise DataError(
+                f"the training text is {available} tokens, smaller than one window of {self.segments[0].length} and its"
+                " successor",
+                fix="add documents, relax the policy, or set a smaller model.context",
+            )
+        self._numbers = np.array(list(self.strata), np.int64)
+        self._index = {stratum: index for index, stratum in enumerate(self.strata)}
+        self._windows = Windows(
+            list(self.strata), list(self.strata.values()), seed=seed, superblock=self.superblock, group=group
+        )
+        self._cursors = np.zeros(len(self.strata), np.int64)
+        self._next = 0
+        self._pieces: list[Piece] = []
+        self._grids: list[Grid] = []
+        self.starts: list[int] = []
+        for segment in self.segments:
+            self._begin(segment)
+        self.capacity = self._capacity()
+        self._grids[-1] = replace(self._grids[-1], stop=NEVER if self.capacity is None else self.capacity)
+
+    @classmethod
+    def of(
+        cls,
+        shards: Shards,
+        mixture: MixtureConfig,
+        *,
+        seed: int,
+        length: int,
+        batch: int,
+        superblock: int | None = None,
+    ) -> DataPlan:
+        """The plan of one segment over the train split of ``shards``, with the weights of the recipe's mixture."""
+        from seedstock.inputs.mixture import weights
+
+        strata = shards.strata("train")
+        segment = Segment(0, weights(strata, mixture), length, batch)
+        tokens = {item.stratum: item.tokens for item in strata}
+        return cls(tokens, [segment], seed=seed, superblock=superblock, max_repeats=mixture.max_repeats)
+
+    def locate(self, examples: np.ndarray) -> Located:
+        """Where examples (int64 ``[E]``, any order) come from. Raises DataError beyond the plan's capacity."""
+        examples = np.asarray(examples, np.int64)
+        if examples.size == 0:
+            return Located(*(np.zeros(0, np.int64) for _ in range(4)))
+        if examples.min() < 0:
+            raise ValueError("example numbers begin at 0")
+        self._require(int(examples.max()) + 1)
+        strata, epochs, starts, lengths = (np.empty(examples.shape, np.int64) for _ in range(4))
+        which = np.searchsorted([piece.first for piece in self._pieces], examples, "right") - 1
+        for number in np.unique(which):
+            piece, own = self._pieces[number], which == number
+            strata[own], items = piece.items(examples[own])
+            epochs[own], starts[own] = self._windows.locate(strata[own], items, piece.length)
+            lengths[own] = piece.length
+        return Located(self._numbers[strata], epochs, starts, lengths)
+
+    def find(self, stratum: int, positions: np.ndarray, horizon: int) -> list[tuple[int, int]]:
+        """The (epoch, example number) of every window in which one of ``positions`` is an input, by example number.
+
+        Positions are places in the stratum's train stream; ``horizon`` is a number of examples from the beginning.
+        """
+        if stratum not in self._index:
+            return []
+        s = self._index[stratum]
+        positions = np.unique(np.asarray(positions, np.int64))
+        positions = positions[(positions >= 0) & (positions < self.strata[stratum] - 1)]
+        horizon = horizon if self.capacity is None else min(horizon, self.capacity)
+        self._grow(horizon)
+        found: set[tuple[int, int]] = set()
+        for piece in self._pieces:
+            if piece.first >= horizon:
+                break
+            first = int(piece.cursors[s])
+            stop = int(piece.cursors_at(min(piece.stop, horizon))[s])
+            if first == stop or positions.size == 0:
+                continue
+            per_epoch = int(self._windows.per_epoch(piece.length)[s])
+            starts = np.unique(positions // piece.length * piece.length)
+            for epoch in range(first // per_epoch, (stop - 1) // per_epoch + 1):
+                same = np.full(starts.shape, s, np.int64)
+                items = self._windows.find(same, np.full(starts.shape, epoch, np.int64), starts, piece.length)
+                items = items[(items >= first) & (items < stop)]
+                found.update((epoch, int(example)) for example in piece.examples(s, items))
+        return sorted(found, key=lambda pair: pair[1])
+
+    def examples(self, step: int) -> tuple[int, int]:
+        """The (first example, count) of a step. Raises DataError beyond the plan's capacity."""
+        if step < 0:
+            raise ValueError("steps begin at 0")
+        grid = self._grid_of_step(step)
+        first, count = grid.span(step)
+        if count < 1:
+            raise self._exhausted(f"step {step}")
+        return first, count
+
+    def step(self, example: int) -> int:
+        """The step that an example belongs to."""
+        if example < 0 or (self.capacity is not None and example >= self.capacity):
+            raise self._exhausted(f"example {example}")
+        grid = self._grids[bisect_right(self._grids, example, key=lambda grid: grid.first) - 1]
+        return grid.step + (example - grid.first) // grid.batch
+
+    def length(self, step: int) -> int:
+        """The window length of a step."""
+        return self._grid_of_step(step).length
+
+    def steps(self) -> int | None:
+        """How many whole steps the plan can give; None where it repeats for ever."""
+        if self.capacity is None:
+            return None
+        grid = self._grids[-1]
+        return grid.step + (self.capacity - grid.first) // grid.batch
+
+    def require(self, steps: int) -> None:
+        """Raises DataError that says how many steps are possible, where ``steps`` are more than that."""
+        possible = self.steps()
+        if possible is not None and steps > possible:
+            raise self._exhausted(f"{steps} steps")
+
+    def exposure(self, examples: int) -> list[Exposure]:
+        """What the first ``examples`` examples offered of each stratum."""
+        self._require(examples)
+        counts, epochs = np.zeros(len(self.strata), np.int64), np.zeros(len(self.strata))
+        for piece in self._pieces:
+            if piece.first >= examples:
+                break
+            seen = piece.table.counts(min(piece.stop, examples) - piece.first)
+            counts += seen
+            epochs += seen / self._windows.per_epoch(piece.length)
+        return [Exposure(int(n), int(c), float(e)) for n, c, e in zip(self._numbers, counts, epochs, strict=True)]
+
+    def to_json(self) -> dict[str, Any]:
+        """Everything that the plan follows from, for the record."""
+        return {
+            "format": FORMAT,
+            "seed": self.seed,
+            "superblock": self.superblock,
+            "group": self.group,
+            "block": interleave.BLOCK,
+            "max_repeats": self.max_repeats,
+            "strata": {str(stratum): tokens for stratum, tokens in self.strata.items()},
+            "segments": [segment.to_json() for segment in self.segments],
+        }
+
+    @classmethod
+    def from_json(cls, record: dict[str, Any]) -> DataPlan:
+        """The inverse of ``to_json``. Raises IntegrityError for a format that this version does not know."""
+        if (record.get("format"), record.get("block")) != (FORMAT, interleave.BLOCK):
+            raise IntegrityError("unknown data plan format", where="data plan", fix="use a newer Seedstock")
+        return cls(
+            {int(stratum): tokens for stratum, tokens in record["strata"].items()},
+            [Segment.from_json(segment) for segment in record["segments"]],
+            **{name: record[name] for name in ("seed", "superblock", "group", "max_repeats")},
+        )
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 of the canonical ``to_json``: equal fingerprints, equal order."""
+        return digest(self.to_json())
+
+    def _begin(self, segment: Segment) -> None:
+        """Goes on to the example where a segment starts, drains where it changes the length, and starts it."""
+        if not self._grids:
+            self._start(segment, step=0)
+            return
+        before = self._grids[-1]
+        where = f"segment from example {segment.example}"
+        if segment.example < self._next:
+            raise DataError(
+                f"the change of length before it ends at example {self._next}", where=where, fix="start later"
+            )
+        capacity = self._capacity()
+        if capacity is not None and segment.example > capacity:
+            raise self._exhausted(where, capacity)
+        self._grow(segment.example, limit=segment.example)
+        changed = (segment.batch, segment.length) != (before.batch, before.length)
+        if not changed:
+            self._segment = segment
+            self.starts.append(self._next)
+            return
+        past = (segment.example - before.first) % before.batch
+        if past:
+            low = segment.example - past
+            raise DataError(
+                "a change of batch or length does not begin with a step",
+                where=where,
+                fix=f"start it at example {low} or {low + before.batch}",
+            )
+        if segment.length != before.length:
+            self._drain(before.length, segment.length)
+        self._grids[-1] = replace(before, stop=self._next)
+        self._start(segment, step=before.steps_to(self._next))
+
+    def _start(self, segment: Segment, step: int) -> None:
+        self._segment = segment
+        self.starts.append(self._next)
+        self._grids.append(Grid(step, self._next, NEVER, segment.batch, segment.length))
+
+    def _drain(self, old: int, new: int) -> None:
+        """Finishes each stratum's started group at the old length; then counts its items at the new one."""
+        every = np.arange(len(self.strata))
+        left = self._windows.left_in_group(every, self._cursors, old)
+        fed = [self._segment.weights.get(stratum, 0) > 0 for stratum in self.strata]
+        drained = np.where(fed, left, 0)
+        if drained.any():
+            table = interleave.table(tuple(drained.tolist()))
+            self._add(Piece(self._next, self._next + table.size, old, table, self._cursors))
+        self._cursors = self._windows.convert(every, self._cursors + np.where(fed, 0, left), old, new)
+
+    def _caps(self) -> np.ndarray:
+        """The item at which each stratum is exhausted."""
+        if self.max_repeats is None:
+            return np.full(len(self.strata), NEVER, np.int64)
+        return self._windows.per_epoch(self._segment.length) * self.max_repeats
+
+    def _weights(self) -> list[float]:
+        """The segment's weights without the strata that are exhausted."""
+        left = self._caps() - self._cursors
+        return [self._segment.weights.get(n, 0.0) if left[s] > 0 else 0.0 for s, n in enumerate(self.strata)]
+
+    def _capacity(self) -> int | None:
+        """How many examples there are if the present segment lasts: each of its strata is offered to its cap."""
+        if self.max_repeats is None:
+            return None
+        fed = [self._segment.weights.get(stratum, 0) > 0 for stratum in self.strata]
+        return self._next + int(np.where(fed, self._caps() - self._cursors, 0).sum())
+
+    def _grow(self, examples: int, limit: int = NEVER) -> None:
+        """Adds pieces until the first ``examples`` are covered; a piece ends at ``limit`` or where a stratum does."""
+        while self._next < examples:
+            weights = self._weights()
+            table = interleave.table(interleave.quotas(weights))
+            stop = limit
+            if self.max_repeats is not None:
+                left = self._caps() - self._cursors
+                ends = [int(table.places(s, left[s] - 1)) + 1 for s, weight in enumerate(weights) if weight > 0]
+                stop = min(limit, self._next + min(ends))
+            self._add(Piece(self._next, stop, self._segment.length, table, self._cursors))
+
+    def _add(self, piece: Piece) -> None:
+        self._pieces.append(piece)
+        self._next = piece.stop
+        if piece.stop < NEVER:
+            self._cursors = piece.cursors_at(piece.stop)
+
+    def _require(self, examples: int) -> None:
+        if self.capacity is not None and examples > self.capacity:
+            raise self._exhausted(f"{examples} examples")
+        self._grow(examples)
+
+    def _grid_of_step(self, step: int) -> Grid:
+        return self._grids[bisect_right(self._grids, step, key=lambda grid: grid.step) - 1]
+
+    def _exhausted(self, asked: str, capacity: int | None = None) -> DataError:
+        capacity = self.capacity if capacity is None else capacity
+        grid = self._grids[-1]
+        steps = grid.step + ((capacity or 0) - grid.first) // grid.batch
+        tokens = math.fsum(self.strata[n] for n, w in self._segment.weights.items() if w > 0)
+        return DataError(
+            f"{asked}: the {tokens:,.0f} training tokens, each seen at most {self.max_repeats} times, give {capacity:,}"
+            f" examples, which is {steps:,} steps",
+            fix="add documents, train fewer steps, or raise mixture.max_repeats (null repeats for ever)",
+        )

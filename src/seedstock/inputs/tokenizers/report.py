@@ -1,0 +1,79 @@
+"""What a tokenizer does to its corpus: bytes a token by stratum, use of the vocabulary, round trip."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from importlib import metadata
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from seedstock.inputs.tokenizers.sample import Chunk, sample
+from seedstock.inputs.tokenizers.specials import UNKNOWN
+from seedstock.inputs.tokenizers.tokenizer import Tokenizer
+
+if TYPE_CHECKING:
+    from seedstock.corpus import Corpus
+
+SAMPLE = 4_000_000  # bytes
+BATCH = 256
+
+
+def report(tokenizer: Tokenizer, corpus: Corpus, *, seed: int) -> dict[str, Any]:
+    """Measures a tokenizer on a sample of the training text, balanced over strata."""
+    measure = _Measure(tokenizer)
+    waiting: list[Chunk] = []
+    for chunk in sample(corpus, SAMPLE, seed):
+        waiting.append(chunk)
+        if len(waiting) == BATCH:
+            measure.add(waiting)
+            waiting = []
+    measure.add(waiting)
+    return measure.result()
+
+
+class _Measure:
+    def __init__(self, tokenizer: Tokenizer) -> None:
+        self.tokenizer = tokenizer
+        self.sizes: dict[tuple[str, str], np.ndarray] = defaultdict(lambda: np.zeros(2, np.int64))
+        self.used = np.zeros(tokenizer.vocab_size, bool)
+        self.chunks = self.exact = self.unknown = 0
+
+    def add(self, chunks: list[Chunk]) -> None:
+        unknown = self.tokenizer.specials.get(UNKNOWN, -1)
+        encoded = self.tokenizer.encode_batch([chunk.text for chunk in chunks])
+        for chunk, ids in zip(chunks, encoded, strict=True):
+            size = np.array([len(chunk.text.encode()), len(ids)])
+            groups = (("source", chunk.source), ("domain", chunk.domain), ("language", chunk.language), ("all", ""))
+            for group in groups:
+                self.sizes[group] += size
+            self.used[ids] = True
+            self.chunks += 1
+            self.exact += self.tokenizer.decode(ids.tolist()) == chunk.text
+            self.unknown += int(np.count_nonzero(ids == unknown))
+
+    def result(self) -> dict[str, Any]:
+        specials = self.tokenizer.specials
+        ordinary = self.tokenizer.vocab_size - len(specials)
+        used = int(np.count_nonzero(self.used)) - int(np.count_nonzero(self.used[list(specials.values())]))
+        return {
+            "kind": self.tokenizer.kind,
+            "vocab_size": self.tokenizer.vocab_size,
+            "specials": specials,
+            "library": f"tokenizers {metadata.version('tokenizers')}",
+            "sample": {"bytes": int(self.sizes["all", ""][0]), "tokens": int(self.sizes["all", ""][1])},
+            "bytes_per_token": {
+                "all": self._ratio("all", ""),
+                **{
+                    f"by_{part}": {name: self._ratio(part, name) for kind, name in sorted(self.sizes) if kind == part}
+                    for part in ("source", "domain", "language")
+                },
+            },
+            "vocabulary": {"tokens": ordinary, "used": used, "share": round(used / ordinary, 4)},
+            "round_trip": {"chunks": self.chunks, "exact": self.exact},
+            "unknown": {"token": UNKNOWN if UNKNOWN in specials else None, "count": self.unknown},
+        }
+
+    def _ratio(self, part: str, name: str) -> float | None:
+        size, tokens = self.sizes[part, name].tolist()
+        return round(size / tokens, 4) if tokens else None

@@ -1,0 +1,95 @@
+"""Training a tokenizer on a corpus: a sealed folder in the store."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from seedstock.errors import DataError
+from seedstock.inputs.tokenizers import specials, vocabulary
+from seedstock.inputs.tokenizers.config import BpeConfig, BytesConfig, CharactersConfig, TokenizerConfig
+from seedstock.inputs.tokenizers.report import report
+from seedstock.inputs.tokenizers.sample import sample
+from seedstock.inputs.tokenizers.tokenizer import Tokenizer
+from seedstock.ledger import manifest
+from seedstock.ledger.files import write_json, write_text
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer as Backend
+
+    from seedstock.corpus import Corpus
+    from seedstock.ledger.store import Store
+    from seedstock.progress import Reporter
+
+STAGE = "tokenizer"
+FORMAT = 1
+
+# Turns between im_start and im_end; the generation markers say which tokens an assistant's loss is taken of.
+CHAT_TEMPLATE = (
+    "{{ bos_token }}{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\\n' }}"
+    "{% if message['role'] == 'assistant' %}{% generation %}{{ message['content'] + '<|im_end|>' }}{% endgeneration %}"
+    "{% else %}{{ message['content'] + '<|im_end|>' }}{% endif %}{{ '\\n' }}{% endfor %}"
+    "{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}"
+)
+
+
+def inputs_of(config: TokenizerConfig, corpus: Corpus, *, seed: int) -> dict[str, Any]:
+    """What the tokenizer follows from: its digest names its folder in the store."""
+    root = manifest.read(corpus.folder).root
+    return {"format": FORMAT, "config": config.model_dump(mode="json"), "corpus": root, "seed": seed}
+
+
+def train(config: TokenizerConfig, corpus: Corpus, *, seed: int, store: Store, reporter: Reporter) -> Path:
+    """Trains a tokenizer into the store and returns its folder; does nothing where it is there.
+
+    Raises DataError where the corpus has no training text, or supports no vocabulary of this size.
+    """
+    inputs = inputs_of(config, corpus, seed=seed)
+    folder = store.folder(STAGE, inputs)
+    if store.has(STAGE, inputs):
+        return folder
+    with store.build(STAGE, inputs) as partial:
+        backend = _build(config, corpus, seed, reporter)
+        write_text(partial / "tokenizer.json", backend.to_str(pretty=True) + "\n")
+        write_json(partial / "tokenizer_config.json", _ecosystem_config(backend))
+        write_json(partial / "report.json", report(Tokenizer(partial), corpus, seed=seed))
+    return folder
+
+
+def _build(config: TokenizerConfig, corpus: Corpus, seed: int, reporter: Reporter) -> Backend:
+    total = sum(int(stratum["bytes"]) for stratum in corpus.strata)
+    limit = config.sample if isinstance(config, BpeConfig) else None
+    if isinstance(config, BytesConfig):
+        return vocabulary.of_bytes(config.reserved)
+    with reporter.bar("tokenizer", min(total, limit or total), "B") as bar:
+
+        def texts() -> Iterator[str]:
+            for chunk in sample(corpus, limit, seed):
+                yield chunk.text
+                bar.advance(len(chunk.text.encode()))
+
+        if isinstance(config, CharactersConfig):
+            characters = {character for text in texts() for character in set(text)}
+            _not_empty(bool(characters), corpus)
+            return vocabulary.of_characters(characters, config.reserved)
+        _not_empty(total > 0, corpus)
+        return vocabulary.bpe(config, texts())
+
+
+def _not_empty(some: bool, corpus: Corpus) -> None:
+    if not some:
+        raise DataError("the corpus has no training text", where=corpus.folder, fix="relax the policy or add sources")
+
+
+def _ecosystem_config(backend: Backend) -> dict[str, Any]:
+    """What ``transformers`` reads beside ``tokenizer.json``."""
+    names = [("bos", "bos_token"), ("eos", "eos_token"), ("pad", "pad_token"), ("mask", "mask_token")]
+    unknown = specials.text_of(specials.UNKNOWN)
+    return {
+        "tokenizer_class": "PreTrainedTokenizerFast",
+        **{key: specials.text_of(name) for name, key in names},
+        **({"unk_token": unknown} if backend.token_to_id(unknown) is not None else {}),
+        "clean_up_tokenization_spaces": False,
+        "chat_template": CHAT_TEMPLATE,
+    }

@@ -1,0 +1,200 @@
+"""Tokenizers: identical ids in the ecosystem, nothing lost, specials never read out of text."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydantic import ValidationError
+from texts_corpus import TextsCorpus
+
+from seedstock.errors import DataError, IntegrityError
+from seedstock.inputs.tokenizers import Tokenizer
+from seedstock.inputs.tokenizers.config import BpeConfig, BytesConfig, CharactersConfig
+from seedstock.inputs.tokenizers.pieces import chunks, pieces
+from seedstock.inputs.tokenizers.sample import sample
+from seedstock.inputs.tokenizers.train import train
+from seedstock.ledger import manifest
+from seedstock.ledger.store import Store
+from seedstock.progress import Silent
+
+# Text that tries the cuts: words, signs, every kind of white space, marks, scripts, and specials spelled out.
+TRICKY = st.lists(
+    st.sampled_from(
+        [
+            *"a Zé9٣'\"(_#~<|>\t\n\r\f\v\x1c\x85\u3000\xa0\u0301न्中🙂ßſ",
+            "  ",
+            "\n\n",
+            "\r\n",
+            "'s",
+            "'LL",
+            "foo",
+            "12345",
+            "<|bos|>",
+            "<|reserved_3|>",
+            "<|im_",
+            "end|>",
+        ]
+    ),
+    max_size=40,
+).map("".join)
+
+
+def build(config, corpus, store):
+    return Tokenizer(train(config, corpus, seed=1, store=store, reporter=Silent()))
+
+
+@pytest.fixture(scope="module", params=["bpe", "bytes", "characters"])
+def tokenizer(request, bpe, corpus, store):
+    configs = {"bytes": BytesConfig(), "characters": CharactersConfig()}
+    return bpe if request.param == "bpe" else build(configs[request.param], corpus, store)
+
+
+@pytest.fixture(scope="module")
+def library(tokenizer):
+    from tokenizers import Tokenizer as Backend
+
+    backend = Backend.from_file(str(tokenizer.folder / "tokenizer.json"))
+    backend.encode_special_tokens = True
+    return backend
+
+
+def check(tokenizer, library, text):
+    ids = tokenizer.encode(text)
+    assert ids.dtype == np.uint32
+    assert ids.tolist() == library.encode(text, add_special_tokens=False).ids
+    unknown = tokenizer.specials.get("unk")
+    assert not set(ids.tolist()) & set(tokenizer.specials.values()) - {unknown}
+    if unknown not in ids:
+        assert tokenizer.decode(ids.tolist()) == text
+        assert tokenizer.byte_lengths[ids].sum() == len(text.encode())
+
+
+@settings(max_examples=200, deadline=None)
+@given(text=st.one_of(TRICKY, st.text()))
+def test_ids_are_the_librarys_and_nothing_is_lost(tokenizer, library, text):
+    check(tokenizer, library, text)
+
+
+def test_real_texts_have_the_librarys_ids(tokenizer, library, corpus):
+    for row in corpus.rows:
+        check(tokenizer, library, row["text"])
+
+
+@settings(max_examples=200, deadline=None)
+@given(text=st.one_of(TRICKY, st.text()), size=st.integers(1, 30))
+def test_cuts_are_where_tokens_end(bpe, text, size):
+    assert "".join(pieces(text)) == text
+    parts = list(chunks(text, size))
+    assert "".join(parts) == text
+    assert np.concatenate(bpe.encode_batch(parts)).tolist() == bpe.encode(text).tolist()
+
+
+def test_a_batch_is_its_texts_one_by_one(tokenizer, corpus):
+    texts = ["", *(row["text"] for row in corpus.rows), ""]
+    for ids, text in zip(tokenizer.encode_batch(texts), texts, strict=True):
+        assert ids.tolist() == tokenizer.encode(text).tolist()
+
+
+def test_forgetting_pieces_changes_no_id(bpe, corpus, monkeypatch):
+    monkeypatch.setattr("seedstock.inputs.tokenizers.tokenizer.REMEMBERED", 10)
+    small = Tokenizer(bpe.folder)
+    for row in corpus.rows:
+        assert small.encode(row["text"]).tolist() == bpe.encode(row["text"]).tolist()
+
+
+def test_transformers_gives_the_same_ids(tokenizer, corpus):
+    transformers = pytest.importorskip("transformers")
+    fast = transformers.AutoTokenizer.from_pretrained(tokenizer.folder)
+    assert len(fast) == tokenizer.vocab_size
+    for row in corpus.rows:
+        ids = tokenizer.encode(row["text"]).tolist()
+        assert fast(row["text"], add_special_tokens=False)["input_ids"] == ids
+        assert fast(row["text"])["input_ids"] == [tokenizer.specials["bos"], *ids]
+        assert fast.decode(ids) == tokenizer.decode(ids) == row["text"]
+    for name in ("bos", "eos", "pad", "mask"):
+        assert getattr(fast, f"{name}_token_id") == tokenizer.specials[name]
+    spelled = fast("<|bos|>x", add_special_tokens=False, split_special_tokens=True)["input_ids"]
+    assert tokenizer.specials["bos"] not in spelled and tokenizer.specials["bos"] not in tokenizer.encode("<|bos|>x")
+
+
+def test_the_chat_template_marks_what_an_assistant_says(bpe):
+    transformers = pytest.importorskip("transformers")
+    fast = transformers.AutoTokenizer.from_pretrained(bpe.folder)
+    turns = [{"role": "user", "content": "Who?"}, {"role": "assistant", "content": "Me."}]
+    chat = fast.apply_chat_template(turns, tokenize=True, return_dict=True, return_assistant_tokens_mask=True)
+    marked = [number for number, mark in zip(chat["input_ids"], chat["assistant_masks"], strict=True) if mark]
+    assert fast.decode(marked) == "Me.<|im_end|>"
+    assert chat["input_ids"][0] == bpe.specials["bos"]
+    assert fast.apply_chat_template(turns[:1], add_generation_prompt=True, tokenize=False).endswith("assistant\n")
+
+
+def test_vocabularies_are_padded_with_spare_specials(tokenizer):
+    assert tokenizer.vocab_size % 64 == 0
+    assert list(tokenizer.specials.values()) == list(range(len(tokenizer.specials)))
+    assert sum(name.startswith("reserved_") for name in tokenizer.specials) >= 16
+    assert (tokenizer.byte_lengths[len(tokenizer.specials) :] > 0).all()
+    assert not tokenizer.byte_lengths[: len(tokenizer.specials)].any()
+
+
+def test_an_unseen_character_is_unknown_and_counted(tmp_path):
+    few = TextsCorpus(tmp_path, [("s", "d", "en", "abc\n" * 100, "train")])
+    tokenizer = build(CharactersConfig(), few, Store(tmp_path / "runs"))
+    assert tokenizer.encode("a🙂b").tolist()[1] == tokenizer.specials["unk"]
+    assert tokenizer.decode(tokenizer.encode("a🙂b").tolist()) == "a<|unk|>b"
+    report = json.loads((tokenizer.folder / "report.json").read_text())
+    assert report["unknown"] == {"token": "unk", "count": 0}
+
+
+def test_the_report_measures_the_corpus(bpe, corpus):
+    report = json.loads((bpe.folder / "report.json").read_text())
+    total = sum(stratum["bytes"] for stratum in corpus.strata)
+    tokens = sum(len(bpe.encode(row["text"])) for row in corpus.rows if row["split"] == "train")
+    assert report["sample"]["bytes"] == total
+    assert abs(report["sample"]["tokens"] - tokens) == 0
+    assert report["bytes_per_token"]["all"] == round(total / tokens, 4)
+    assert set(report["bytes_per_token"]["by_language"]) == {"en", "de", "hi", "zh", "ar"}
+    assert report["round_trip"]["exact"] == report["round_trip"]["chunks"] > 0
+    assert 0 < report["vocabulary"]["used"] <= report["vocabulary"]["tokens"] == 1024 - len(bpe.specials)
+
+
+def test_training_again_gives_the_same_bytes_and_is_skipped_where_done(bpe, corpus, store, tmp_path):
+    again = build(BpeConfig(vocab_size=1024), corpus, Store(tmp_path))
+    assert again.folder != bpe.folder
+    assert manifest.read(again.folder).root == manifest.read(bpe.folder).root
+    assert manifest.problems(bpe.folder) == []
+    before = (bpe.folder / "manifest.json").stat().st_mtime_ns
+    assert build(BpeConfig(vocab_size=1024), corpus, store).folder == bpe.folder
+    assert (bpe.folder / "manifest.json").stat().st_mtime_ns == before
+
+
+def test_a_vocabulary_that_the_text_cannot_support_says_what_is_reachable(tmp_path):
+    few = TextsCorpus(tmp_path, [("s", "d", "en", "the cat sat on the mat\n" * 50, "train")])
+    with pytest.raises(DataError, match="larger than the text supports: 29") as error:
+        build(BpeConfig(vocab_size=8192), few, Store(tmp_path / "runs"))
+    assert "bytes" in error.value.fix
+    assert list((tmp_path / "runs").rglob("manifest.json")) == []
+
+
+def test_a_sample_is_balanced_over_strata(corpus):
+    sizes = {}
+    for chunk in sample(corpus, 30_000, seed=1):
+        sizes[chunk.language] = sizes.get(chunk.language, 0) + len(chunk.text.encode())
+    whole = {s["language"]: s["bytes"] for s in corpus.strata if s["language"] != "en"}
+    assert {code: sizes[code] for code in whole} == whole
+    assert sizes.get("en", 0) < sum(s["bytes"] for s in corpus.strata if s["language"] == "en")
+
+
+def test_mistakes_say_what_to_do(tmp_path):
+    with pytest.raises(ValidationError, match="write 8128 or 8192"):
+        BpeConfig(vocab_size=8190)
+    with pytest.raises(IntegrityError, match="missing"):
+        Tokenizer(tmp_path)
+    (tmp_path / "tokenizer.json").write_text('{"model": {}}')
+    with pytest.raises(IntegrityError, match="not a tokenizer"):
+        Tokenizer(tmp_path)
+    with pytest.raises(DataError, match="no training text"):
+        build(CharactersConfig(), TextsCorpus(tmp_path, []), Store(tmp_path / "runs"))
