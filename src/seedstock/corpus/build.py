@@ -1,0 +1,129 @@
+"""Builds a corpus: shard tasks read and measure, phases decide, and the result is sealed into the store."""
+
+from __future__ import annotations
+
+import shutil
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from seedstock.corpus.config import CorpusConfig
+from seedstock.corpus.sources.base import Partition, Source, fingerprint
+from seedstock.errors import DataError, RecipeError
+from seedstock.ledger.ids import keyed
+from seedstock.ledger.store import Store
+from seedstock.progress import Reporter
+
+STAGE = "corpus"
+FORMAT = 1
+
+
+def inputs_of(sources: Sequence[Source], config: CorpusConfig, seed: int, key: bytes) -> dict[str, Any]:
+    """Everything that decides what a corpus will be: its digest names the corpus in the store.
+
+    Lists the sources, and reads none. Raises DataError where a path or an environment variable is missing.
+    """
+    return _inputs(_listed(sources), config, seed, key)
+
+
+def build(
+    sources: Sequence[Source],
+    config: CorpusConfig,
+    *,
+    seed: int,
+    key: bytes,
+    store: Store,
+    reporter: Reporter,
+    workers: int | None = None,
+) -> Path:
+    """Builds the corpus, or finds it built; returns its sealed folder (layout: docs/architecture.md).
+
+    ``workers`` is the number of processes: a core each where it is None, none where it is 0. The result is the same
+    for any number. An attempt that was cut off is taken up where it stopped. Raises DataError where a source is missing
+    or nothing is left of the corpus.
+    """
+    listed = _listed(sources)
+    inputs = _inputs(listed, config, seed, key)
+    if store.has(STAGE, inputs):
+        return store.folder(STAGE, inputs)
+    from seedstock.corpus import engine, output, phases, pieces
+
+    with store.build(STAGE, inputs, resumable=True) as folder:
+        work = folder / "work"
+        tasks = pieces.plan(
+            listed,
+            signals=tuple(config.policy.signals),
+            work=work,
+            key=key,
+            tail=config.tail,
+            forgotten=pieces.forgotten(store.path),
+        )
+        pieces.reuse(tasks, [folder, *_sealed(store)])
+        pending = [task for task in tasks if task.pieces() is None]
+        with reporter.bar("reading and measuring", sum(task.bytes for task in pending), "B") as bar:
+            engine.run(pending, workers=workers, timeout=config.timeout, done=lambda task: bar.advance(task.bytes))
+        found, unreadable = pieces.finished(tasks)
+        state = phases.Phases(found, config, seed, reporter)
+        if found:
+            state.run()
+        if state.dropped.all():
+            raise _nothing_left(state, unreadable)
+        pieces.assemble(folder, tasks, found)
+        output.write(folder, state, unreadable)
+        shutil.rmtree(work)
+    return store.folder(STAGE, inputs)
+
+
+def _listed(sources: Sequence[Source]) -> list[tuple[Source, list[Partition]]]:
+    for name, count in Counter(source.name for source in sources).items():
+        if count > 1:
+            raise RecipeError(f"{count} sources have the name {name!r}", where="sources", fix="give each its own name")
+    return [(source, source.partitions()) for source in sources]
+
+
+def _inputs(
+    listed: list[tuple[Source, list[Partition]]], config: CorpusConfig, seed: int, key: bytes
+) -> dict[str, Any]:
+    from seedstock.corpus import decontaminate
+
+    evaluation = decontaminate.files(config.decontaminate)
+    return {
+        "format": FORMAT,
+        "sources": [
+            {"config": source.model_dump(mode="json"), "version": source.version, "fingerprint": fingerprint(parts)}
+            for source, parts in listed
+        ],
+        "corpus": config.model_dump(mode="json", exclude={"timeout"}),
+        "signals": {signal.name: signal.version for signal in config.policy.signals},
+        "decontaminate": [[file.name, file.fingerprint] for file in evaluation],
+        "seed": seed,
+        "key": keyed(key, "corpus").hex(),
+    }
+
+
+def _sealed(store: Store) -> list[Path]:
+    """The corpora of the store, the newest first."""
+    folders = [path.parent for path in (store.path / STAGE).glob("*/manifest.json")]
+    return sorted(folders, key=lambda path: (-path.stat().st_mtime, path.name))
+
+
+def _nothing_left(state: Any, unreadable: list[dict[str, Any]]) -> DataError:
+    drops = Counter(zip(state.phase, state.step, state.reason, strict=True))
+    if not drops:
+        what = "the sources hold no documents"
+        if unreadable:
+            first = unreadable[0]
+            what += f"; {len(unreadable)} could not be read, the first: {first['locator']}: {first['reason']}"
+        return DataError(what, where="corpus", fix="mend the sources of the recipe")
+    steps = Counter({step: 0 for _, step, _ in drops})
+    for (_, step, _), count in drops.items():
+        steps[step] += count
+    (step, most), *_ = steps.most_common(1)
+    reasons = [(reason, count) for (_, at, reason), count in drops.most_common() if at == step]
+    shown = "; ".join(f"{reason} ({count})" for reason, count in reasons[:3])
+    return DataError(
+        f"nothing is left of {state.rows} documents; {step!r} dropped {most}: {shown}",
+        where="corpus",
+        fix="loosen corpus.policy (or corpus.dedup), or give other sources",
+    )

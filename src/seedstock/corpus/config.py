@@ -1,0 +1,43 @@
+"""The ``corpus:`` part of a recipe."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import Discriminator, Field, Tag
+
+from seedstock.config import Config, Fraction, Seconds
+from seedstock.corpus.dedup.config import DedupConfig
+from seedstock.corpus.policy import PolicyField
+
+
+class Tail(Config):
+    """Holds out the last part of each document, by characters: for a corpus that is one document."""
+
+    tail: Annotated[Fraction, Field(gt=0, lt=1)]
+
+
+def _form(value: Any) -> str:
+    return "tail" if isinstance(value, dict | Tail) else "fraction"
+
+
+class CorpusConfig(Config):
+    """How raw documents become a corpus.
+
+    ``policy`` is a preset's name or a policy written out; ``dedup`` may be null; ``held_out`` is a share of the
+    documents, or ``{tail: 10 %}`` of each document; ``decontaminate`` lists evaluation files that no training
+    document may share 13 words in a row with; ``timeout`` is how long a worker may be silent.
+    """
+
+    policy: PolicyField = Field(default="code-and-docs", validate_default=True)
+    dedup: DedupConfig | None = DedupConfig()
+    held_out: Annotated[
+        Annotated[Fraction, Field(lt=1), Tag("fraction")] | Annotated[Tail, Tag("tail")], Discriminator(_form)
+    ] = 0.01
+    decontaminate: tuple[str, ...] = ()
+    timeout: Annotated[Seconds, Field(gt=0)] = 120.0
+
+    @property
+    def tail(self) -> float:
+        """The share that is cut off the end of each document, 0 where whole documents are held out."""
+        return self.held_out.tail if isinstance(self.held_out, Tail) else 0.0

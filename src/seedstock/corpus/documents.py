@@ -1,0 +1,151 @@
+"""The table of documents: its columns, and how what a source yields becomes its rows."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from seedstock.corpus.sources.base import Item, Source, Unreadable
+from seedstock.ledger.ids import ID_BYTES, document_id
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+FORGOTTEN = "forgotten"
+
+
+@cache
+def schema() -> pa.Schema:
+    """Arrow schema of documents/."""
+    import pyarrow as pa
+
+    plain = ("source", "locator", "url", "licence", "licence_evidence", "domain", "title", "meta")
+    return pa.schema(
+        [
+            ("id", pa.binary(ID_BYTES)),
+            *((name, pa.string()) for name in plain),
+            ("raw_sha256", pa.binary(32)),
+            ("text_sha256", pa.binary(32)),
+            ("bytes", pa.int64()),
+            ("text", pa.large_string()),
+        ]
+    )
+
+
+@dataclass
+class Rows:
+    """Documents and failures of a piece of a source, in the order of reading."""
+
+    columns: dict[str, list[Any]] = field(default_factory=lambda: {name: [] for name in schema().names})
+    quarantine: list[dict[str, Any]] = field(default_factory=list)
+    bytes: int = 0
+
+    def __len__(self) -> int:
+        return len(self.columns["id"])
+
+    def table(self) -> pa.Table:
+        """The documents as an Arrow table."""
+        import pyarrow as pa
+
+        return pa.table(self.columns, schema=schema())
+
+
+class Reader:
+    """Turns a source's items into rows: decodes, digests, gives ids; ``language`` in the meta is what was declared.
+
+    ``tail`` cuts each document at a character boundary: the last ``tail`` of its characters becomes a second row with
+    the same id, and ``part`` in the meta of both ("train", "held_out") with ``span``, their byte offsets in the whole
+    text. A document in ``forgotten`` becomes a row that says nothing but its id.
+    """
+
+    def __init__(self, source: Source, key: bytes, forgotten: frozenset[bytes] = frozenset(), tail: float = 0.0):
+        self.source, self.key, self.forgotten, self.tail = source, key, forgotten, tail
+
+    def rows(self, items: Iterable[Item | Unreadable], limit: int) -> Iterator[Rows]:
+        """Rows in pieces of about ``limit`` bytes of text."""
+        rows = Rows()
+        for item in items:
+            self.add(rows, item)
+            if rows.bytes >= limit:
+                yield rows
+                rows = Rows()
+        if len(rows) or rows.quarantine:
+            yield rows
+
+    def add(self, rows: Rows, item: Item | Unreadable) -> None:
+        """Appends a document's row (or two, see ``tail``), or its failure."""
+        if isinstance(item, Unreadable):
+            rows.quarantine.append(self._failure(item.locator, item.reason))
+            return
+        try:
+            raw, text = _decode(item)
+        except (UnicodeError, LookupError, ValueError) as error:
+            rows.quarantine.append(self._failure(item.locator, f"not {item.encoding} text: {_reason(error)}"))
+            return
+        number = document_id(self.key, self.source.name, item.locator, raw)
+        if number in self.forgotten:
+            self._append(rows, number, Item(FORGOTTEN, licence="", licence_evidence=""), None, "", {})
+        elif not self.tail:
+            self._append(rows, number, item, raw, text, item.meta)
+        else:
+            cut = int(len(text) * (1 - self.tail))
+            at, end = len(text[:cut].encode()), len(text.encode())
+            for part, piece, span in (("train", text[:cut], [0, at]), ("held_out", text[cut:], [at, end])):
+                self._append(rows, number, item, raw, piece, {**item.meta, "part": part, "span": span})
+
+    def _append(
+        self, rows: Rows, number: bytes, item: Item, raw: bytes | None, text: str, meta: dict[str, Any]
+    ) -> None:
+        source, data = self.source, text.encode()
+        own = item.licence is not None
+        if language := item.language or (raw is not None and source.language):
+            meta = {**meta, "language": language}
+        values = {
+            "id": number,
+            "source": source.name,
+            "locator": item.locator,
+            "url": item.url,
+            "licence": item.licence if own else source.licence,
+            "licence_evidence": item.licence_evidence if own else _evidence(source, item),
+            "domain": item.domain or source.domain or "text",
+            "title": item.title,
+            "meta": json.dumps(meta, ensure_ascii=False, sort_keys=True, default=str),
+            "raw_sha256": bytes(32) if raw is None else hashlib.sha256(raw).digest(),
+            "text_sha256": hashlib.sha256(data).digest(),
+            "bytes": len(data),
+            "text": text,
+        }
+        for name, value in values.items():
+            rows.columns[name].append(value)
+        rows.bytes += len(data)
+
+    def _failure(self, locator: str, reason: str) -> dict[str, Any]:
+        return {"source": self.source.name, "locator": locator, "phase": "read", "step": "read", "reason": reason}
+
+
+def _decode(item: Item) -> tuple[bytes, str]:
+    """(raw bytes, text); strict, so that a wrong encoding is found instead of written into the corpus."""
+    if item.text is not None:
+        return item.text.encode(), item.text
+    if item.raw is None:
+        raise ValueError(f"{item.locator} has neither raw bytes nor text")
+    text = item.raw.decode(item.encoding)
+    return item.raw, text.removeprefix("\ufeff")
+
+
+def _evidence(source: Source, item: Item) -> str | None:
+    if source.licence is None:
+        return item.licence_evidence
+    return source.licence_evidence or f"declared for the source {source.name} in the recipe"
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, UnicodeDecodeError):
+        return f"{error.reason}, byte 0x{error.object[error.start]:02x} at {error.start}"
+    if isinstance(error, UnicodeEncodeError):
+        return f"{error.reason}, character {error.start}"
+    return str(error)

@@ -1,0 +1,224 @@
+"""What is decided about every document, phase by phase: each row gets its decision, with phase, step and reason."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from seedstock.corpus import edits as edits_
+from seedstock.corpus import split
+from seedstock.corpus.config import CorpusConfig
+from seedstock.corpus.documents import FORGOTTEN
+from seedstock.corpus.pieces import Piece
+from seedstock.corpus.tasks import versioned
+from seedstock.progress import Reporter
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from seedstock.corpus.dedup.clusters import Clusters
+
+UNDETERMINED = "und"
+KEPT, CHANGED, DROPPED = "kept", "changed", "dropped"
+
+
+class Phases:
+    """The state of a corpus between reading and writing: light columns over all rows, text one piece at a time.
+
+    ``dropped`` bool, ``phase``, ``step``, ``reason``, ``language`` str, ``cluster`` int64, ``split`` str,
+    ``changed`` bool: all [rows].
+    """
+
+    def __init__(self, pieces: Sequence[Piece], config: CorpusConfig, seed: int, reporter: Reporter) -> None:
+        self.pieces, self.config, self.seed, self.reporter = pieces, config, seed, reporter
+        self.rows = sum(piece.rows for piece in pieces)
+        self.dropped = np.zeros(self.rows, bool)
+        self.changed = np.zeros(self.rows, bool)
+        self.phase, self.step, self.reason, self.language, self.split = (
+            np.full(self.rows, "", object) for _ in range(5)
+        )
+        self.cluster = np.full(self.rows, -1, np.int64)
+        self.clusters: Clusters | None = None
+        self.survivors = np.arange(self.rows)  # the rows that deduplication was handed
+        self.edits: list[list[tuple[int, list[edits_.Edit]]]] = [[] for _ in pieces]
+        self.failures: list[dict[str, Any]] = []
+
+    @cached_property
+    def light(self) -> pa.Table:
+        """Every column of the documents but the text, over all rows."""
+        import pyarrow as pa
+
+        names = ("id", "source", "locator", "domain", "meta", "text_sha256", "bytes")
+        return pa.concat_tables([piece.documents(names) for piece in self.pieces]).combine_chunks()
+
+    def run(self) -> None:
+        """All phases, in their fixed order."""
+        self.read()
+        self.filter()
+        self.dedup()
+        self.hold_out()
+        self.decontaminate()
+        self.edit()
+
+    def drop(self, rows: np.ndarray | int, phase: str, step: Any, reason: Any) -> None:
+        """Marks rows that are not dropped yet."""
+        self.dropped[rows] = True
+        self.phase[rows], self.step[rows], self.reason[rows] = phase, step, reason
+
+    def read(self) -> None:
+        """Rows without text, rows that were read before, and those that a signal failed on."""
+        light = self.light
+        forgotten = np.array(light["locator"].to_pylist(), object) == FORGOTTEN
+        forgotten &= np.array(light["bytes"]) == 0
+        self.drop(forgotten, "read", "forget", "forgotten")
+        self.drop(~forgotten & (np.array(light["bytes"]) == 0), "read", "empty", "there is no text")
+        seen: set[tuple[bytes, bytes]] = set()
+        for row, pair in enumerate(zip(light["id"].to_pylist(), light["text_sha256"].to_pylist(), strict=True)):
+            if pair in seen and not self.dropped[row]:
+                self.drop(row, "read", "repeat", "the same text was read before at the same place")
+            seen.add(pair)
+        for piece in self.pieces:
+            for failure in piece.record["failures"]:
+                row = piece.first + failure["row"]
+                about = {name: light[name][row].as_py() for name in ("source", "locator")}
+                self.failures.append(
+                    {
+                        "id": light["id"][row].as_py().hex(),
+                        **about,
+                        "phase": "filter",
+                        "step": failure["step"],
+                        "reason": failure["reason"],
+                    }
+                )
+                if not self.dropped[row]:
+                    self.drop(row, "filter", failure["step"], "the signal failed on it (see quarantine.jsonl)")
+
+    def filter(self) -> None:
+        """Asks the policy, and finds each document's language."""
+        with self.reporter.bar("deciding", len(self.pieces), "parts") as bar:
+            for piece in self.pieces:
+                rows = self._alive(piece)
+                documents, signals = self._tables(piece, rows)
+                self.language[rows] = _languages(documents, signals)
+                decided = self.config.policy.decide(documents, signals)
+                gone = np.array(decided.column("decision").to_pylist(), object) == DROPPED
+                steps, reasons = (np.array(decided.column(name).to_pylist(), object) for name in ("step", "reason"))
+                self.drop(rows[gone], "filter", steps[gone], reasons[gone])
+                bar.advance()
+
+    def dedup(self) -> None:
+        """Keeps one of each cluster of duplicates among the survivors."""
+        if self.config.dedup is None:
+            return
+        from seedstock.corpus.dedup import find_clusters
+
+        self.survivors = np.flatnonzero(~self.dropped)
+        parts = _Survivors([(piece, self._alive(piece)) for piece in self.pieces])
+        found = find_clusters(self.config.dedup, parts, self.seed, self.reporter)
+        self.clusters = found
+        self.cluster[self.survivors] = found.cluster_of
+        out = ~found.representative
+        kinds = np.asarray(found.kind, object)
+        why = {"exact": "the same text as another document", "minhash": "nearly the same text as another document"}
+        reasons = np.array([why.get(kind, "a duplicate of another document") for kind in kinds], object)
+        self.drop(self.survivors[out], "dedup", kinds[out], reasons[out])
+
+    def hold_out(self) -> None:
+        """Draws the held-out split, or takes the tails of documents that were cut."""
+        kept = ~self.dropped
+        if self.config.tail:
+            parts = np.array([json.loads(meta).get("part", split.TRAIN) for meta in self.light["meta"].to_pylist()])
+            held = parts == split.HELD_OUT
+        else:
+            texts = self.light["text_sha256"].to_pylist()
+            held = split.draw(texts, self.cluster, kept, float(self.config.held_out), self.seed)  # type: ignore[arg-type]
+        self.split[kept] = np.where(held, split.HELD_OUT, split.TRAIN)[kept]
+
+    def decontaminate(self) -> None:
+        """Drops training documents that share 13 words in a row with an evaluation file."""
+        from seedstock.corpus import decontaminate
+
+        found = decontaminate.files(self.config.decontaminate)
+        if not found:
+            return
+        index = decontaminate.Index(found)
+        for piece in self.pieces:
+            rows = self._alive(piece)
+            rows = rows[self.split[rows] == split.TRAIN]
+            for row, text in zip(rows, piece.documents(["text"])["text"].take(rows - piece.first), strict=True):
+                if where := index.match(text.as_py()):
+                    file = where.rpartition(":")[0]
+                    self.drop(row, "decontaminate", file, f"shares {decontaminate.WORDS} words in a row with {where}")
+                    self.split[row] = ""
+
+    def edit(self) -> None:
+        """Collects the policy's edits; a document that they leave nothing of is dropped."""
+        for number, piece in enumerate(self.pieces):
+            rows = self._alive(piece)
+            documents, signals = self._tables(piece, rows)
+            offsets = self._offsets(documents)
+            texts = documents.column("text")
+            for at, wanted in enumerate(self.config.policy.edits(documents, signals)):
+                if not wanted:
+                    continue
+                text, row = texts[at].as_py(), int(rows[at])
+                where = f"{documents.column('source')[at]}: {documents.column('locator')[at]}"
+                listed = edits_.ordered(wanted, len(text.encode()), where)
+                if not edits_.apply(text, [(start, end, new) for start, end, _, new in listed]).strip():
+                    self.drop(row, "edit", "empty", "the edits leave nothing of it")
+                    self.split[row] = ""
+                    continue
+                self.changed[row] = True
+                shifted = [(start + offsets[at], end + offsets[at], kind, new) for start, end, kind, new in listed]
+                self.edits[number].append((row, shifted))
+
+    def _alive(self, piece: Piece) -> np.ndarray:
+        """The rows of a piece, as rows of the corpus, that are not dropped."""
+        return piece.first + np.flatnonzero(~self.dropped[piece.first : piece.first + piece.rows])
+
+    def _tables(self, piece: Piece, rows: np.ndarray) -> tuple[pa.RecordBatch, dict[str, pa.RecordBatch]]:
+        here = rows - piece.first
+        documents = _batch(piece.documents().take(here))
+        signals = {signal.name: _batch(piece.signal(versioned(signal)).take(here)) for signal in piece.task.signals}
+        return documents, signals
+
+    def _offsets(self, documents: pa.RecordBatch) -> list[int]:
+        """Where each row's text starts in its document's whole text."""
+        if not self.config.tail:
+            return [0] * documents.num_rows
+        return [json.loads(meta)["span"][0] for meta in documents.column("meta").to_pylist()]
+
+
+class _Survivors(Sequence):
+    """The rows that deduplication looks at, a piece at a time, read when asked for."""
+
+    def __init__(self, pieces: list[tuple[Piece, np.ndarray]]) -> None:
+        self.pieces = pieces
+
+    def __len__(self) -> int:
+        return len(self.pieces)
+
+    def __getitem__(self, number: Any) -> Any:
+        piece, rows = self.pieces[number]
+        return piece.documents(["id", "text_sha256", "text", "source", "locator", "bytes"]).take(rows - piece.first)
+
+
+def _batch(table: pa.Table) -> pa.RecordBatch:
+    import pyarrow as pa
+
+    batches = table.combine_chunks().to_batches()
+    return batches[0] if batches else pa.RecordBatch.from_pylist([], schema=table.schema)
+
+
+def _languages(documents: pa.RecordBatch, signals: dict[str, pa.RecordBatch]) -> np.ndarray:
+    """What the source declares, else what the language signal found, else ``und``."""
+    declared = [json.loads(meta).get("language") for meta in documents.column("meta").to_pylist()]
+    found = signals["language"].column("language").to_pylist() if "language" in signals else [None] * len(declared)
+    names = [str(own or seen or UNDETERMINED) for own, seen in zip(declared, found, strict=True)]
+    result = np.empty(len(names), object)
+    result[:] = names
+    return result

@@ -1,0 +1,191 @@
+"""Reads a corpus folder: documents with their decisions, texts with their edits made."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from seedstock.corpus import edits as edits_
+from seedstock.errors import IntegrityError
+from seedstock.ledger import manifest
+from seedstock.ledger.files import read_json
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+COLUMNS = ("id", "stratum", "source", "domain", "language", "licence", "url", "locator", "text")
+
+
+class Corpus:
+    """A sealed corpus folder.
+
+    ``strata`` and ``summary`` are the folder's JSON files; ``parts`` are the file names of the parts, in order.
+    Raises IntegrityError where a file is missing or damaged.
+    """
+
+    def __init__(self, folder: Path | str) -> None:
+        self.folder = Path(folder)
+        self.strata: list[dict[str, Any]] = read_json(self.folder / "strata.json")
+        self.summary: dict[str, Any] = read_json(self.folder / "summary.json")
+        self.parts = sorted(path.name for path in (self.folder / "documents").glob("part-*.parquet"))
+
+    @cached_property
+    def inputs(self) -> dict[str, Any]:
+        """What the corpus was made from: sources, configuration, seed."""
+        return manifest.read(self.folder).inputs
+
+    def texts(self, split: str = "train", stratum: int | None = None, batch: int = 1024) -> Iterator[pa.RecordBatch]:
+        """The kept documents of a split, and of one stratum, in the order of the corpus, with their edits made.
+
+        Batches of at most ``batch`` rows with the columns id, stratum, source, domain, language, licence, url, locator
+        and text (large_string). The order and the rows are the same at every call; one part is held in memory.
+        """
+        import numpy as np
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        for part in self.parts:
+            decided = self._table("decisions", part, ["split", "stratum", "language"])
+            wanted = pc.equal(decided["split"], split)
+            if stratum is not None:
+                wanted = pc.and_(wanted, pc.equal(decided["stratum"], stratum))
+            rows = np.flatnonzero(wanted.to_numpy(zero_copy_only=False))
+            if not len(rows):
+                continue
+            columns = ["id", "source", "domain", "licence", "url", "locator", "meta", "text"]
+            documents = self._table("documents", part, columns).take(rows)
+            edited = self._edited(part, documents["id"].to_pylist(), documents["text"], documents["meta"])
+            table = documents.set_column(documents.column_names.index("text"), "text", edited)
+            for name in ("stratum", "language"):
+                table = table.append_column(name, decided[name].take(rows))
+            for start in range(0, table.num_rows, batch):
+                piece = table.slice(start, batch).select(COLUMNS).combine_chunks()
+                yield from pa.Table.to_batches(piece)
+
+    def document(self, id: bytes | str) -> dict[str, Any] | None:
+        """Everything known of a document (id as bytes or hexadecimal), or None where the corpus lacks it.
+
+        The columns of documents/ (``text`` as read, ``meta`` as a dict), ``edited`` (the text with its edits made),
+        ``decision`` (dict of decisions/), ``signals`` ({name@version: dict}), ``edits`` (list of dict), ``part`` and
+        ``row``. Of a document that was cut in two it is the first part, and ``rest`` lists the others.
+        """
+        wanted = bytes.fromhex(id) if isinstance(id, str) else bytes(id)
+        found = [self._row(part, row) for part, row in self._where("id", wanted)]
+        if not found:
+            return None
+        # The same document can be read twice: the row that was kept is the one to show.
+        found.sort(key=lambda entry: entry["decision"]["phase"] == "read")
+        rest = [entry for entry in found[1:] if entry["decision"]["phase"] != "read"]
+        return found[0] | ({"rest": rest} if rest else {})
+
+    def find(self, url: str | None = None, locator: str | None = None, source: str | None = None) -> list[bytes]:
+        """The ids of all documents with this URL, locator or source (all of those that are given), in order."""
+        given = {name: value for name, value in (("url", url), ("locator", locator), ("source", source)) if value}
+        if not given:
+            return []
+        import pyarrow.compute as pc
+
+        found: dict[bytes, None] = {}
+        for part in self.parts:
+            table = self._table("documents", part, ["id", *given])
+            for name, value in given.items():
+                table = table.filter(pc.equal(table[name], value))
+            found.update(dict.fromkeys(table["id"].to_pylist()))
+        return list(found)
+
+    def decisions(self) -> pa.Table:
+        """The table of decisions over all parts, with each row's ``part`` (its number)."""
+        import pyarrow as pa
+
+        found = [self._table("decisions", part) for part in self.parts]
+        numbered = [
+            table.append_column("part", pa.array([number] * table.num_rows, pa.int32()))
+            for number, table in enumerate(found)
+        ]
+        return pa.concat_tables(numbered)
+
+    def signals(self) -> list[str]:
+        """The signals of the corpus, with their versions ("gopher@1")."""
+        return sorted(path.name for path in (self.folder / "signals").glob("*@*"))
+
+    def _row(self, part: str, row: int) -> dict[str, Any]:
+        document = self._table("documents", part).slice(row, 1).to_pylist()[0]
+        signals = {}
+        for name in self.signals():
+            values = self._table(f"signals/{name}", part).slice(row, 1).to_pylist()[0]
+            signals[name] = {key: value for key, value in values.items() if key != "text_sha256"}
+        made = self._edits(part).get(document["id"], [])
+        document["meta"] = json.loads(document["meta"] or "{}")
+        start = document["meta"]["span"][0] if self._cut else 0
+        own = [edit for edit in made if start <= edit["start"] and edit["end"] <= start + document["bytes"]]
+        return {
+            **document,
+            "edited": edits_.apply(document["text"], _relative(own, start)),
+            "decision": {
+                key: value
+                for key, value in self._table("decisions", part).slice(row, 1).to_pylist()[0].items()
+                if key != "id"
+            },
+            "signals": signals,
+            "edits": own,
+            "part": part,
+            "row": row,
+        }
+
+    def _where(self, column: str, value: Any) -> Iterator[tuple[str, int]]:
+        import numpy as np
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        for part in self.parts:
+            values = self._table("documents", part, [column])[column]
+            equal = pc.equal(values, pa.scalar(value, values.type))
+            for row in np.flatnonzero(pc.fill_null(equal, False).to_numpy(zero_copy_only=False)):
+                yield part, int(row)
+
+    @cached_property
+    def _cut(self) -> bool:
+        """Whether documents were cut in two, a part for each split."""
+        return isinstance(self.inputs["corpus"]["held_out"], dict)
+
+    def _edits(self, part: str) -> dict[bytes, list[dict[str, Any]]]:
+        found: dict[bytes, list[dict[str, Any]]] = {}
+        for edit in self._table("edits", part).to_pylist():
+            found.setdefault(edit.pop("id"), []).append(edit)
+        return found
+
+    def _edited(self, part: str, ids: list[bytes], texts: pa.ChunkedArray, meta: pa.ChunkedArray) -> pa.Array:
+        import pyarrow as pa
+
+        made = self._edits(part)
+        if not made:
+            return texts.cast(pa.large_string())
+        result = []
+        for number, text, about in zip(ids, texts, meta, strict=True):
+            value, own, start = text.as_py(), made.get(number, []), 0
+            if own and self._cut:
+                start, end = json.loads(about.as_py())["span"]
+                own = [edit for edit in own if start <= edit["start"] and edit["end"] <= end]
+            result.append(edits_.apply(value, _relative(own, start)) if own else value)
+        return pa.array(result, pa.large_string())
+
+    def _table(self, name: str, part: str, columns: list[str] | None = None) -> pa.Table:
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        path = self.folder / name / part
+        try:
+            return pq.read_table(path, columns=columns)
+        except FileNotFoundError:
+            raise IntegrityError("the file is missing", where=path, fix="build this corpus again") from None
+        except (pa.ArrowException, OSError) as error:
+            raise IntegrityError(
+                f"not readable as Parquet: {error}", where=path, fix="build this corpus again"
+            ) from error
+
+
+def _relative(made: list[dict[str, Any]], start: int) -> list[tuple[int, int, str]]:
+    return [(edit["start"] - start, edit["end"] - start, edit["replacement"]) for edit in made]

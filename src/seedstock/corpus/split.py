@@ -1,0 +1,38 @@
+"""The held-out split: drawn by keyed hash, so that it stays when the corpus grows.
+
+A document that stands alone is drawn by its own digest; a cluster of duplicates by the smallest digest of its members,
+so that the whole cluster falls on one side, whichever of its members is kept. The key comes from the recipe's seed,
+not from the project: two people who build one recipe hold out the same texts.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from seedstock.ledger.ids import keyed
+
+HELD_OUT, TRAIN = "held_out", "train"
+
+
+def draw(texts: list[bytes], clusters: np.ndarray, kept: np.ndarray, fraction: float, seed: int) -> np.ndarray:
+    """Which rows are held out, bool [rows].
+
+    ``texts`` are the rows' text digests, ``clusters`` int64 [rows] their dedup clusters (-1 alone), ``kept`` bool
+    [rows] those that may be drawn. Where the share comes to nothing, the one smallest draw of at least two is held out,
+    so that there is something to validate on.
+    """
+    key = keyed(b"seedstock", "held-out", str(seed).encode())
+    draws = np.array([int.from_bytes(keyed(key, "draw", text)[:8], "big") for text in texts], np.uint64)
+    inside = np.flatnonzero(clusters >= 0)
+    smallest = np.full(int(clusters.max(initial=-1)) + 1, np.iinfo(np.uint64).max, np.uint64)
+    np.minimum.at(smallest, clusters[inside], draws[inside])
+    # The smallest of n draws is small: it is drawn again, so that large clusters are held out as often as small ones.
+    again = np.array(
+        [int.from_bytes(keyed(key, "cluster", int(d).to_bytes(8, "big"))[:8], "big") for d in smallest], np.uint64
+    )
+    draws[inside] = again[clusters[inside]]
+    held = kept & (draws < np.uint64(fraction * 2.0**64))
+    candidates = np.flatnonzero(kept)
+    if fraction > 0 and not held.any() and len(np.unique(draws[candidates])) > 1:
+        held = kept & (draws == draws[candidates].min())
+    return held

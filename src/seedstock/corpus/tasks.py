@@ -1,0 +1,238 @@
+"""A shard task: partitions of one source become pieces of the documents table and of every signal's table.
+
+A task is done by any process, at any time, with the same result. It works in a folder of its own: the tables of piece
+``00000`` are written one by one (beside, synced, renamed), then ``00000.json`` commits them; ``read.json`` says that
+the source was read to its end. What is committed is not done again.
+"""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from seedstock.corpus import tables
+from seedstock.corpus.documents import Reader, Rows, schema
+from seedstock.corpus.signals.base import Signal
+from seedstock.corpus.sources.base import Item, Partition, Source, Unreadable
+from seedstock.errors import DataError, SeedstockError
+from seedstock.ledger.files import read_json, write_json
+from seedstock.ledger.ids import digest, keyed, sha256_file
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+FORMAT = 1
+BATCH = 256  # rows that a signal is handed at once
+Place = tuple[Any, ...]  # ("read", partition) or (signal, piece, first row, last row + 1)
+
+
+@dataclass(frozen=True)
+class Task:
+    """What to read and find out, and where to put it; travels to workers by pickle."""
+
+    source: Source
+    partitions: tuple[Partition, ...]
+    signals: tuple[Signal, ...]
+    work: Path
+    key: bytes
+    piece_bytes: int
+    tail: float = 0.0
+    forgotten: frozenset[bytes] = frozenset()
+
+    @property
+    def digest(self) -> str:
+        """Of everything that decides the documents table: inputs, the source's version and configuration."""
+        record = {
+            "format": FORMAT,
+            "source": self.source.model_dump(mode="json"),
+            "version": self.source.version,
+            "partitions": [[part.name, part.fingerprint, part.budget] for part in self.partitions],
+            "key": keyed(self.key, "task").hex(),
+            "piece_bytes": self.piece_bytes,
+            "tail": self.tail,
+            "forgotten": sorted(number.hex() for number in self.forgotten),
+        }
+        return digest(record)
+
+    @property
+    def folder(self) -> Path:
+        return self.work / self.digest[:32]
+
+    @property
+    def bytes(self) -> int:
+        return sum(part.bytes for part in self.partitions)
+
+    def pieces(self) -> list[dict[str, Any]] | None:
+        """The commit records of all pieces, or None where the task is not done."""
+        if not (self.folder / "read.json").exists():
+            return None
+        paths = [self.folder / f"{index:05d}.json" for index in range(read_json(self.folder / "read.json")["pieces"])]
+        return [read_json(path) for path in paths] if all(path.exists() for path in paths) else None
+
+    def table(self, piece: int, name: str) -> Path:
+        """Where a piece's table lies; ``name`` is "documents" or a signal's name with its version."""
+        return self.folder / f"{piece:05d}.{name}.parquet"
+
+
+@dataclass
+class Findings:
+    """What earlier attempts showed: ranges of rows that killed a worker, and who is known to be guilty."""
+
+    suspects: set[Place] = field(default_factory=set)
+    guilty: dict[Place, str] = field(default_factory=dict)
+
+    def steps(self) -> set[str]:
+        return {place[0] for place in (*self.suspects, *self.guilty)}
+
+
+def versioned(signal: Signal) -> str:
+    """``gopher@1``."""
+    return f"{signal.name}@{signal.version}"
+
+
+def run(task: Task, at: Callable[[Place], None], findings: Findings | None = None) -> None:
+    """Does what is not yet done of a task; ``at`` is told of each step before it is taken.
+
+    Raises SeedstockError where the task cannot be done at all (a full disk, a signal that breaks its contract).
+    """
+    findings = findings or Findings()
+    task.folder.mkdir(parents=True, exist_ok=True)
+    marker = task.folder / "read.json"
+    known = read_json(marker) if marker.exists() else None
+    count = 0
+    for piece, rows in enumerate(_stored(task, known) if known else _read(task, at, findings)):
+        count += 1
+        commit = task.folder / f"{piece:05d}.json"
+        if commit.exists():
+            continue
+        ready = known["ready"] if known else []
+        _piece(task, piece, rows, ready, commit, at, findings)
+    if not known:
+        write_json(marker, {"pieces": count, "ready": []})
+
+
+def _stored(task: Task, known: dict[str, Any]) -> Iterator[Rows | pa.Table]:
+    import pyarrow.parquet as pq
+
+    return (pq.read_table(task.table(piece, "documents")) for piece in range(known["pieces"]))
+
+
+def _piece(
+    task: Task,
+    piece: int,
+    rows: Rows | pa.Table,
+    ready: list[str],
+    commit: Path,
+    at: Callable[[Place], None],
+    findings: Findings,
+) -> None:
+    documents = rows.table() if isinstance(rows, Rows) else rows
+    if isinstance(rows, Rows):
+        tables.write(task.table(piece, "documents"), documents)
+    failures: list[dict[str, Any]] = []
+    # The step under suspicion goes first: a worker that may die has then done little in vain.
+    for signal in sorted(task.signals, key=lambda signal: signal.name not in findings.steps()):
+        if versioned(signal) not in ready:
+            found, failed = compute(signal, documents, piece, at, findings)
+            tables.write(task.table(piece, versioned(signal)), found)
+            failures += failed
+    names = ["documents", *map(versioned, task.signals)]
+    write_json(
+        commit,
+        {
+            "rows": documents.num_rows,
+            "quarantine": rows.quarantine if isinstance(rows, Rows) else [],
+            "failures": sorted(failures, key=lambda failure: (failure["row"], failure["step"])),
+            "sha256": {name: sha256_file(task.table(piece, name)) for name in names},
+        },
+    )
+
+
+def _read(task: Task, at: Callable[[Place], None], findings: Findings) -> Iterator[Rows]:
+    reader = Reader(task.source, task.key, task.forgotten, task.tail)
+    return reader.rows(_items(task, at, findings), task.piece_bytes)
+
+
+def _items(task: Task, at: Callable[[Place], None], findings: Findings) -> Iterator[Item | Unreadable]:
+    for number, partition in enumerate(task.partitions):
+        if reason := findings.guilty.get(("read", number)):
+            yield Unreadable(partition.name, reason)
+            continue
+        at(("read", number))
+        taken = count = 0
+        try:
+            for item in task.source.read(partition):
+                if partition.budget is not None and isinstance(item, Item):
+                    taken += len(item.raw if item.raw is not None else (item.text or "").encode(errors="replace"))
+                    if taken > partition.budget:
+                        break
+                yield item
+                count += 1
+                if count % 64 == 0:
+                    at(("read", number))
+        except SeedstockError:
+            raise
+        except Exception as error:
+            yield Unreadable(partition.name, f"reading stopped after {count} documents: {described(error)}")
+
+
+def compute(
+    signal: Signal, documents: pa.Table, piece: int, at: Callable[[Place], None], findings: Findings
+) -> tuple[pa.Table, list[dict[str, Any]]]:
+    """A signal's table over all rows, and its failures; a row on which it fails is null in every column."""
+    import pyarrow as pa
+
+    expected = signal.schema()
+    failures: list[dict[str, Any]] = []
+
+    def failed(row: int, reason: str) -> list[pa.RecordBatch]:
+        failures.append({"row": row, "step": signal.name, "reason": reason})
+        return [pa.RecordBatch.from_arrays([pa.nulls(1, column.type) for column in expected], schema=expected)]
+
+    def halves(start: int, stop: int) -> list[pa.RecordBatch]:
+        middle = (start + stop) // 2
+        return [*attempt(start, middle), *attempt(middle, stop)]
+
+    def attempt(start: int, stop: int) -> list[pa.RecordBatch]:
+        place = (signal.name, piece, start, stop)
+        if place in findings.guilty:
+            return failed(start, findings.guilty[place])
+        if place in findings.suspects and stop - start > 1:
+            return halves(start, stop)
+        at(place)
+        batch = documents.slice(start, stop - start).combine_chunks().to_batches()[0]
+        try:
+            found = signal.compute(batch)
+        except SeedstockError:
+            raise
+        except Exception as error:
+            return halves(start, stop) if stop - start > 1 else failed(start, described(error))
+        if found.num_rows != batch.num_rows or found.schema != expected:
+            raise DataError(
+                f"the signal gave {found.num_rows} rows of {found.schema.names} for {batch.num_rows} documents; "
+                f"{expected.names} were promised",
+                where=f"signal {signal.name!r}",
+                fix="mend its compute() or its columns",
+            )
+        return [found]
+
+    batches = [
+        found
+        for start in range(0, documents.num_rows, BATCH)
+        for found in attempt(start, min(start + BATCH, documents.num_rows))
+    ]
+    table = pa.Table.from_batches(batches, schema=expected)
+    return table.add_column(0, schema().field("text_sha256"), documents["text_sha256"]), failures
+
+
+def described(error: BaseException) -> str:
+    """An exception and where it came from, without this machine's paths."""
+    frames = [
+        f"{Path(frame.filename).name}:{frame.lineno} {frame.name}"
+        for frame in traceback.extract_tb(error.__traceback__)
+    ]
+    text = str(error).splitlines()
+    return f"{type(error).__name__}: {text[0][:500] if text else ''} [{' > '.join(frames[-5:])}]"

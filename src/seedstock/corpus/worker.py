@@ -1,0 +1,58 @@
+"""A worker process of the corpus engine: takes tasks from a pipe, says where it is, and dies alone.
+
+It is started as a program of its own rather than by ``multiprocessing``, which would import the caller's main module.
+"""
+
+from __future__ import annotations
+
+import faulthandler
+import os
+import pickle
+import signal
+import sys
+import threading
+import traceback
+from multiprocessing.connection import Connection
+from typing import Any
+
+from seedstock.corpus import tasks
+
+
+def main(handle: int) -> None:
+    """Serves until the parent closes the pipe."""
+    faulthandler.enable()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides
+    threading.Thread(target=_die_with_parent, daemon=True).start()
+    import pyarrow as pa
+
+    pa.set_cpu_count(1)
+    pa.set_io_thread_count(1)
+    pipe: Connection[Any, Any] = Connection(handle)
+    pipe.send(("ready", None))
+    while True:
+        try:
+            task, findings = pipe.recv()
+            tasks.run(task, lambda place: pipe.send(("at", place)), findings)
+            pipe.send(("done", None))
+        except (EOFError, BrokenPipeError):
+            return
+        except Exception as error:
+            _send_failure(pipe, error)
+
+
+def _send_failure(pipe: Connection[Any, Any], error: Exception) -> None:
+    error.add_note("".join(traceback.format_exception(error)))  # the pipe does not carry the traceback itself
+    try:
+        pipe.send(("failed", error))
+    except (TypeError, AttributeError, pickle.PicklingError):
+        pipe.send(("failed", RuntimeError(f"{type(error).__name__}: {error}")))
+
+
+def _die_with_parent() -> None:
+    """Standard input is a pipe that nobody writes to: it ends when the parent is gone, however it went."""
+    sys.stdin.buffer.read()
+    os._exit(1)
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]))
