@@ -43,6 +43,10 @@ class Signal(Config):
         """The name that rules use before the dot: ``gopher`` in ``gopher.words``."""
         return self.kind
 
+    def types(self) -> dict[str, str]:
+        """The type of each column, by name, as the policy checks its rules against."""
+        return self.columns
+
     def schema(self) -> pa.Schema:  # type: ignore[override] # pydantic's deprecated method of this name
         """The Arrow schema of the new columns."""
         import pyarrow as pa
