@@ -20,7 +20,7 @@ from seedstock.errors import DataError
 BLOCK = 65_536
 
 
-def quotas(weights: list[float], total: int = BLOCK) -> tuple[int, ...]:
+def quotas(weights: list[float], total: int) -> tuple[int, ...]:
     """Largest-remainder shares of ``total`` items, at least one wherever the weight is above zero.
 
     Exact rational arithmetic: the same weights give the same quotas on every machine. Raises DataError where there are

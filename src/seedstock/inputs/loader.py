@@ -117,8 +117,8 @@ def example_digests(strata: np.ndarray, starts: np.ndarray, tokens: np.ndarray) 
 
     ``tokens`` are ``[B, raw_length]`` in the shards' type, before any cutting or corruption. Returns uint8 ``[B, 16]``.
     """
-    body = np.ascontiguousarray(tokens, tokens.dtype.newbyteorder("<")).view(np.uint8).reshape(len(tokens), -1)
-    head = np.stack([strata, starts], axis=1).astype("<i8").view(np.uint8).reshape(len(tokens), 16)
+    body = np.ascontiguousarray(tokens, tokens.dtype.newbyteorder("<")).view(np.uint8)
+    head = np.stack([strata, starts], axis=1).astype("<i8").view(np.uint8)
     rows = np.concatenate([head, body], axis=1)
     found = b"".join(hashlib.blake2b(row, digest_size=16).digest() for row in rows)
     return np.frombuffer(found, np.uint8).reshape(-1, 16).copy()

@@ -44,7 +44,7 @@ class Located:
 
 @dataclass(frozen=True)
 class Exposure:
-    """How much of a stratum was offered: examples, and passes over the stratum."""
+    """How much of a stratum was offered: examples, and how many passes over the stratum its place comes to."""
 
     stratum: int
     examples: int
@@ -54,7 +54,8 @@ class Exposure:
 class DataPlan:
     """The data plan over the train streams of ``strata`` (stratum number → tokens).
 
-    ``superblock`` (tokens) defaults to the longest length of the segments; ``max_repeats`` None repeats for ever.
+    ``superblock`` (tokens) defaults to the longest length of the segments; ``group`` is superblocks that are shuffled
+    together, ``block`` the examples of one interleaving table; ``max_repeats`` None repeats for ever.
     Raises DataError where the streams together are smaller than one window.
     """
 
@@ -66,19 +67,14 @@ class DataPlan:
         seed: int,
         superblock: int | None = None,
         group: int = GROUP,
+        block: int = interleave.BLOCK,
         max_repeats: int | None = None,
     ) -> None:
         self.strata = {stratum: tokens for stratum, tokens in sorted(strata.items()) if tokens >= 2}
-        self.segments, self.seed, self.group, self.max_repeats = tuple(plan_segments), seed, group, max_repeats
-        self.superblock = superblock or max(segment.length for segment in plan_segments)
-        segments.check(self.segments, list(self.strata), self.superblock)
-        available = sum(self.strata.values())
-        if available <= self.segments[0].length:
-            raise DataError(
-                f"the training text is {available} tokens, smaller than one window of {self.segments[0].length} and its"
-                " successor",
-                fix="add documents, relax the policy, or set a smaller model.context",
-            )
+        self.segments, self.seed = tuple(plan_segments), seed
+        self.group, self.block, self.max_repeats = group, block, max_repeats
+        self.superblock = superblock or max((segment.length for segment in plan_segments), default=1)
+        segments.check(self.segments, self.strata, self.superblock)
         self._numbers = np.array(list(self.strata), np.int64)
         self._index = {stratum: index for index, stratum in enumerate(self.strata)}
         self._windows = Windows(
@@ -200,9 +196,8 @@ class DataPlan:
         for piece in self._pieces:
             if piece.first >= examples:
                 break
-            seen = piece.table.counts(min(piece.stop, examples) - piece.first)
-            counts += seen
-            epochs += seen / self._windows.per_epoch(piece.length)
+            counts += piece.table.counts(min(piece.stop, examples) - piece.first)
+            epochs = piece.cursors_at(min(piece.stop, examples)) / self._windows.per_epoch(piece.length)
         return [Exposure(int(n), int(c), float(e)) for n, c, e in zip(self._numbers, counts, epochs, strict=True)]
 
     def to_json(self) -> dict[str, Any]:
@@ -212,7 +207,7 @@ class DataPlan:
             "seed": self.seed,
             "superblock": self.superblock,
             "group": self.group,
-            "block": interleave.BLOCK,
+            "block": self.block,
             "max_repeats": self.max_repeats,
             "strata": {str(stratum): tokens for stratum, tokens in self.strata.items()},
             "segments": [segment.to_json() for segment in self.segments],
@@ -221,12 +216,12 @@ class DataPlan:
     @classmethod
     def from_json(cls, record: dict[str, Any]) -> DataPlan:
         """The inverse of ``to_json``. Raises IntegrityError for a format that this version does not know."""
-        if (record.get("format"), record.get("block")) != (FORMAT, interleave.BLOCK):
+        if record.get("format") != FORMAT:
             raise IntegrityError("unknown data plan format", where="data plan", fix="use a newer Seedstock")
         return cls(
             {int(stratum): tokens for stratum, tokens in record["strata"].items()},
             [Segment.from_json(segment) for segment in record["segments"]],
-            **{name: record[name] for name in ("seed", "superblock", "group", "max_repeats")},
+            **{name: record[name] for name in ("seed", "superblock", "group", "block", "max_repeats")},
         )
 
     @property
@@ -305,7 +300,7 @@ class DataPlan:
         """Adds pieces until the first ``examples`` are covered; a piece ends at ``limit`` or where a stratum does."""
         while self._next < examples:
             weights = self._weights()
-            table = interleave.table(interleave.quotas(weights))
+            table = interleave.table(interleave.quotas(weights, self.block))
             stop = limit
             if self.max_repeats is not None:
                 left = self._caps() - self._cursors

@@ -36,10 +36,16 @@ class Segment:
         return cls(record["example"], weights, record["length"], record["batch"])
 
 
-def check(segments: Sequence[Segment], strata: Sequence[int], superblock: int) -> None:
-    """Raises RecipeError or DataError where segments do not make sense by themselves."""
+def check(segments: Sequence[Segment], strata: Mapping[int, int], superblock: int) -> None:
+    """Raises RecipeError or DataError where segments make no sense by themselves, or for strata of so many tokens."""
     if not segments or segments[0].example != 0:
         raise RecipeError("a data plan begins with a segment at example 0", fix="give the first segment example 0")
+    available, length = sum(strata.values()), segments[0].length
+    if available <= length:
+        raise DataError(
+            f"the training text is {available} tokens, smaller than one window of {length} and the token after it",
+            fix="add documents, relax the policy, or set a smaller model.context",
+        )
     for number, segment in enumerate(segments):
         where = f"segment {number} (from example {segment.example})"
         if number and segment.example <= segments[number - 1].example:
@@ -52,7 +58,7 @@ def check(segments: Sequence[Segment], strata: Sequence[int], superblock: int) -
             )
         if segment.batch < 1:
             raise RecipeError(f"a batch of {segment.batch} examples", where=where, fix="use at least one example")
-        if unknown := sorted(segment.weights.keys() - set(strata)):
+        if unknown := sorted(segment.weights.keys() - strata.keys()):
             raise DataError(f"its weights name strata {unknown} that have no training tokens", where=where)
         values = segment.weights.values()
         if not all(math.isfinite(weight) and weight >= 0 for weight in values) or not sum(values) > 0:
