@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import pickle
 import re
 import signal
 import subprocess
@@ -142,7 +143,10 @@ class _Pool:
         worker.task = worker.place = None
         if self.queue:
             worker.task = self.queue.popleft()
-            worker.pipe.send((worker.task, self.findings[worker.task.digest]))
+            try:
+                worker.pipe.send((worker.task, self.findings[worker.task.digest]))
+            except (pickle.PicklingError, AttributeError, TypeError) as error:
+                raise _broken(worker.task, error) from error
 
     def _replace(self, worker: _Worker, reason: str) -> None:
         self.workers.remove(worker)
@@ -188,7 +192,7 @@ def _frames(errors: IO[bytes]) -> str:
 
 
 def _broken(task: Task | None, error: BaseException) -> BaseException:
-    if isinstance(error, AttributeError | ImportError):  # the task could not be unpickled there
+    if isinstance(error, AttributeError | ImportError | pickle.PicklingError):  # the task cannot travel
         return DataError(
             f"a worker process cannot import what the recipe names: {error}",
             where=f"source {task.source.name!r}" if task else None,

@@ -122,7 +122,8 @@ def stream(path: str) -> IO[bytes]:
     """A byte stream of a file, decompressed by its suffix; reading raises OSError where the archive is damaged."""
     import pyarrow as pa
 
-    return cast(IO[bytes], io.BufferedReader(pa.input_stream(path, compression="detect"), buffer_size=1 << 20))
+    opened = pa.input_stream(path, compression="detect")
+    return cast(IO[bytes], io.BufferedReader(opened, buffer_size=1 << 16))  # a damaged end costs at most a buffer
 
 
 def problem(error: Exception) -> str:

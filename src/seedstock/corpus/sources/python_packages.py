@@ -211,22 +211,24 @@ def _distribution(folder: str) -> dict[str, str]:
     licence, evidence = declared(about, lambda: _licence_text(found))
     return {
         "package": about["Name"],
-        "version": found.version,
+        "version": about["Version"],
         "title": f"{about['Name']}: {about.get('Summary') or ''}".rstrip(": "),
-        "url": _url(found),
+        "url": _url(about),
         "licence": licence or "",
-        "evidence": f"{evidence} ({about['Name']} {found.version})",
+        "evidence": f"{evidence} ({about['Name']} {about['Version']})",
     }
 
 
-def _url(found: metadata.Distribution) -> str:
+def _url(about: Message) -> str:
     links = {}
-    for entry in found.metadata.get_all("Project-URL") or []:
+    for entry in about.get_all("Project-URL") or []:
         label, _, url = entry.partition(",")
         links[label.strip().lower()] = url.strip()
     best = [links[label] for label in _LINKS if label in links]
-    home = _core(found).get("Home-page")
-    return next((url for url in [*best, home] if url and url != "UNKNOWN"), f"https://pypi.org/project/{found.name}/")
+    home = about.get("Home-page")
+    return next(
+        (url for url in [*best, home] if url and url != "UNKNOWN"), f"https://pypi.org/project/{about['Name']}/"
+    )
 
 
 def _licence_text(found: metadata.Distribution) -> str:

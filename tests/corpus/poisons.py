@@ -1,0 +1,79 @@
+"""A source and signals from a package of somebody else's, as a worker process imports them."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+from seedstock.corpus.signals.base import Signal
+from seedstock.corpus.sources.base import Item, Partition, Source
+
+
+class Poems(Source):
+    """``count`` numbered poems, ``shelf`` to a partition; ``deadly`` names a partition that kills its reader."""
+
+    kind: Literal["poems"] = "poems"
+    count: int = 10
+    shelf: int = 100
+    deadly: int | None = None
+    poison: tuple[int, ...] = ()
+
+    def partitions(self) -> list[Partition]:
+        starts = range(0, self.count, self.shelf)
+        return [Partition(f"shelf-{start}", f"v1-{self.count}", 100 * self.shelf, start) for start in starts]
+
+    def read(self, partition: Partition) -> Iterator[Item]:
+        if partition.payload == self.deadly:
+            os.kill(os.getpid(), signal.SIGSEGV)
+        for number in range(partition.payload, min(partition.payload + self.shelf, self.count)):
+            word = "POISON" if number in self.poison else "rose"
+            text = f"Poem {number}: a {word} is a rose that is poem number {number}.\n" * (1 + number % 3)
+            yield Item(f"poem/{number}", raw=text.encode(), licence="CC0-1.0", domain="poetry", language="en")
+
+
+class Roses(Signal):
+    """Counts roses; ``how`` says what a poisoned text does, and ``touched`` names a file that notes each batch."""
+
+    kind: Literal["roses"] = "roses"
+    version: ClassVar[int] = 1
+    columns: ClassVar[dict[str, str]] = {"roses": "int32"}
+    how: Literal["raise", "exit", "kill", "hang", "flaky"] = "raise"
+    touched: str | None = None
+    slow: float = 0.0
+
+    def compute(self, batch: Any) -> Any:
+        if self.touched:
+            with Path(self.touched).open("a") as file:
+                file.write(f"{batch.num_rows}\n")
+        time.sleep(self.slow)
+        texts = batch.column("text").to_pylist()
+        if any("POISON" in text for text in texts):
+            self._die()
+        return self.batch(roses=[text.count("rose") for text in texts])
+
+    def _die(self) -> None:
+        if self.how == "raise":
+            raise ValueError("a thorn")
+        if self.how == "exit":
+            os._exit(7)
+        if self.how == "kill":
+            os.kill(os.getpid(), signal.SIGKILL)
+        if self.how == "hang":
+            time.sleep(60)
+        if self.how == "flaky" and not Path(f"{self.touched}.once").exists():
+            Path(f"{self.touched}.once").touch()
+            os._exit(9)
+
+
+class Liar(Signal):
+    """Breaks its contract: a row too few."""
+
+    kind: Literal["liar"] = "liar"
+    columns: ClassVar[dict[str, str]] = {"roses": "int32"}
+
+    def compute(self, batch: Any) -> Any:
+        return self.batch(roses=[1] * (batch.num_rows - 1))

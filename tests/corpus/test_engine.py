@@ -1,0 +1,164 @@
+"""The engine: the same bytes for any number of workers, and nothing lost but what kills."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+from poisons import Liar, Poems, Roses
+
+from seedstock.corpus import engine, pieces
+from seedstock.corpus.tasks import Task
+from seedstock.errors import DataError
+
+KEY = b"k" * 32
+
+
+def plan(work: Path, source: Poems, *signals, piece_bytes: int = 20_000) -> list[Task]:
+    return [
+        Task(source, (partition,), signals, work, KEY, piece_bytes=piece_bytes) for partition in source.partitions()
+    ]
+
+
+def contents(work: Path) -> dict[str, bytes]:
+    return {path.relative_to(work).as_posix(): path.read_bytes() for path in sorted(work.rglob("*")) if path.is_file()}
+
+
+@pytest.mark.parametrize("workers", [1, 2, 3])
+def test_any_number_of_workers_writes_the_same_bytes(tmp_path, workers):
+    source = Poems(name="poems", count=1000, poison=(3, 500))
+    engine.run(plan(tmp_path / "here", source, Roses()), workers=0, timeout=60)
+    engine.run(plan(tmp_path / "there", source, Roses()), workers=workers, timeout=60)
+    assert contents(tmp_path / "here") == contents(tmp_path / "there")
+    assert len(contents(tmp_path / "here")) > 30
+
+
+@pytest.mark.parametrize(("how", "said"), [("raise", "ValueError: a thorn"), ("exit", "exit status 7")])
+def test_only_the_guilty_documents_are_lost(tmp_path, how, said):
+    source = Poems(name="poems", count=80, shelf=40, poison=(3, 30))
+    tasks = plan(tmp_path, source, Roses(how=how), piece_bytes=10**6)
+    engine.run(tasks, workers=2, timeout=60)
+    found, unreadable = pieces.finished(tasks)
+    failures = [failure for piece in found for failure in piece.record["failures"]]
+    assert unreadable == []
+    assert [failure["row"] for failure in failures] == [3, 30]
+    assert all(failure["step"] == "roses" and said in failure["reason"] for failure in failures)
+    assert not any(str(Path.cwd()) in failure["reason"] for failure in failures)
+    roses = [count for piece in found for count in piece.signal("roses@1")["roses"].to_pylist()]
+    assert [row for row, count in enumerate(roses) if count is None] == [3, 30]
+    assert sum(piece.rows for piece in found) == 80
+    assert all(count == 2 * (1 + row % 3) for row, count in enumerate(roses) if count is not None)
+
+
+@pytest.mark.parametrize(("how", "said"), [("kill", "SIGKILL"), ("hang", "no answer for 1 s")])
+def test_a_document_that_kills_or_hangs_is_named(tmp_path, how, said):
+    tasks = plan(tmp_path, Poems(name="poems", count=4, poison=(2,)), Roses(how=how))
+    engine.run(tasks, workers=1, timeout=1)
+    (piece,), _ = pieces.finished(tasks)
+    assert [(failure["row"], said in failure["reason"]) for failure in piece.record["failures"]] == [(2, True)]
+    assert piece.signal("roses@1")["roses"].to_pylist() == [2, 4, None, 2]
+
+
+def test_a_worker_that_dies_for_no_fault_of_a_document_loses_nothing(tmp_path):
+    signal_ = Roses(how="flaky", touched=str(tmp_path / "touched"))
+    tasks = plan(tmp_path / "work", Poems(name="poems", count=50, poison=(7,)), signal_)
+    engine.run(tasks, workers=2, timeout=60)
+    found, _ = pieces.finished(tasks)
+    assert all(not piece.record["failures"] for piece in found)
+
+
+def test_a_partition_that_kills_its_reader_is_left_out_and_named(tmp_path):
+    tasks = plan(tmp_path, Poems(name="poems", count=300, deadly=100))
+    engine.run(tasks, workers=2, timeout=60)
+    found, unreadable = pieces.finished(tasks)
+    assert [line["locator"] for line in unreadable] == ["shelf-100"]
+    assert "SIGSEGV" in unreadable[0]["reason"] and "poisons.py" in unreadable[0]["reason"]
+    assert sum(piece.rows for piece in found) == 200
+
+
+def test_a_signal_that_breaks_its_contract_ends_the_run_with_its_name(tmp_path):
+    for workers in (0, 1):
+        with pytest.raises(DataError, match="1 rows|3 rows") as caught:
+            engine.run(plan(tmp_path, Poems(name="poems", count=4), Liar()), workers=workers, timeout=60)
+        assert "liar" in str(caught.value)
+
+
+def test_what_a_worker_cannot_import_is_said_plainly(tmp_path):
+    class Local(Poems):
+        pass
+
+    with pytest.raises(DataError, match="cannot import") as caught:
+        engine.run(plan(tmp_path, Local(name="poems", count=4)), workers=1, timeout=60)
+    assert "importable module" in str(caught.value)
+
+
+def test_what_is_committed_is_not_done_again(tmp_path):
+    source = Poems(name="poems", count=500)
+    touched = tmp_path / "touched"
+    tasks = plan(tmp_path / "work", source, Roses(touched=str(touched)))
+    engine.run(tasks, workers=0, timeout=60)
+    before, batches = contents(tmp_path / "work"), touched.read_text()
+    assert all(task.pieces() for task in tasks)
+    (tasks[0].folder / "00000.json").unlink()
+    engine.run(tasks, workers=0, timeout=60)
+    assert contents(tmp_path / "work") == before
+    assert len(touched.read_text()) - len(batches) == len("100\n")
+
+
+def test_an_earlier_corpus_is_taken_over_only_where_its_files_are_unharmed(tmp_path):
+    source = Poems(name="poems", count=300)
+    first = plan(tmp_path / "first", source, Roses())
+    engine.run(first, workers=0, timeout=60)
+    pieces.assemble(tmp_path / "corpus", first, pieces.finished(first)[0])
+    second = plan(tmp_path / "second", source, Roses())
+    assert pieces.reuse(second, [tmp_path / "corpus"]) == 3
+    engine.run(second, workers=0, timeout=60)
+    assert [piece.record["sha256"] for piece in pieces.finished(second)[0]] == [
+        piece.record["sha256"] for piece in pieces.finished(first)[0]
+    ]
+    victim = tmp_path / "corpus" / "documents" / "part-00001.parquet"
+    changed = pq.read_table(victim).slice(1)
+    victim.unlink()
+    pq.write_table(changed, victim)
+    assert pieces.reuse(plan(tmp_path / "third", source, Roses()), [tmp_path / "corpus"]) == 2
+    # Another signal's configuration: the documents are taken over, the signal is computed.
+    fourth = plan(tmp_path / "fourth", source, Roses(how="exit", touched=str(tmp_path / "touched")))
+    assert pieces.reuse(fourth, [tmp_path / "corpus"]) == 2
+    engine.run(fourth, workers=0, timeout=60)
+    assert (tmp_path / "touched").exists()
+
+
+def test_a_killed_run_redoes_less_than_a_shard_a_worker(tmp_path):
+    """kill -9 in the middle: the workers end too, and the second attempt measures only what was not committed."""
+    work, touched = tmp_path / "work", tmp_path / "touched"
+    program = textwrap.dedent(f"""
+        import sys; sys.path.insert(0, {str(Path(__file__).parent)!r})
+        from pathlib import Path
+        from poisons import Poems, Roses
+        from test_engine import plan
+        from seedstock.corpus import engine
+        signal_ = Roses(touched={str(touched)!r}, slow=0.05)
+        engine.run(plan(Path({str(work)!r}), Poems(name="poems", count=2000), signal_), workers=2, timeout=60)
+    """)
+    run = subprocess.Popen([sys.executable, "-c", program])
+    deadline = time.monotonic() + 60
+    while not touched.exists() or len(touched.read_text().split()) < 6:
+        assert run.poll() is None and time.monotonic() < deadline
+        time.sleep(0.01)
+    os.kill(run.pid, signal.SIGKILL)
+    run.wait()
+    time.sleep(0.5)
+    stopped = len(touched.read_text().split())
+    time.sleep(0.3)
+    assert len(touched.read_text().split()) == stopped < 20, "the workers outlived their parent"
+    done = sum(1 for path in work.rglob("*.json") if path.name != "read.json")
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
+    again = len(touched.read_text().split()) - stopped
+    assert again <= 20 - done and stopped - done <= 2
