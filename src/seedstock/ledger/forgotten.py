@@ -2,23 +2,32 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from pathlib import Path
 
-from seedstock.ledger.chain import Chain
+from seedstock.errors import IntegrityError
+from seedstock.ledger.files import write_text
 
 
-def _chain(runs: Path) -> Chain:
-    return Chain(Path(runs) / ".store" / "forgotten.jsonl")
-
-
-def read(runs: Path) -> frozenset[bytes]:
-    """The 16-byte ids. Raises IntegrityError where the list was altered."""
-    return frozenset(bytes.fromhex(text) for body in _chain(runs).of("forgotten") for text in body["ids"])
+def read(runs: Path) -> dict[bytes, dict[str, str]]:
+    """{16-byte id: {id, reason, date}}. Raises IntegrityError where a line cannot be read."""
+    path = Path(runs) / ".store" / "forgotten.jsonl"
+    found = {}
+    lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
+    for number, line in enumerate(lines, 1):
+        try:
+            record = json.loads(line)
+            found[bytes.fromhex(record["id"])] = record
+        except (ValueError, KeyError, TypeError):
+            raise IntegrityError("not a record", where=f"{path}:{number}", fix="restore it from a copy") from None
+    return found
 
 
 def add(runs: Path, ids: Iterable[bytes], reason: str, date: str) -> None:
-    """Adds ids durably; those that are there already are left alone."""
-    new = sorted(set(ids) - read(runs))
+    """Adds ids durably; those that are there already stay as they are."""
+    known = read(runs)
+    new = {one: {"id": one.hex(), "reason": reason, "date": date} for one in sorted(set(ids) - known.keys())}
     if new:
-        _chain(runs).append("forgotten", {"ids": [one.hex() for one in new], "reason": reason, "date": date})
+        lines = [json.dumps(record, sort_keys=True, ensure_ascii=False) for record in (known | new).values()]
+        write_text(Path(runs) / ".store" / "forgotten.jsonl", "".join(line + "\n" for line in lines))

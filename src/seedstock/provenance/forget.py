@@ -40,18 +40,18 @@ ADVICE = (
 class Forgotten:
     """What a forget did: ids, the sealed folders and loose files rewritten, files removed, runs concerned.
 
-    ``seen`` says for each run and document which steps and checkpoints saw it; ``completed`` that an earlier forget,
-    which was cut off, was brought to its end.
+    ``seen`` says for each run and document which steps and checkpoints saw it; ``completed`` that nothing was left to
+    do but, at most, to bring an earlier forget that was cut off to its end.
     """
 
     asked: list[str]
     twins: list[str]
     reason: str
     date: str
-    folders: list[dict[str, Any]]
-    pages: list[str]
-    removed: list[str]
-    runs: list[str]
+    folders: list[dict[str, Any]] = field(default_factory=list)
+    pages: list[str] = field(default_factory=list)
+    removed: list[str] = field(default_factory=list)
+    runs: list[str] = field(default_factory=list)
     seen: list[dict[str, Any]] = field(default_factory=list)
     completed: bool = False
     advice: str = ADVICE
@@ -91,8 +91,11 @@ def forget(
             raise DataError(
                 "no such document", where=run_folder, fix="`seedstock trace` finds documents by URL or text"
             )
-        every = _with_twins(runs, asked) if twins else asked
-        journal = _plan(runs, asked, every - asked, reason, date or datetime.date.today().isoformat())
+        date = date or datetime.date.today().isoformat()
+        every = (_with_twins(runs, asked) if twins else asked) - forgotten.read(runs).keys()
+        if not every:
+            return Forgotten(_hex(asked), [], reason, date, completed=True)
+        journal = _plan(runs, every & asked, every - asked, reason, date)
         journal.save(runs)
         return _carry_out(runs, journal, reporter)
 
@@ -139,7 +142,8 @@ def _plan(runs: Path, asked: frozenset[bytes], twins: frozenset[bytes], reason: 
     loose, closed = [], []
     for name, chain in chains.items():
         if is_closed(chain):
-            journals.refuse(loose_problems(runs / name, chain, chain.records[-1]["body"]["files"]))
+            found = loose_problems(runs / name, chain, chain.records[-1]["body"]["files"])
+            journals.refuse([problem for problem in found if not leftovers.is_leftover(Path(problem.file))])
             closed.append(name)
         loose += [f"{name}/{page}" for page in pages.quoting(runs / name, passages, (one.path for one in inside[name]))]
     return Journal(_hex(asked), _hex(twins), reason, date, folders, loose, closed)
@@ -184,7 +188,8 @@ def _carry_out(runs: Path, journal: Journal, reporter: Reporter) -> Forgotten:
     report = Forgotten(
         journal.asked, journal.twins, journal.reason, journal.date, folders, journal.pages, removed, touched
     )
-    report.seen = exposures(runs, ids)
+    for name, chain in journals.chains(runs).items():
+        report.seen += [{"run": name} | entry for entry in exposures(runs / name, chain, ids)]
     Journal.done(runs)
     return report
 

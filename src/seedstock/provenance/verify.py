@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from seedstock.errors import IntegrityError
-from seedstock.ledger import manifest
+from seedstock.ledger import forgotten, manifest
 from seedstock.ledger.chain import Chain
 from seedstock.ledger.ids import sha256_file
 from seedstock.progress import Reporter, Silent
@@ -63,6 +63,7 @@ def verify(run_folder: Path, head: str | None = None, reporter: Reporter | None 
     folders, breaks = sealed(run_folder, chain.records)
     for text in breaks:
         findings.add(chain.path, text)
+    _forgotten(run_folder, chain, findings)
     closed = chain.last("closed") if findings.closed else None
     with (reporter or Silent()).bar("verify", len(folders), "folders") as bar:
         for name, entry in folders.items():
@@ -137,6 +138,23 @@ def _folder(entry: Sealed, findings: Findings) -> None:
             findings.add(file, what)
         if manifest.read(entry.path).root != entry.root:
             findings.add(path, "its root is not the one that the chain names")
+
+
+def _forgotten(run_folder: Path, chain: Chain, findings: Findings) -> None:
+    """The list from which later builds know what to leave out."""
+    path = run_folder.parent / ".store" / "forgotten.jsonl"
+    tombstones = list(chain.of("tombstone"))
+    try:
+        known = forgotten.read(run_folder.parent) if tombstones else {}
+    except IntegrityError as error:
+        findings.add(path, error.what)
+        return
+    for body in tombstones:
+        lost = [one for one in body["ids"] if bytes.fromhex(one) not in known]
+        if lost:
+            findings.add(path, f"does not list {len(lost)} documents that were forgotten: a new build would take them")
+    if (run_folder.parent / ".store" / "forget.json").is_file():
+        findings.notes.append("a forget was cut off: the next one completes it")
 
 
 def loose_problems(run_folder: Path, chain: Chain, recorded: dict[str, str]) -> list[Problem]:

@@ -13,13 +13,18 @@ _BESIDE = re.compile(r"\.(.+)\.(\d+)\.(tmp|old)$")
 def remove(runs: Path) -> list[str]:
     """Removes them and returns their names. To be called only while nobody builds (``journal.alone``)."""
     found = sorted((runs / ".store").glob("*/*.partial"))
-    found += sorted(path for path in runs.rglob(".*") if _BESIDE.fullmatch(path.name) and not _alive(path))
+    found += sorted(path for path in runs.rglob(".*") if is_leftover(path))
     for path in found:
         if path.is_dir():
             shutil.rmtree(path, ignore_errors=True)
         else:
             path.unlink(missing_ok=True)
     return [path.relative_to(runs).as_posix() for path in found]
+
+
+def is_leftover(path: Path) -> bool:
+    """Whether this is the temporary file of a process that is gone."""
+    return bool(_BESIDE.fullmatch(path.name)) and not _alive(path)
 
 
 def _alive(path: Path) -> bool:

@@ -7,13 +7,16 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from seedstock.ledger.files import atomic
+from seedstock.corpus import report
+from seedstock.errors import IntegrityError
+from seedstock.ledger.files import atomic, read_json
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 KEPT_COLUMNS = frozenset({"id", "source", "licence", "domain", "bytes"})
 REPORT = "report.html"
+FORGOTTEN = "forgotten"
 TEXTS = ("text", "title", "meta", "licence_evidence")
 
 
@@ -45,12 +48,10 @@ def present(folder: Path, ids: frozenset[bytes]) -> set[bytes]:
 
 def twins(folder: Path, ids: frozenset[bytes]) -> set[bytes]:
     """Every document that shares a dedup cluster with one of ``ids`` (they themselves included, where clustered)."""
-    import pyarrow.parquet as pq
-
     path = folder / "clusters.parquet"
     if not path.is_file():
         return set()
-    table = pq.read_table(path, columns=["id", "cluster"], use_threads=False)
+    table = _table(path, ["id", "cluster"])
     clusters = set(table.filter(_among(table["id"], ids))["cluster"].to_pylist())
     return set(table.filter(_among(table["cluster"], clusters))["id"].to_pylist())
 
@@ -83,8 +84,18 @@ def concerned(folder: Path, ids: frozenset[bytes]) -> list[str]:
 
 
 def erase(folder: Path, ids: frozenset[bytes], reason: str) -> None:
-    """Erases rows in signals/, edits/ and decisions/, and in documents/ last; then the report is made again."""
-    decided = {"decision": "forgotten", "phase": "forget", "step": "forget", "reason": reason}
+    """Erases rows in signals/, edits/ and decisions/, and in documents/ last; then the report is made again.
+
+    ``strata.json`` and ``summary.json`` hold counts alone, and stay the record of what the models were trained on.
+    """
+    decided: dict[str, str | int] = {
+        "decision": FORGOTTEN,
+        "phase": "forget",
+        "step": "forget",
+        "reason": reason,
+        "split": "",
+        "stratum": -1,
+    }
     for path in parts(folder):
         rows = _rows(path, ids)
         if rows is None:
@@ -97,6 +108,8 @@ def erase(folder: Path, ids: frozenset[bytes], reason: str) -> None:
             else:
                 _rewrite(beside, partial(_nulls, rows=rows, keep=frozenset()))
         _rewrite(path, partial(_nulls, rows=rows, keep=KEPT_COLUMNS))
+    if (folder / REPORT).is_file():
+        report.write_report(folder, read_json(folder / "summary.json"))
 
 
 def _beside(folder: Path, part: Path) -> list[Path]:
@@ -110,10 +123,18 @@ def _beside(folder: Path, part: Path) -> list[Path]:
 
 
 def _read(folder: Path, columns: list[str]) -> Iterator[pa.Table]:
+    for path in parts(folder):
+        yield _table(path, columns)
+
+
+def _table(path: Path, columns: list[str]) -> pa.Table:
+    import pyarrow as pa
     import pyarrow.parquet as pq
 
-    for path in parts(folder):
-        yield pq.read_table(path, columns=columns, use_threads=False)
+    try:
+        return pq.read_table(path, columns=columns, use_threads=False)
+    except (pa.ArrowException, OSError) as error:
+        raise IntegrityError(f"not readable as Parquet: {error}", where=path, fix="restore it from a copy") from error
 
 
 def _among(column: Any, values: Iterable[Any]) -> Any:
@@ -127,9 +148,8 @@ def _among(column: Any, values: Iterable[Any]) -> Any:
 def _rows(path: Path, ids: frozenset[bytes]) -> Any:
     """A boolean array: which rows of a part are to be erased; None where none is."""
     import pyarrow.compute as pc
-    import pyarrow.parquet as pq
 
-    found = _among(pq.read_table(path, columns=["id"], use_threads=False)["id"], ids)
+    found = _among(_table(path, ["id"])["id"], ids)
     return found.combine_chunks() if pc.any(found).as_py() else None
 
 
@@ -161,7 +181,7 @@ def _nulls(table: pa.Table, rows: Any, keep: frozenset[str]) -> pa.Table:
     return table
 
 
-def _set(table: pa.Table, rows: Any, values: dict[str, str]) -> pa.Table:
+def _set(table: pa.Table, rows: Any, values: dict[str, str | int]) -> pa.Table:
     import pyarrow as pa
     import pyarrow.compute as pc
 
