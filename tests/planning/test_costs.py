@@ -136,7 +136,8 @@ def test_a_plan_on_named_hardware():
     rows = dict(found.rows())
     assert list(rows) == ["parameters", "tokens", "FLOPs", "memory", "time", "energy", "CO2"]
     assert "400 steps of 2,048" in rows["tokens"] and "40% of h100" in rows["time"] and "estimated" in rows["energy"]
-    json.dumps(found.to_json())
+    json.dumps(found.record())
+    assert all(row[1] in found.table() for row in found.rows()) and "model.width = 192" in found.table()
 
 
 def test_a_plan_for_a_time_and_a_measured_speed():

@@ -33,7 +33,7 @@ class Energy:
     co2_grams: float
     grid_grams_a_kwh: float
 
-    def to_json(self) -> dict[str, Any]:
+    def record(self) -> dict[str, Any]:
         """As the run's record keeps it."""
         return asdict(self)
 

@@ -53,7 +53,12 @@ class Plan:
             ("CO2", f"{energy.co2_grams:.3g} g at {energy.grid_grams_a_kwh:g} g/kWh"),
         ]
 
-    def to_json(self) -> dict[str, Any]:
+    def table(self) -> str:
+        """The rows as text, and below them every value that the recipe left open, with its reason."""
+        lines = [f"{what:<12}{how_much}" for what, how_much in self.rows()]
+        return "\n".join([*lines, *(["", "derived:"] if self.derived else []), *(f"  {item}" for item in self.derived)])
+
+    def record(self) -> dict[str, Any]:
         """Every figure, for ``--json`` and the record."""
         return asdict(self) | {"flops": self.flops}
 

@@ -1,0 +1,106 @@
+"""Reads what a run recorded and lets every check look at its part of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from seedstock.errors import DataError, SeedstockError
+from seedstock.evaluation import events
+from seedstock.evaluation.doctor import data, loss
+from seedstock.evaluation.doctor.finding import LEVELS, Finding
+from seedstock.ledger.chain import Chain
+from seedstock.ledger.files import read_json
+
+
+def doctor(run_folder: Path | str) -> list[Finding]:
+    """What is wrong with a run, the worst first; every check that has what it needs says something or keeps quiet.
+
+    Reads ``events.jsonl``, ``evaluation/scores.json`` and ``floors.json``, and through the chain the run's corpus and
+    shards. Raises DataError where the folder holds no training at all.
+    """
+    folder = Path(run_folder)
+    recorded = events.read(folder / "events.jsonl", "expect", "step", "validation")
+    steps = events.by_step(recorded["step"])
+    if not steps:
+        raise DataError(
+            "nothing was trained yet: events.jsonl has no steps", where=folder, fix="`seedstock train` comes first"
+        )
+    scores = _optional(folder / "evaluation" / "scores.json")
+    floors = _optional(folder / "evaluation" / "floors.json")
+    checks = events.by_step(recorded["validation"])
+    found = [
+        *_of_loss(steps, recorded["expect"]),
+        *_of_evaluation(steps, checks, scores, floors),
+        *_of_data(steps, scores, *_stages(folder)),
+    ]
+    return sorted((one for one in found if one is not None), key=lambda one: LEVELS.index(one.level))
+
+
+def _of_loss(steps: list[dict[str, Any]], expected: list[dict[str, Any]]) -> Iterator[Finding | None]:
+    losses = events.column(steps, "loss")
+    if expected and steps[0]["step"] <= 1 and np.isfinite(losses[0]):
+        first = sum(expected[0]["first"].values())
+        yield loss.first_loss(float(losses[0]), float(first), float(expected[0].get("tolerance", 0.05)))
+    for check in (loss.not_finite, loss.falling, loss.diverged, loss.spikes, loss.rate_too_low):
+        yield check(losses)
+    yield loss.rate_too_high(losses, events.column(steps, "learning_rate"))
+    yield loss.gradient_norm(events.column(steps, "gradient_norm"))
+
+
+def _of_evaluation(
+    steps: list[dict[str, Any]], checks: list[dict[str, Any]], scores: Any, floors: Any
+) -> Iterator[Finding | None]:
+    yield data.gap(events.column(checks, "bits_per_byte" if checks and "bits_per_byte" in checks[0] else "loss"))
+    if not scores:
+        return
+    held_out = scores["held_out"]
+    last = events.column(steps, "loss")[-max(5, len(steps) // 10) :]
+    if held_out["nats_per_token"] is not None and np.isfinite(last).any():
+        yield data.train_gap(float(np.nanmean(last)), held_out["nats_per_token"])
+    if floors and held_out["bits_per_byte"] is not None:
+        if held_out["bytes"] == floors["held_out"]["bytes"]:
+            orders = {int(order): entry["bits_per_byte"] for order, entry in floors["bytes"]["orders"].items()}
+            yield data.floor_reached(held_out["bits_per_byte"], orders)
+        else:
+            evidence = f"{held_out['bytes']:,} bytes were scored, {floors['held_out']['bytes']:,} by the count models"
+            yield Finding("warning", "scores and floors are not of the same bytes", evidence, "evaluate the run again")
+
+
+def _of_data(steps: list[dict[str, Any]], scores: Any, corpus: Any, shards: Any) -> Iterator[Finding | None]:
+    yield data.data_wait(events.column(steps, "waited"), events.column(steps, "seconds"))
+    seen = float(np.nanmax(np.append(events.column(steps, "tokens"), 0.0)))
+    if shards is not None:
+        yield data.repeats(seen, sum(stratum.tokens for stratum in shards.strata("train")))
+    if scores and scores.get("parameters"):
+        yield data.undertrained(seen, scores["parameters"])
+    if corpus is not None:
+        decisions = corpus.decisions()
+        yield data.shared_clusters(decisions["cluster"].to_numpy(), decisions["split"].to_pylist())
+
+
+def _optional(path: Path) -> Any:
+    return read_json(path) if path.is_file() else None
+
+
+def _stages(folder: Path) -> tuple[Any, Any]:
+    """The run's corpus and shards, each None where it is not there (any more): that is for ``verify`` to say."""
+    from seedstock.corpus.reader import Corpus
+    from seedstock.inputs.shards import Shards
+
+    places: dict[str, Path] = {}
+    path = folder / "ledger" / "chain.jsonl"
+    if path.is_file():
+        for record in Chain(path).records:
+            if record["kind"] == "stage":
+                places[record["body"]["stage"]] = folder.parent / record["body"]["folder"]
+    found: list[Any] = []
+    for stage, reader in (("corpus", Corpus), ("shards", Shards)):
+        try:
+            found.append(reader(places[stage]))
+        except (KeyError, SeedstockError):
+            found.append(None)
+    return found[0], found[1]
