@@ -94,16 +94,16 @@ def chains(runs: Path) -> dict[str, Chain]:
 
 @contextlib.contextmanager
 def alone(runs: Path) -> Iterator[None]:
-    """Keeps a second forget out, and refuses while a stage is being built."""
+    """Keeps a second forget out, and refuses while a command works on a run or builds a stage of the store."""
+    every = [runs / ".store" / "forget.lock", *sorted((runs / ".store").glob("*/*.lock"))]
+    every += [runs / f".{name}.lock" for name in sorted(file.parent.parent.name for file in runs.glob(f"*/{CHAIN}"))]
     with contextlib.ExitStack() as locks:
-        for lock in [runs / ".store" / "forget.lock", *sorted((runs / ".store").glob("*/*.lock"))]:
+        for lock in every:
             with plain_errors(lock):
                 lock.parent.mkdir(parents=True, exist_ok=True)
                 file = locks.enter_context(lock.open("a"))
-                try:
-                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                except BlockingIOError:
-                    raise SeedstockError(
-                        "another process is at work in the store", where=lock, fix="wait for it"
-                    ) from None
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise SeedstockError("another command is at work here", where=lock, fix="wait for it to end") from None
         yield
