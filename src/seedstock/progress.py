@@ -26,8 +26,8 @@ class Reporter(Protocol):
     def bar(self, label: str, total: float | None, unit: str) -> contextlib.AbstractContextManager[Bar]:
         """Shows progress of known or unknown length."""
 
-    def say(self, text: str) -> None:
-        """One line for the person who watches."""
+    def say(self, text: Any) -> None:
+        """One line for the person who watches, or a table (anything that rich can render)."""
 
     def event(self, kind: str, **fields: Any) -> None:
         """One line of events.jsonl."""
@@ -49,7 +49,7 @@ class Silent:
     def bar(self, label: str, total: float | None, unit: str) -> Iterator[Bar]:
         yield _NoBar()
 
-    def say(self, text: str) -> None:
+    def say(self, text: Any) -> None:
         pass
 
     def event(self, kind: str, **fields: Any) -> None:

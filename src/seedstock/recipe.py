@@ -25,8 +25,8 @@ def model() -> type[Config]:
     from seedstock.release.config import ReleaseConfig
     from seedstock.training.configs.training import TrainingConfig
 
-    def part(kind: Any, **default: Any) -> Any:
-        return (kind, Field(default_factory=lambda: default, validate_default=True))
+    def part(annotation: Any, /, **default: Any) -> Any:
+        return (annotation, Field(default_factory=lambda: default, validate_default=True))
 
     return create_model(
         "Recipe",
@@ -149,6 +149,8 @@ def _message(document: Any, path: Path, problem: Any, given: set[tuple[str | int
     location = list(problem["loc"])
     if problem["type"] == "unknown_key":
         location.append(problem["ctx"]["key"])
+    elif problem["type"] == "union_tag_invalid":
+        location.append("kind")
     for step in location:
         # The name of the chosen kind is part of pydantic's location but not of the file.
         inside = (isinstance(node, dict) and step in node) or (

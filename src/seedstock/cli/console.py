@@ -22,13 +22,18 @@ class Console(Events):
         self._terminal = sys.stderr.isatty() and not quiet
         self._active: Any = None
 
-    def say(self, text: str) -> None:
+    def say(self, text: Any) -> None:
+        """A line, or anything that rich can render."""
         if self.quiet:
             return
         if self._active is not None:
             self._active.console.print(text, highlight=False, markup=False)
-        else:
+        elif isinstance(text, str):
             print(text, file=sys.stderr, flush=True)
+        else:
+            from rich.console import Console as Rich
+
+            Rich(stderr=True).print(text)
 
     @contextlib.contextmanager
     def stage(self, name: str) -> Iterator[None]:

@@ -1,0 +1,188 @@
+"""One run's folder: its recipe, its chain, and the stages that it has done."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import platform
+from collections.abc import Iterator
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from seedstock import recipe as recipes
+from seedstock.errors import DataError, SeedstockError, nearest
+from seedstock.ledger import manifest
+from seedstock.ledger.chain import Chain
+from seedstock.ledger.files import write_text
+from seedstock.ledger.ids import digest, sha256, sha256_file
+from seedstock.ledger.store import Store
+
+CHANGEABLE = ("evaluation", "release")
+"""Sections of a recipe that may change over a run's life; the others make it another run."""
+
+
+class Run:
+    """A run: ``folder`` in ``runs``, and the ``store`` that it shares with the runs beside it."""
+
+    def __init__(self, runs: Path, name: str) -> None:
+        self.runs, self.name, self.folder = Path(runs), name, Path(runs) / name
+        self.store = Store(self.runs)
+        self.chain = Chain(self.folder / "ledger" / "chain.jsonl")
+
+    @classmethod
+    def open(cls, runs: Path | str, name: str) -> Run:
+        """A run that exists. Raises SeedstockError, naming the ones that do, where it does not."""
+        runs = Path(runs)
+        if not (runs / name / "recipe.yaml").is_file():
+            known = sorted(path.parent.name for path in runs.glob("*/recipe.yaml"))
+            close = nearest(name, known)
+            hint = f"did you mean {close!r}? " if close else ""
+            listed = f"Runs there: {', '.join(known)}" if known else "There are no runs there yet: `seedstock demo`"
+            raise SeedstockError("there is no such run", where=runs / name, fix=f"{hint}{listed}")
+        return cls(runs, name)
+
+    @classmethod
+    def begin(cls, recipe: Any, runs: Path | str) -> Run:
+        """The run of a recipe, new or gone on with. Raises SeedstockError where its folder belongs to another one."""
+        run = cls(Path(runs), recipe.name)
+        asked = sections(recipe)
+        recorded = run.chain.last("run")
+        if recorded is None:
+            write_text(run.folder / "recipe.yaml", recipes.dump(recipe))
+            run.chain.append("run", {"name": recipe.name, "sections": asked, "environment": environment()})
+            return run
+        changed = [name for name in asked if name not in CHANGEABLE and recorded["sections"].get(name) != asked[name]]
+        if changed:
+            raise SeedstockError(
+                f"this run folder belongs to another recipe: {', '.join(changed)} differ",
+                where=run.folder,
+                fix="give this recipe a run of its own with --name, or go on with the other one: `seedstock resume "
+                f"{recipe.name}`",
+            )
+        kept = run.recipe.model_copy(update={name: getattr(recipe, name) for name in CHANGEABLE})
+        if kept != run.recipe:
+            run.rewrite(kept)
+        return run
+
+    @cached_property
+    def recipe(self) -> Any:
+        """The recipe as resolved so far."""
+        return recipes.load(self.folder / "recipe.yaml")
+
+    def rewrite(self, recipe: Any) -> None:
+        """Replaces the run's recipe, and records its digest."""
+        text = recipes.dump(recipe)
+        write_text(self.folder / "recipe.yaml", text)
+        self.__dict__["recipe"] = recipe
+        self.chain.append("recipe", {"sha256": sha256(text.encode())})
+
+    @contextlib.contextmanager
+    def lock(self) -> Iterator[None]:
+        """One command at a time works on a run."""
+        self.runs.mkdir(parents=True, exist_ok=True)
+        with (self.runs / f".{self.name}.lock").open("w") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise SeedstockError(
+                    "another command is working on this run", where=self.folder, fix="wait for it to end"
+                ) from None
+            yield
+
+    # What the chain knows of the stages.
+
+    def record_stage(self, stage: str, folder: Path) -> bool:
+        """Records a sealed folder of the store; returns whether that is news."""
+        name = folder.relative_to(self.runs).as_posix()
+        body = {
+            "stage": stage,
+            "folder": name,
+            "manifest_sha256": sha256_file(folder / manifest.NAME),
+            "root": manifest.read(folder).root,
+        }
+        if self._stage(stage) == body:
+            return False
+        self.chain.append("stage", body)
+        return True
+
+    def _stage(self, stage: str) -> dict[str, Any] | None:
+        """The newest record of a stage, with what tombstones made of its folder since."""
+        found: dict[str, Any] | None = None
+        for record in self.chain.records:
+            body = record["body"]
+            if record["kind"] == "stage" and body["stage"] == stage:
+                found = dict(body)
+            elif record["kind"] == "tombstone" and found and body["folder"] == found["folder"]:
+                found |= {"manifest_sha256": body["new"]["manifest_sha256"], "root": body["new"]["root"]}
+        return found
+
+    def stage_folder(self, stage: str) -> Path:
+        """The folder of a stage that is done. Raises DataError where it is not."""
+        body = self._stage(stage)
+        if body is None:
+            raise DataError(
+                f"this run has no {stage} yet", where=self.folder, fix=f"`seedstock resume {self.name}` goes on"
+            )
+        return self.runs / body["folder"]
+
+    @cached_property
+    def corpus(self) -> Any:
+        """The corpus reader."""
+        from seedstock.corpus.reader import Corpus
+
+        return Corpus(self.stage_folder("corpus"))
+
+    @cached_property
+    def tokenizer(self) -> Any:
+        """The tokenizer."""
+        from seedstock.inputs.tokenizers.tokenizer import Tokenizer
+
+        return Tokenizer(self.stage_folder("tokenizer"))
+
+    @cached_property
+    def shards(self) -> Any:
+        """The shard reader."""
+        from seedstock.inputs.shards import Shards
+
+        return Shards(self.stage_folder("shards"))
+
+    @cached_property
+    def plan(self) -> Any:
+        """The data plan, as recorded."""
+        from seedstock.inputs.plan import DataPlan
+
+        record = self.chain.last("plan")
+        if record is None:
+            raise DataError("this run has no data plan yet", where=self.folder, fix=f"`seedstock resume {self.name}`")
+        return DataPlan.from_json(record["plan"])
+
+    @property
+    def checkpoints(self) -> list[int]:
+        """The steps of the checkpoints that are there."""
+        folder = self.folder / "checkpoints"
+        return sorted(int(path.name.removeprefix("step-")) for path in folder.glob("step-*") if path.is_dir())
+
+    @property
+    def steps_done(self) -> int:
+        """The step of the newest checkpoint on record."""
+        record = self.chain.last("checkpoint")
+        return record["step"] if record else 0
+
+
+def sections(recipe: Any) -> dict[str, str]:
+    """The digest of each section of a recipe."""
+    values = recipe.model_dump(mode="json")
+    values.pop("name")
+    return {name: digest(value) for name, value in values.items()}
+
+
+def environment() -> dict[str, str]:
+    """Versions that results depend on; no host or user names."""
+    from importlib import metadata
+
+    found = {"python": platform.python_version(), "system": platform.system(), "machine": platform.machine()}
+    for package in ("seedstock", "torch", "numpy", "tokenizers", "pyarrow", "transformers"):
+        with contextlib.suppress(metadata.PackageNotFoundError):
+            found[package] = metadata.version(package)
+    return found
