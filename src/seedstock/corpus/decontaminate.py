@@ -30,23 +30,27 @@ class Index:
     def __init__(self, found: Sequence[Found]) -> None:
         self.vocabulary: dict[str, int] = {}
         self.grams: dict[tuple[int, ...], str] = {}
+        hashes = [np.empty(0, np.uint64)]
         for file in found:
             for where, text in _items(file):
                 numbers = [self.vocabulary.setdefault(word, len(self.vocabulary)) for word in _words(text)]
                 for start in range(len(numbers) - WORDS + 1):
                     self.grams.setdefault(tuple(numbers[start : start + WORDS]), where)
-        hashes = [_hashes(np.array(gram, np.uint64))[0] for gram in self.grams]
-        self._hashes = np.unique(np.array(hashes, np.uint64))
+                if len(numbers) >= WORDS:
+                    hashes.append(_hashes(np.array(numbers, np.uint64)))
+        self._hashes = np.unique(np.concatenate(hashes))
 
     def match(self, text: str) -> str | None:
         """The evaluation item that ``text`` shares 13 words in a row with first, or None."""
         numbers = np.array([self.vocabulary.get(word, -1) for word in _words(text)], np.int64)
-        if len(numbers) < WORDS:
+        if len(numbers) < WORDS or not len(self._hashes):
             return None
         unknown = np.concatenate([[0], np.cumsum(numbers < 0)])
         whole = unknown[WORDS:] == unknown[:-WORDS]
-        likely = whole & np.isin(_hashes(numbers.astype(np.uint64)), self._hashes)
-        exact = (self.grams.get(tuple(numbers[at : at + WORDS].tolist())) for at in np.flatnonzero(likely))
+        hashes = _hashes(numbers.astype(np.uint64))[whole]
+        at = np.searchsorted(self._hashes, hashes)
+        likely = np.flatnonzero(whole)[self._hashes[np.minimum(at, len(self._hashes) - 1)] == hashes]
+        exact = (self.grams.get(tuple(numbers[at : at + WORDS].tolist())) for at in likely)
         return next((where for where in exact if where), None)
 
 
