@@ -1,0 +1,183 @@
+"""The questions both ways: what a step saw, which steps saw a document, and where a text stands in the training data.
+
+All of it is worked out from the shards and the data plan; nothing is logged while training. Steps count from 0, and
+the checkpoint of step N holds what steps 0 to N - 1 taught.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from itertools import islice
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from seedstock.errors import DataError
+from seedstock.provenance.origin import Origin, origins
+from seedstock.provenance.search import search
+
+if TYPE_CHECKING:
+    from seedstock.corpus.reader import Corpus
+    from seedstock.inputs.plan import DataPlan
+    from seedstock.inputs.shards import Shards
+    from seedstock.inputs.tokenizers import Tokenizer
+
+RawLength = Callable[[int], int]
+
+
+def one_more(length: int) -> int:
+    """The stored tokens that next-token prediction reads for a window: one more, the last target."""
+    return length + 1
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A document's span in one example: stream positions [start, stop) of the stratum's train stream."""
+
+    example: int
+    epoch: int
+    stratum: int
+    document: str
+    start: int
+    stop: int
+    origin: Origin
+
+
+@dataclass(frozen=True)
+class Occurrence:
+    """Where a document lies in the shards: ``tokens`` from stream position ``start``, BOS and EOS among them."""
+
+    split: str
+    stratum: int
+    start: int
+    tokens: int
+
+
+@dataclass(frozen=True)
+class DocumentTrace:
+    """Where a document lies, the (epoch, example, step) that read a part of it, and the checkpoints that learnt it."""
+
+    document: str
+    origin: Origin
+    occurrences: list[Occurrence]
+    exposures: list[tuple[int, int, int]]
+    steps: list[int]
+    checkpoints: list[int]
+
+
+@dataclass(frozen=True)
+class Match:
+    """A place where a text stands: stream positions [start, stop) hold it, inside one document."""
+
+    split: str
+    stratum: int
+    document: str
+    start: int
+    stop: int
+    origin: Origin
+
+
+def trace_step(
+    step: int, plan: DataPlan, shards: Shards, *, corpus: Corpus | None = None, raw_length: RawLength = one_more
+) -> list[Seen]:
+    """Every document's span that a step read, by example number and place."""
+    first, count = plan.examples(step)
+    examples = np.arange(first, first + count)
+    located = plan.locate(examples)
+    spans = []
+    rows = zip(examples, located.epochs, located.strata, located.starts, located.lengths, strict=True)
+    for example, epoch, stratum, start, length in (tuple(map(int, row)) for row in rows):
+        for identity, begin, stop in shards.spans("train", stratum, start, start + raw_length(length)):
+            spans.append((example, epoch, stratum, identity, begin, stop))
+    known = _origins(corpus, (span[3] for span in spans))
+    return [
+        Seen(example, epoch, stratum, identity.hex(), begin, stop, known.get(identity, Origin()))
+        for example, epoch, stratum, identity, begin, stop in spans
+    ]
+
+
+def trace_document(
+    document: bytes | str,
+    plan: DataPlan,
+    shards: Shards,
+    *,
+    steps: int,
+    checkpoints: Iterable[int] = (),
+    corpus: Corpus | None = None,
+    raw_length: RawLength = one_more,
+) -> DocumentTrace:
+    """Where a document lies and which of the first ``steps`` steps read a part of it.
+
+    ``checkpoints`` are the steps of those that exist; the answer keeps the ones at or after the first exposure. Raises
+    DataError where neither the shards nor the corpus know the document.
+    """
+    identity = _identity(document)
+    occurrences = [Occurrence(*place) for place in shards.occurrences(identity)]
+    known = _origins(corpus, [identity])
+    if not occurrences and identity not in known:
+        raise DataError(
+            "no such document", where=identity.hex(), fix="find its id by --url or --text, or by the corpus's documents"
+        )
+    horizon = sum(plan.examples(steps - 1)) if steps else 0
+    trained = [place for place in occurrences if place.split == "train"]
+    found = {pair for place in trained for pair in _readers(place, plan, horizon, raw_length)}
+    exposures = [(epoch, example, plan.step(example)) for example, epoch in sorted(found)]
+    seen = sorted({step for _, _, step in exposures})
+    return DocumentTrace(
+        document=identity.hex(),
+        origin=known.get(identity, Origin()),
+        occurrences=occurrences,
+        exposures=exposures,
+        steps=seen,
+        checkpoints=[step for step in sorted(checkpoints) if seen and step > seen[0]],
+    )
+
+
+def trace_text(
+    text: str,
+    shards: Shards,
+    tokenizer: Tokenizer,
+    *,
+    splits: Iterable[str] = ("train", "held_out"),
+    limit: int = 100,
+    corpus: Corpus | None = None,
+) -> list[Match]:
+    """The first ``limit`` places where the exact text stands in the shards. Raises DataError for an empty text."""
+    if not text:
+        raise DataError("there is no text to look for", where="--text", fix="give some")
+    places = ((split, *place) for split in splits for place in search(text, shards, tokenizer, split))
+    found = [
+        (split, stratum, shards.document_at(split, stratum, start)[0], start, stop)
+        for split, stratum, start, stop in islice(places, limit)
+    ]
+    known = _origins(corpus, (row[2] for row in found))
+    return [
+        Match(split, stratum, identity.hex(), start, stop, known.get(identity, Origin()))
+        for split, stratum, identity, start, stop in found
+    ]
+
+
+def _readers(place: Occurrence, plan: DataPlan, horizon: int, raw_length: RawLength) -> set[tuple[int, int]]:
+    """The (example, epoch) whose stored tokens overlap a document's."""
+    # An objective may read further than its window: then windows that end before the document read it too.
+    reach = max(raw_length(segment.length) - segment.length for segment in plan.segments)
+    near = plan.find(place.stratum, np.arange(place.start - reach, place.start + place.tokens), horizon)
+    located = plan.locate(np.array([example for _, example in near], np.int64))
+    stops = located.starts + np.array([raw_length(length) for length in located.lengths.tolist()], np.int64)
+    reads = (located.starts < place.start + place.tokens) & (stops > place.start)
+    return {(example, epoch) for (epoch, example), own in zip(near, reads, strict=True) if own}
+
+
+def _origins(corpus: Corpus | None, ids: Iterable[bytes]) -> dict[bytes, Origin]:
+    return {} if corpus is None else origins(corpus, ids)
+
+
+def _identity(document: bytes | str) -> bytes:
+    try:
+        identity = bytes.fromhex(document) if isinstance(document, str) else document
+    except ValueError:
+        identity = b""
+    if len(identity) != 16:
+        raise DataError("a document's id is 32 hexadecimal digits", where=str(document), fix="copy it whole")
+    return identity
