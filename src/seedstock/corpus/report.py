@@ -7,6 +7,115 @@ the page again erases it there.
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
 from seedstock.corpus.summary import summarise
 
-__all__ = ["summarise"]
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+__all__ = ["summarise", "table", "write_report"]
+
+GROUPS = {"by_source": "Source", "by_domain": "Domain", "by_language": "Language", "by_licence": "Licence"}
+SHOWN = 25  # rows of a group before the rest is added up
+
+
+def write_report(folder: Path, summary: dict[str, Any]) -> None:
+    """Writes ``report.html`` of a corpus folder, one file without anything from elsewhere."""
+    from jinja2 import Environment, StrictUndefined
+
+    from seedstock.corpus import samples
+    from seedstock.ledger.files import write_text
+
+    folder = Path(folder)
+    drawn = samples.draw(folder)
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    environment.filters.update(size=size, number=number)
+    template = environment.from_string(Path(__file__).with_name("report.html.j2").read_text(encoding="utf-8"))
+    flow = [{**row, "samples": drawn.get((row["phase"], row["step"], row["reason"]), [])} for row in summary["flow"]]
+    clusters = samples.largest_clusters(folder, summary["duplicates"]["largest"])
+    groups = [(title, _shown(summary[key])) for key, title in GROUPS.items()]
+    page = template.render(
+        summary=summary,
+        flow=flow,
+        kept=drawn.get(samples.KEPT, []),
+        clusters=clusters,
+        sizes=sorted((int(size), count) for size, count in summary["duplicates"]["sizes"].items()),
+        groups=groups,
+    )
+    write_text(folder / "report.html", page)
+
+
+def table(summary: dict[str, Any]) -> RenderableType:
+    """A summary for the terminal: what was read, what was dropped and why, and what is left by language and licence."""
+    from rich.console import Group
+    from rich.table import Table
+
+    flow = Table(title="documents, from read to kept", title_justify="left")
+    for column in ("phase", "step", "reason"):
+        flow.add_column(column)
+    for column in ("documents", "bytes"):
+        flow.add_column(column, justify="right")
+    flow.add_row("read", "", "", *_numbers(summary["read"]))
+    for row in summary["flow"]:
+        flow.add_row(f"− {row['phase']}", row["step"], row["reason"], *_numbers(row))
+    flow.add_section()
+    flow.add_row("= kept", "", _notes(summary), *_numbers(summary["kept"]), style="bold")
+
+    kept = Table(title="kept, by language and licence", title_justify="left")
+    for column in ("", "name"):
+        kept.add_column(column)
+    for column in ("documents", "bytes"):
+        kept.add_column(column, justify="right")
+    for key in ("by_language", "by_licence"):
+        for name, counts in _ranked(summary[key])[:6]:
+            if counts["kept_documents"]:
+                shown = {"documents": counts["kept_documents"], "bytes": counts["kept_bytes"]}
+                kept.add_row(GROUPS[key].lower(), name, *_numbers(shown))
+        kept.add_section()
+    return Group(flow, kept)
+
+
+def _notes(summary: dict[str, Any]) -> str:
+    notes = [
+        f"{number(summary['changed']['documents'])} changed",
+        f"{number(summary['held_out']['documents'])} held out",
+    ]
+    if summary["quarantine"]:
+        notes.append(f"{number(summary['quarantine'])} unreadable, in quarantine")
+    return ", ".join(notes)
+
+
+def _numbers(counts: dict[str, int]) -> tuple[str, str]:
+    return number(counts["documents"]), size(counts["bytes"])
+
+
+def _ranked(groups: dict[str, dict[str, int]]) -> list[tuple[str, dict[str, int]]]:
+    """The most kept bytes first; a summary that was read from JSON has its names in alphabetical order."""
+    listed = [(name or "none", counts) for name, counts in groups.items()]
+    return sorted(listed, key=lambda item: (-item[1]["kept_bytes"], -item[1]["bytes"], item[0]))
+
+
+def _shown(groups: dict[str, dict[str, int]]) -> list[tuple[str, dict[str, int]]]:
+    """The largest groups, and the rest added up."""
+    listed = _ranked(groups)
+    rest = [counts for _, counts in listed[SHOWN:]]
+    if not rest:
+        return listed
+    together = {key: sum(counts[key] for counts in rest) for key in rest[0]}
+    return [*listed[:SHOWN], (f"{len(rest)} others", together)]
+
+
+def number(value: int) -> str:
+    """``12,345``."""
+    return f"{value:,}"
+
+
+def size(value: float) -> str:
+    """Bytes in decimal units: ``24.0 MB``."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if value < 1000:
+            return f"{value:.0f} B" if unit == "B" else f"{value:.1f} {unit}"
+        value /= 1000
+    return f"{value:.1f} TB"

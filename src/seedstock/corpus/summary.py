@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 PHASES = ("read", "filter", "dedup", "split", "decontaminate", "select", "edit")
+REASON = ("phase", "step", "reason")
 UNDECLARED = "undeclared"
 
 
@@ -106,11 +107,10 @@ def _count(table: pa.Table) -> dict[str, int]:
 
 
 def _flow(table: pa.Table) -> list[dict[str, Any]]:
-    groups = table.group_by(["phase", "step", "reason"]).aggregate([("bytes", "count"), ("bytes", "sum")]).to_pylist()
+    groups = table.group_by(list(REASON)).aggregate([("bytes", "count"), ("bytes", "sum")]).to_pylist()
     order = {phase: number for number, phase in enumerate(PHASES)}
     steps = [
-        {key: row[key] or "" for key in ("phase", "step", "reason")}
-        | {"documents": row["bytes_count"], "bytes": row["bytes_sum"]}
+        {key: row[key] or "" for key in REASON} | {"documents": row["bytes_count"], "bytes": row["bytes_sum"]}
         for row in groups
     ]
     return sorted(steps, key=lambda row: (order.get(row["phase"], 99), -row["documents"], row["step"], row["reason"]))

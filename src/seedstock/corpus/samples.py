@@ -1,0 +1,131 @@
+"""A few documents of every decision, for people to look at: short excerpts without personal data."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from seedstock.corpus import summary
+from seedstock.corpus.signals.emails import Emails
+from seedstock.corpus.signals.secrets import Secrets
+
+CHARACTERS, LINES = 320, 7
+MOST = 100  # candidates kept of a group in one part
+# Control characters, and those that turn the direction of what follows on the page.
+_UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ufffe\uffff]")
+
+Group = tuple[str, str, str]
+KEPT: Group = ("", "", "")
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One document on the page; nothing in it is personal data that the signals know."""
+
+    source: str
+    locator: str
+    bytes: int
+    excerpt: str
+
+
+def draw(folder: Path, each: int = 3) -> dict[Group, list[Sample]]:
+    """Up to ``each`` documents of every (phase, step, reason), and of what is kept under ``KEPT``.
+
+    Drawn by the digest of their text: as good as at random, and the same whenever the page is written.
+    """
+    chosen: dict[Group, list[tuple[int, str, int]]] = {}
+    for part, table in zip(summary.parts(folder), summary.rows(folder, "text_sha256", "bytes"), strict=True):
+        table = table.filter(pc.greater(table["bytes"], 0)).append_column("row", _positions(table))
+        for group, rows in _groups(table).items():
+            merged = chosen.get(group, []) + [(number, part, row) for number, row in rows[:each]]
+            chosen[group] = sorted(merged)[:each]
+    return {group: _read(folder, [(part, row) for _, part, row in rows]) for group, rows in chosen.items()}
+
+
+def _positions(table: pa.Table) -> pa.Array:
+    return pa.array(np.flatnonzero(np.asarray(table["bytes"]) > 0))
+
+
+def _groups(table: pa.Table) -> dict[Group, list[tuple[int, int]]]:
+    """The rows of each group with the first eight bytes of their digest, in the order of these."""
+    if not table.num_rows:
+        return {}
+    digests = np.frombuffer(b"".join(table["text_sha256"].to_pylist()), ">u8")[::4]
+    rows = table["row"].to_numpy()
+    names = pa.StructArray.from_arrays(
+        [pc.fill_null(table[name].combine_chunks(), "") for name in summary.REASON], names=list(summary.REASON)
+    )
+    keys = pc.binary_join_element_wise(*(names.field(number) for number in range(3)), "\0").dictionary_encode()
+    codes = keys.indices.to_numpy()
+    order = np.lexsort((rows, digests, codes))
+    found: dict[Group, list[tuple[int, int]]] = {}
+    bounds = np.flatnonzero(np.diff(codes[order], prepend=-1, append=-2))
+    for begin, end in itertools.pairwise(bounds.tolist()):
+        phase, step, reason = keys.dictionary[int(codes[order[begin]])].as_py().split("\0")
+        some = order[begin : min(end, begin + MOST)]
+        found[phase, step, reason] = list(zip(digests[some].tolist(), rows[some].tolist(), strict=True))
+    return found
+
+
+def _read(folder: Path, places: list[tuple[str, int]]) -> list[Sample]:
+    samples = []
+    for part, row in places:
+        columns = ["source", "locator", "bytes", "text"]
+        document = pq.read_table(folder / "documents" / part, columns=columns).slice(row, 1).to_pylist()[0]
+        samples.append(
+            Sample(
+                document["source"],
+                redacted(document["locator"]),
+                document["bytes"],
+                excerpt(redacted(document["text"])),
+            )
+        )
+    return samples
+
+
+def redacted(text: str) -> str:
+    """The text without the addresses and secrets that the signals find, whether or not the policy asked for them."""
+    batch = pa.RecordBatch.from_pydict({"text": pa.array([text], pa.large_string())})
+    spans = []
+    for signal in (Emails(), Secrets()):
+        found = signal.compute(batch).column("spans").to_pylist()[0]
+        spans += [(span["start"], span["end"], signal.name.removesuffix("s")) for span in found]
+    data, pieces, at = text.encode(), [], 0
+    for start, end, name in sorted(spans):
+        if end > at:
+            pieces += [data[at : max(start, at)], f"<{name}>".encode() if start >= at else b""]
+            at = end
+    return b"".join([*pieces, data[at:]]).decode(errors="replace")
+
+
+def excerpt(text: str) -> str:
+    """The beginning of a text: some lines, some characters, nothing that a page cannot show."""
+    lines = [line.rstrip() for line in text.strip()[: 4 * CHARACTERS].splitlines() if line.strip()]
+    short = "\n".join(lines[:LINES])[:CHARACTERS]
+    more = len(short) < len(text.strip())
+    return _UNPRINTABLE.sub("\ufffd", short) + (" …" if more else "")
+
+
+def largest_clusters(folder: Path, clusters: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The clusters of a summary, each with its representative's place."""
+    wanted = [cluster["cluster"] for cluster in clusters]
+    if not wanted:
+        return []
+    table = pq.read_table(folder / "clusters.parquet", columns=["id", "cluster", "representative"])
+    first = table.filter(pc.and_(table["representative"], pc.is_in(table["cluster"], value_set=pa.array(wanted))))
+    cluster_of = dict(zip(first["id"].to_pylist(), first["cluster"].to_pylist(), strict=True))
+    places = {}
+    for part in summary.parts(folder):
+        documents = pq.read_table(folder / "documents" / part, columns=["id", "source", "locator"])
+        ids = pa.array(list(cluster_of), documents["id"].type)
+        for row in documents.filter(pc.is_in(documents["id"], value_set=ids)).to_pylist():
+            places[cluster_of[row["id"]]] = f"{row['source']}: {redacted(row['locator'])}"
+    return [{**cluster, "document": places.get(cluster["cluster"], "")} for cluster in clusters]
