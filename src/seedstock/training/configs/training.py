@@ -16,7 +16,8 @@ Positive = Annotated[Count, Field(ge=1)]
 class TrainingConfig(Config):
     """How long, with which optimizer, at which precision, and what is kept.
 
-    The horizon is ``steps``, ``tokens`` (turned into steps) or ``time`` (measured once, then frozen as steps).
+    The horizon is ``steps``, ``tokens`` (turned into steps) or ``time`` (measured once, then frozen as steps); without
+    any, the size dial's.
     ``batch_tokens`` is rounded to whole examples, ``batch_examples`` of them a step. ``micro_batch`` is how many
     examples go through the network at once. ``precision``, ``micro_batch``, ``threads`` and ``compile`` are measured
     where they are not given, and the run's record and resolved recipe hold what was chosen. ``clip`` bounds the
@@ -50,9 +51,8 @@ class TrainingConfig(Config):
     @model_validator(mode="after")
     def _one_horizon(self) -> TrainingConfig:
         given = [name for name in ("steps", "tokens", "time") if getattr(self, name) is not None]
-        if len(given) != 1:
-            found = f"{' and '.join(given)} are all given" if given else "none is given"
-            raise ValueError(f"a run's length is one of steps, tokens and time; {found}")
+        if len(given) > 1:
+            raise ValueError(f"a run's length is one of steps, tokens and time, not {' and '.join(given)}")
         return self
 
     def resolved(self, context: int) -> TrainingConfig:

@@ -1,0 +1,48 @@
+"""Scalars and samples for TensorBoard."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from seedstock.errors import RecipeError
+from seedstock.training.callbacks.base import Callback
+from seedstock.training.callbacks.events import summary
+
+if TYPE_CHECKING:
+    from seedstock.training.readings import Reading
+    from seedstock.training.trainer import Trainer
+
+FOLDER = "tensorboard"
+
+
+class TensorBoard(Callback):
+    """Writes what ``events.jsonl`` gets of each reading into the run's ``tensorboard/``."""
+
+    name = "tensorboard"
+
+    def __init__(self) -> None:
+        try:
+            from torch.utils.tensorboard import SummaryWriter
+        except ImportError as error:
+            raise RecipeError(
+                "TensorBoard is not installed",
+                where="training.callbacks",
+                fix="pip install 'seedstock[track]', or remove the callback",
+            ) from error
+        self._open = SummaryWriter
+        self._writer: Any = None
+
+    def start(self, run: Trainer) -> None:
+        """Opens the log; what an earlier attempt wrote beyond this step is hidden."""
+        self._writer = self._open(str(run.folder / FOLDER), purge_step=run.step + 1 if run.step else None)
+
+    def read(self, run: Trainer, readings: list[Reading]) -> None:
+        """Writes the scalars, without the counters."""
+        found = summary(readings, run)
+        for name in found.keys() - {"step", "examples", "tokens", "seconds"}:
+            self._writer.add_scalar(f"training/{name}", found[name], found["step"])
+
+    def finish(self, run: Trainer) -> None:
+        """Closes the log."""
+        if self._writer is not None:
+            self._writer.close()

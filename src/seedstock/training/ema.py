@@ -1,0 +1,45 @@
+"""An exponential moving average of the weights."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor
+
+from seedstock.training.optimizers.groups import Parameters
+
+
+class Average:
+    """Keeps fp32 copies of the parameters: after each step ``average += (1 - decay) (weights - average)``.
+
+    The decay warms up as ``min(decay, (1 + steps) / (10 + steps))``, so that early weights do not linger.
+    """
+
+    def __init__(self, parameters: Parameters, decay: float) -> None:
+        self.decay = decay
+        self.parameters = parameters
+        self.tensors: dict[str, Tensor] = {name: p.detach().clone() for name, p in parameters.items()}
+
+    @torch.no_grad()
+    def update(self, steps: int) -> None:
+        """Takes in the weights after ``steps`` steps."""
+        decay = min(self.decay, (1 + steps) / (10 + steps))
+        torch._foreach_lerp_([*self.tensors.values()], [*self.parameters.values()], 1 - decay)
+
+    @contextmanager
+    def swapped(self) -> Iterator[None]:
+        """The network with the averaged weights, inside the block."""
+        self._swap()
+        try:
+            yield
+        finally:
+            self._swap()
+
+    @torch.no_grad()
+    def _swap(self) -> None:
+        for name, parameter in self.parameters.items():
+            held = parameter.detach().clone()
+            parameter.copy_(self.tensors[name])
+            self.tensors[name].copy_(held)

@@ -1,0 +1,219 @@
+"""The way into training: ``fit`` trains, saves, and goes on from where an earlier attempt stopped."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from seedstock.errors import RecipeError
+from seedstock.ledger import manifest
+from seedstock.ledger.chain import Chain
+from seedstock.ledger.ids import sha256_file
+from seedstock.objectives.base import assemble
+from seedstock.progress import Reporter, Silent
+from seedstock.training import attempts, environment, measure, saving, state
+from seedstock.training.callbacks.base import Callback
+from seedstock.training.callbacks.events import Events
+from seedstock.training.callbacks.progress import Progress
+from seedstock.training.callbacks.samples import Samples
+from seedstock.training.callbacks.validation import Validation
+from seedstock.training.checkpoint import folder as checkpoints
+from seedstock.training.configs.training import TrainingConfig
+from seedstock.training.saving import Saver
+from seedstock.training.schedule import decay_start
+from seedstock.training.settle import apply, settle
+from seedstock.training.trainer import DTYPES, Trainer
+
+FOLDER = "checkpoints"
+
+
+@dataclass(frozen=True)
+class Result:
+    """What ``fit`` did. ``losses`` are those of this attempt's steps; the counts are since the run began.
+
+    ``config`` has everything that was measured filled in; ``digest`` is the head of the chain over what was fed.
+    """
+
+    step: int
+    examples: int
+    tokens: int
+    digest: str
+    checkpoint: Path
+    config: TrainingConfig
+    attempt: int
+    losses: list[float] = field(default_factory=list)
+    seconds: float = 0.0
+    tokens_per_second: float = 0.0
+    flops_a_token: float = 0.0
+    peak_flops: float = 0.0
+    validation: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def mfu(self) -> float:
+        """Model FLOPs utilisation: the share of the measured peak."""
+        return self.tokens_per_second * self.flops_a_token / self.peak_flops if self.peak_flops else 0.0
+
+
+def fit(
+    *,
+    network: nn.Module,
+    objective: Any,
+    loader: Any,
+    config: TrainingConfig,
+    run_folder: Path,
+    chain: Chain,
+    reporter: Reporter | None = None,
+    seed: int = 1,
+    validate: Callable[[nn.Module, int], dict[str, Any]] | None = None,
+    sample: Callable[[nn.Module, int], str] | None = None,
+    callbacks: Sequence[Callback] = (),
+    settled: Callable[[TrainingConfig], None] | None = None,
+) -> Result:
+    """Trains ``network`` on ``objective`` to the end of ``config``, or goes on from ``run_folder/checkpoints``.
+
+    ``loader.batch(step)`` gives a dict of numpy arrays with ``examples`` (int64 ``[B]``), and may give ``digests``
+    (uint8 ``[B, 16]``); ``loader.iterate(first, last)`` is used where there is one. The network lies on its device
+    already. ``validate(network, step)`` gives numbers by name, ``sample(network, step)`` a text. What is left to
+    measure is measured once; ``settled`` is then handed the configuration before the first step, to be kept.
+
+    Raises Interrupted, with the state saved, after SIGTERM or Ctrl-C; SeedstockError where a loss is not finite, where
+    the disk is full (earlier checkpoints stay), and where another process trains this run; IntegrityError where every
+    checkpoint is damaged or they belong to another recipe.
+    """
+    run_folder, reporter = Path(run_folder), reporter or Silent()
+    folder = run_folder / FOLDER
+    nets = assemble(network, objective)
+    with attempts.alone(folder), environment.settings(config):
+        checkpoints.sweep(folder)
+        damaged: set[int] = set()
+
+        def passed_over(path: Path, problems: list[str]) -> None:
+            damaged.add(checkpoints.step_of(path))
+            reporter.event("damaged_checkpoint", folder=path.name, problems=problems)
+            reporter.say(f"{path.name} is damaged ({problems[0]}); looking at the one before")
+
+        newest = checkpoints.newest(folder, saving.recorded(chain), passed_over)
+        config = _settle(attempts.repeat(config, chain), nets, objective, loader, reporter, seed)
+        if settled:
+            settled(config)
+        with environment.settings(config):
+            apply(config, nets, reporter)
+            parent = _parent(newest)
+            attempt = sum(1 for _ in chain.of(attempts.KIND)) + 1
+            saver = Saver(folder, chain, attempt, parent, frozenset(damaged))
+            run = Trainer(
+                nets=nets,
+                objective=objective,
+                loader=loader,
+                config=config,
+                folder=run_folder,
+                reporter=reporter,
+                seed=seed,
+                callbacks=_callbacks(config, validate, sample, callbacks),
+                save=saver,
+                sample=sample,
+                milestones=_milestones(config),
+            )
+            if newest is not None:
+                _resume(run, newest, chain)
+            if run.step < run.steps:
+                body = {"attempt": attempt, "step": run.step, "parent": parent, "seed": seed}
+                found = {"settled": attempts.settled(config), "versions": environment.versions()}
+                chain.append(attempts.KIND, body | found)
+                run.peak_flops = measure.peak(DTYPES[config.precision], run.device)
+                run.run()
+            checkpoint = saver.last or newest
+            assert checkpoint is not None
+            return _result(run, checkpoint, attempt)
+
+
+def _settle(
+    config: TrainingConfig, nets: nn.ModuleDict, objective: Any, loader: Any, reporter: Reporter, seed: int
+) -> TrainingConfig:
+    if not config.measured:
+        config, figures = settle(config, nets, objective, loader.batch(0), seed)
+        reporter.event("settled", **attempts.settled(config), figures=figures)
+        compiled = ", compiled" if config.compile else ""
+        reporter.say(
+            f"settled: {config.precision}, {config.threads} thread{'s' * (config.threads != 1)}, "
+            f"{config.micro_batch} examples at once{compiled}"
+        )
+    if hasattr(loader, "plan"):
+        loader.plan.require(config.steps)
+    return config
+
+
+def _parent(folder: Path | None) -> dict[str, Any] | None:
+    if folder is None:
+        return None
+    return {"step": checkpoints.step_of(folder), "manifest_sha256": sha256_file(folder / manifest.NAME)}
+
+
+def _milestones(config: TrainingConfig) -> frozenset[int]:
+    """The last step before a WSD schedule falls: a run can be continued from there without warming up again."""
+    assert config.steps is not None
+    start = decay_start(config.schedule, config.steps)
+    return frozenset({start} if config.schedule.kind == "wsd" and 0 < start < config.steps else ())
+
+
+def _callbacks(
+    config: TrainingConfig,
+    validate: Callable[[nn.Module, int], dict[str, Any]] | None,
+    sample: Callable[[nn.Module, int], str] | None,
+    given: Sequence[Callback],
+) -> list[Callback]:
+    found: list[Callback] = [Events()]
+    if validate and config.validate_every:
+        found.append(Validation(validate, config.validate_every))
+    if sample and config.sample_every:
+        found.append(Samples(config.sample_every))
+    found += [*(callback.build() for callback in config.callbacks), *given, Progress()]
+    names = [callback.name for callback in found]
+    for name in names:
+        if names.count(name) > 1:
+            raise RecipeError(f"two callbacks are named {name!r}", where="training.callbacks", fix="remove one")
+    return found
+
+
+def _resume(run: Trainer, folder: Path, chain: Chain) -> None:
+    """Puts the run where a checkpoint left it, and says what is not as it was then."""
+    held = state.restore(run, folder)
+    run.step, run.examples, run.tokens, run.digest = (held[key] for key in ("step", "example", "tokens", "digest"))
+    if run.step > run.steps:
+        what = f"the run is at step {run.step:,} already, beyond the {run.steps:,} of the recipe"
+        raise RecipeError(what, where=folder, fix="raise training.steps, or take another name for a shorter run")
+    for callback in run.callbacks:
+        if callback.name in held["callbacks"]:
+            callback.restore(held["callbacks"][callback.name])
+    if run.step not in saving.recorded(chain):
+        saving.record(chain, run.folder, folder, run.step, run.digest, run.examples)
+    if run.step < run.steps:
+        now = environment.versions() | {name: getattr(run.config, name) for name in ("threads", "precision", "compile")}
+        then = held["versions"] | {name: held[name] for name in ("threads", "precision", "compile")}
+        changed = environment.differences(then, now)
+        note = f"; not bit for bit, since {', '.join(changed)}" if changed else ""
+        run.reporter.event("resumed", step=run.step, folder=folder.name, changed=changed)
+        run.reporter.say(f"going on from {folder.name}{note}")
+
+
+def _result(run: Trainer, checkpoint: Path, attempt: int) -> Result:
+    validation = next((callback.last for callback in run.callbacks if isinstance(callback, Validation)), {})
+    return Result(
+        step=run.step,
+        examples=run.examples,
+        tokens=run.tokens,
+        digest=run.digest,
+        checkpoint=checkpoint,
+        config=run.config,
+        attempt=attempt,
+        losses=run.losses,
+        seconds=run.busy,
+        tokens_per_second=run.trained / run.busy if run.busy else 0.0,
+        flops_a_token=run.flops_a_token,
+        peak_flops=run.peak_flops,
+        validation=validation,
+    )

@@ -1,0 +1,46 @@
+"""What the device can do and what the model asks of it: the two sides of model FLOPs utilisation (MFU)."""
+
+from __future__ import annotations
+
+import time
+
+import torch
+from torch import nn
+
+from seedstock.planning import flops
+from seedstock.planning.parameters import Shape
+
+
+def peak(dtype: torch.dtype, device: torch.device, seconds: float = 0.25) -> float:
+    """FLOP/s of the fastest square matrix product in ``dtype`` seen within ``seconds``, at the present threads.
+
+    Measured, not looked up: a peak hard-coded for one device makes every other device's MFU wrong.
+    """
+    n = 8192 if device.type == "cuda" else 1024
+    a = torch.randn(n, n, device=device).to(dtype)
+    b = torch.empty_like(a)
+    fastest, until = float("inf"), time.perf_counter() + seconds
+    while time.perf_counter() < until:
+        began = time.perf_counter()
+        torch.mm(a, a, out=b)
+        wait(device)
+        fastest = min(fastest, time.perf_counter() - began)
+    return 2 * n**3 / fastest
+
+
+def wait(device: torch.device) -> None:
+    """Waits until the device has done what it was given."""
+    if device.type != "cpu":
+        torch.get_device_module(device).synchronize()
+
+
+def flops_a_token(network: nn.Module, length: int) -> float:
+    """Training FLOPs a position: 6N + 12 L H Q T (Chowdhery et al. 2022, arXiv 2204.02311, appendix B).
+
+    N counts every matrix that is multiplied, the head included and the embedding not. For a network of an unknown kind
+    it is 6 for each element of its matrices, without attention.
+    """
+    try:
+        return flops.training(Shape.of(network.config), network.vocab_size, length)  # type: ignore[arg-type]
+    except AttributeError:
+        return 6.0 * sum(p.numel() for p in network.parameters() if p.ndim >= 2)

@@ -1,0 +1,1 @@
+"""AdamW and Muon: parameter groups by role, and their state as named tensors."""

@@ -1,0 +1,147 @@
+"""Muon (Jordan et al. 2024, kellerjordan.github.io/posts/muon): orthogonalized momentum for hidden matrices.
+
+The same maths as ``torch.optim.Muon``, with two things that it has no option for. The Newton-Schulz iteration runs in
+bf16 where the machine multiplies bf16 quickly and in fp32 where it does not: torch's is bf16 always, which is many
+times slower than fp32 on a CPU without bf16 instructions. And small matrices of one shape are iterated together.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.optim import Optimizer
+
+from seedstock.training.configs.optimizers import MuonConfig
+from seedstock.training.optimizers import adamw
+from seedstock.training.optimizers.groups import Parameters, hidden_matrices
+
+LEARNING_RATE = {"original": 0.02, "match_rms_adamw": 3e-3}
+COEFFICIENTS = (3.4445, -4.7750, 2.0315)
+EPS = 1e-7
+# Elements of a stack on a CPU: beyond it the stack leaves the cache, and matrices one by one are faster.
+STACK = 1 << 20
+
+
+def build(config: MuonConfig, parameters: Parameters, roles: dict[str, str]) -> list[Optimizer]:
+    """Muon over the hidden matrices, and AdamW over the rest."""
+    hidden, rest = hidden_matrices(parameters, roles)
+    optimizers: list[Optimizer] = []
+    if hidden:
+        rate = LEARNING_RATE[config.adjust] if config.learning_rate is None else config.learning_rate
+        optimizers.append(
+            Muon(
+                hidden.values(),
+                lr=rate,
+                momentum=config.momentum,
+                nesterov=config.nesterov,
+                weight_decay=config.weight_decay,
+                iterations=config.iterations,
+                adjust=config.adjust,
+                dtype=torch.float32 if config.precision == "fp32" else torch.bfloat16,
+            )
+        )
+    return [*optimizers, adamw.build(config.rest, rest)] if rest else optimizers
+
+
+class Muon(Optimizer):
+    """The optimizer: every parameter is a matrix; the state is one momentum buffer each."""
+
+    def __init__(
+        self,
+        parameters: Any,
+        *,
+        lr: float,
+        momentum: float = 0.95,
+        nesterov: bool = True,
+        weight_decay: float = 0.0,
+        iterations: int = 5,
+        adjust: str = "original",
+        dtype: torch.dtype = torch.bfloat16,
+    ) -> None:
+        options = {"momentum": momentum, "nesterov": nesterov, "weight_decay": weight_decay}
+        super().__init__(parameters, {"lr": lr, "iterations": iterations, "adjust": adjust, "dtype": dtype} | options)
+
+    @torch.no_grad()
+    def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
+        """One step on every parameter that has a gradient."""
+        loss = None
+        if closure is not None:
+            with torch.enable_grad():
+                loss = closure()
+        for group in self.param_groups:
+            self._step(group)
+        return loss
+
+    def _step(self, group: dict[str, Any]) -> None:
+        parameters = [p for p in group["params"] if p.grad is not None]
+        if not parameters:
+            return
+        gradients = [p.grad for p in parameters]
+        for p in parameters:
+            if "momentum_buffer" not in self.state[p]:
+                self.state[p]["momentum_buffer"] = torch.zeros_like(p)
+        buffers = [self.state[p]["momentum_buffer"] for p in parameters]
+        torch._foreach_lerp_(buffers, gradients, 1 - group["momentum"])
+        directions = list(torch._foreach_lerp(gradients, buffers, group["momentum"])) if group["nesterov"] else buffers
+        if group["weight_decay"]:
+            torch._foreach_mul_(parameters, 1 - group["lr"] * group["weight_decay"])
+        for indices in stacks(directions):
+            stack = torch.stack([upright(directions[i]).to(group["dtype"]) for i in indices])
+            for i, update in zip(indices, orthogonalize(stack, group["iterations"]), strict=True):
+                p = parameters[i]
+                turned = update.T if p.shape[0] > p.shape[1] else update
+                p.add_(turned, alpha=-group["lr"] * adjustment(group["adjust"], p.shape))
+
+
+def adjustment(kind: str, shape: torch.Size) -> float:
+    """The factor on the rate for a matrix of this shape."""
+    rows, columns = shape
+    return math.sqrt(max(1, rows / columns)) if kind == "original" else 0.2 * math.sqrt(max(rows, columns))
+
+
+def upright(matrix: Tensor) -> Tensor:
+    """The matrix or its transpose, whichever has no more rows than columns: the Gram matrix is the smaller one."""
+    return matrix.T if matrix.shape[0] > matrix.shape[1] else matrix
+
+
+def stacks(matrices: list[Tensor]) -> Iterator[list[int]]:
+    """The numbers of matrices to iterate together: of one shape, turned upright, and on a CPU small together."""
+    shapes: dict[tuple[int, ...], list[int]] = defaultdict(list)
+    for i, matrix in enumerate(matrices):
+        shapes[tuple(sorted(matrix.shape))].append(i)
+    for (rows, columns), indices in shapes.items():
+        size = max(1, STACK // (rows * columns)) if matrices[indices[0]].device.type == "cpu" else len(indices)
+        for start in range(0, len(indices), size):
+            yield indices[start : start + size]
+
+
+def orthogonalize(x: Tensor, iterations: int) -> Tensor:
+    """Newton-Schulz iteration on a stack of matrices [n, rows, columns], rows <= columns.
+
+    Drives the singular values to about one (between 0.7 and 1.2) by an odd quintic polynomial whose slope at zero is
+    as steep as it can be; the singular vectors stay.
+    """
+    a, b, c = COEFFICIENTS
+    x = x / x.flatten(1).norm(dim=1).clamp(min=EPS)[:, None, None]
+    if len(x) == 1:
+        return _orthogonalize_one(x[0], iterations)[None]
+    for _ in range(iterations):
+        gram = torch.bmm(x, x.mT)
+        polynomial = torch.baddbmm(gram, gram, gram, beta=b, alpha=c)
+        x = torch.baddbmm(x, polynomial, x, beta=a)
+    return x
+
+
+def _orthogonalize_one(x: Tensor, iterations: int) -> Tensor:
+    # A batched product of one matrix is slower than a plain one on CPUs.
+    a, b, c = COEFFICIENTS
+    for _ in range(iterations):
+        gram = x @ x.T
+        polynomial = torch.addmm(gram, gram, gram, beta=b, alpha=c)
+        x = torch.addmm(x, polynomial, x, beta=a)
+    return x

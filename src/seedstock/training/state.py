@@ -1,0 +1,80 @@
+"""Everything of a run that a checkpoint holds, gathered and put back."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+
+from seedstock.errors import IntegrityError
+from seedstock.training.checkpoint import folder as checkpoints
+from seedstock.training.optimizers import state as optimizer_state
+
+if TYPE_CHECKING:
+    from seedstock.training.trainer import Trainer
+
+
+def weights(module: nn.Module) -> dict[str, Tensor]:
+    """Parameters and persistent buffers by name, each tensor once (tied weights under their first name)."""
+    seen: set[int] = set()
+    found = {}
+    for name, tensor in module.state_dict(keep_vars=True).items():
+        if id(tensor) not in seen:
+            seen.add(id(tensor))
+            found[name] = tensor
+    return found
+
+
+def gather(run: Trainer) -> dict[str, Tensor]:
+    """Named tensors: ``model.``, ``nets.NET.``, ``ema.NET.`` and ``optimizer.SLOT.NET.``."""
+    found = {f"model.{name}": tensor for name, tensor in weights(run.network).items()}
+    for net, module in run.nets.items():
+        if net != "network":
+            found |= {f"nets.{net}.{name}": tensor for name, tensor in weights(module).items()}
+    slots = optimizer_state.tensors(run.optimizers, run.parameters)
+    found |= {f"optimizer.{name}": tensor for name, tensor in slots.items()}
+    if run.average is not None:
+        found |= {f"ema.{name}": tensor for name, tensor in run.average.tensors.items()}
+    return found
+
+
+def restore(run: Trainer, folder: Path) -> dict[str, Any]:
+    """Loads a verified checkpoint into the run's modules, optimizers and average; returns its ``state.json``."""
+    state = checkpoints.read_state(folder)
+    if state["seed"] != run.seed:
+        what = f"the checkpoint is of a run with seed {state['seed']}, not {run.seed}"
+        raise IntegrityError(what, where=folder, fix="use another name for another recipe")
+    sizes = checkpoints.sizes(folder)
+    slots = {name.removeprefix("optimizer."): size for name, size in sizes.items() if name.startswith("optimizer.")}
+    if bool(run.average) != any(name.startswith("ema.") for name in sizes):
+        what = "the checkpoint has no average of the weights, and the recipe wants one"
+        if not run.average:
+            what = "the checkpoint has an average of the weights, and the recipe has none"
+        raise IntegrityError(what, where=folder, fix="set training.ema as it was")
+    try:
+        optimizer_state.allocate(slots, run.optimizers, run.parameters)
+        optimizer_state.restore_numbers(state["optimizer"], run.optimizers, run.parameters)
+    except IntegrityError as error:
+        raise IntegrityError(error.what, where=folder, fix="use another name for another recipe") from error
+    checkpoints.load(folder, gather(run))
+    return state
+
+
+@torch.no_grad()
+def load_weights(folder: Path, network: nn.Module, *, average: bool | None = None) -> int:
+    """Puts a checkpoint's weights into ``network`` and returns its step.
+
+    ``average`` takes the moving average of the weights; by default where there is one. Raises IntegrityError where
+    the checkpoint is damaged or of another model.
+    """
+    found = checkpoints.problems(folder)
+    if found:
+        raise IntegrityError("the checkpoint is damaged:\n    " + "\n    ".join(found), where=folder, fix="use another")
+    held = any(name.startswith("ema.") for name in checkpoints.sizes(folder))
+    checkpoints.load(folder, {f"model.{name}": tensor.detach() for name, tensor in weights(network).items()})
+    if held if average is None else average:
+        averaged = {f"ema.network.{name}": p.detach() for name, p in network.named_parameters() if p.requires_grad}
+        checkpoints.load(folder, averaged)
+    return checkpoints.step_of(folder)

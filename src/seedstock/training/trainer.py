@@ -1,0 +1,184 @@
+"""The loop: a batch by number, its gradients, a step of the optimizers; then whoever wants to know."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from seedstock.errors import Interrupted, SeedstockError
+from seedstock.inputs.keys import derive
+from seedstock.inputs.loader import step_digest
+from seedstock.progress import Reporter
+from seedstock.training import batches, measure
+from seedstock.training.callbacks.base import Callback
+from seedstock.training.configs.training import TrainingConfig
+from seedstock.training.ema import Average
+from seedstock.training.gradients import accumulate
+from seedstock.training.interrupt import Stop
+from seedstock.training.optimizers.groups import trained
+from seedstock.training.readings import Reading, Readings
+from seedstock.training.schedule import factor
+
+DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
+
+
+class Trainer:
+    """One attempt at a run: its state, and the loop over its steps.
+
+    ``config`` has nothing left to measure. ``save(run)`` writes a checkpoint; ``milestones`` are steps that get one
+    besides the regular ones.
+    """
+
+    def __init__(
+        self,
+        *,
+        nets: nn.ModuleDict,
+        objective: Any,
+        loader: Any,
+        config: TrainingConfig,
+        folder: Path,
+        reporter: Reporter,
+        seed: int,
+        callbacks: Sequence[Callback],
+        save: Callable[[Trainer], None],
+        sample: Callable[[nn.Module, int], str] | None = None,
+        milestones: frozenset[int] = frozenset(),
+    ) -> None:
+        assert config.steps is not None and config.micro_batch is not None
+        self.nets, self.objective, self.loader, self.config = nets, objective, loader, config
+        self.folder, self.reporter, self.seed, self.sample = folder, reporter, seed, sample
+        self.callbacks, self._save, self.milestones = list(callbacks), save, milestones
+        self.network: nn.Module = nets["network"]
+        self.steps, self.micro_batch = config.steps, config.micro_batch
+        self.parameters, roles = trained(nets)
+        self.device = next(iter(self.parameters.values())).device
+        self.optimizers: list[torch.optim.Optimizer] = config.optimizer.build(self.parameters, roles)
+        self.peaks = [[group["lr"] for group in optimizer.param_groups] for optimizer in self.optimizers]
+        self.average = Average(self.parameters, config.ema) if config.ema else None
+        self.step = self.examples = self.tokens = 0
+        self.digest = ""
+        self.flops_a_token = self.peak_flops = 0.0
+        self.readings = Readings(1 if self.device.type == "cpu" else 10)
+        self.losses: list[float] = []
+        self.busy, self.trained = 0.0, 0
+        self.stop = Stop()
+
+    def run(self) -> None:
+        """Trains from where the state stands to the last step.
+
+        Raises Interrupted, with the state saved, when asked to stop; SeedstockError, with nothing saved, where a loss
+        or a gradient is not finite.
+        """
+        self.nets.train()
+        with self.stop:
+            try:
+                for callback in self.callbacks:
+                    callback.start(self)
+                self._loop()
+            finally:
+                for callback in self.callbacks:
+                    callback.finish(self)
+
+    @contextmanager
+    def evaluating(self) -> Iterator[None]:
+        """The network as it would be used: evaluation mode, no gradients, averaged weights where there are any."""
+        self.nets.eval()
+        try:
+            with torch.no_grad():
+                if self.average is None:
+                    yield
+                else:
+                    with self.average.swapped():
+                        yield
+        finally:
+            self.nets.train()
+
+    def _loop(self) -> None:
+        self.readings.resume()
+        for arrays in self._batches():
+            self._step(arrays)
+            last = self.step == self.steps
+            saves = last or self.step % self.config.checkpoint_every == 0 or self.step in self.milestones
+            read = self.readings.read() if self.readings.due or saves else []
+            self.readings.pause()
+            self._tell(read)
+            for callback in self.callbacks:
+                callback.after_step(self)
+            if saves or self.stop.asked:
+                self.readings.resume()
+                self._tell(self.readings.read())
+                self._save(self)
+            if self.stop.asked and not last:
+                raise Interrupted(
+                    f"{self.stop.asked} after step {self.step:,} of {self.steps:,}; the state is saved",
+                    where=self.folder,
+                    fix=f"go on with: seedstock resume {self.folder.name}",
+                )
+            self.readings.resume()
+
+    def _batches(self) -> Iterator[dict[str, np.ndarray]]:
+        if not hasattr(self.loader, "iterate"):
+            yield from (self.loader.batch(step) for step in range(self.step, self.steps))
+            return
+        with closing(self.loader.iterate(self.step, self.steps)) as made:
+            yield from made
+
+    def _step(self, arrays: dict[str, np.ndarray]) -> None:
+        # Whoever draws from torch's own generator, against the advice, still repeats itself after a resume.
+        torch.manual_seed(int(derive(self.seed, "step", self.step)[0]) >> 1)
+        batch = batches.tensors(arrays, self.device)
+        values = accumulate(self.nets, self.objective, batch, arrays["examples"], size=self.micro_batch, seed=self.seed)
+        gradients = [p.grad for p in self.parameters.values() if p.grad is not None]
+        norm = torch.nn.utils.get_total_norm(gradients)
+        if self.config.clip:
+            torch.nn.utils.clip_grads_with_norm_(self.parameters.values(), self.config.clip, norm)
+        share = factor(self.config.schedule, self.step, self.steps)
+        for optimizer, peaks in zip(self.optimizers, self.peaks, strict=True):
+            for group, peak in zip(optimizer.param_groups, peaks, strict=True):
+                group["lr"] = peak * share
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
+        self.step += 1
+        self.examples = int(arrays["examples"].max()) + 1
+        self.tokens += values.positions
+        if not self.flops_a_token:
+            length = values.positions // len(arrays["examples"])
+            self.flops_a_token = measure.flops_a_token(self.network, length)
+        if self.average is not None:
+            self.average.update(self.step)
+        self.objective.after_step(self.examples)
+        self.digest = step_digest(self.digest, arrays["examples"], batches.digests(arrays))
+        self.readings.add(self.step, self.examples, self.tokens, self.peaks[0][0] * share, values, norm)
+
+    def _tell(self, found: list[Reading]) -> None:
+        if not found:
+            return
+        for reading in found:
+            self._must_be_finite(reading)
+        self.losses += [reading.loss for reading in found]
+        self.busy += sum(reading.seconds for reading in found)
+        self.trained += sum(reading.step_tokens for reading in found)
+        for callback in self.callbacks:
+            callback.read(self, found)
+
+    def _must_be_finite(self, reading: Reading) -> None:
+        values = {"loss": reading.loss, "gradient's norm": reading.grad_norm}
+        bad = next((name for name, value in values.items() if not np.isfinite(value)), None)
+        if bad is None:
+            return
+        number = reading.step - 1  # steps are numbered from 0, and counted from 1
+        examples = self.loader.batch(number)["examples"]
+        self.reporter.event("not_finite", step=number, what=bad, examples=[int(e) for e in examples])
+        numbers = f"{examples.min()} to {examples.max()}" if len(examples) > 8 else ", ".join(map(str, examples))
+        raise SeedstockError(
+            f"the {bad} is {values[bad]} at step {number}, which was fed examples {numbers}; nothing of it is saved",
+            where=self.folder,
+            fix=f"`seedstock trace {self.folder.name} --step {number}` shows the documents; a lower learning rate"
+            " (training.optimizer.learning_rate) or a tighter training.clip may help",
+        )
