@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,7 @@ from seedstock.runs import Run
 STAGES = ("corpus", "tokenizer", "shards", "training", "evaluation", "release")
 
 
-def run(
-    recipe: Any, *, runs: Path | str = "runs", reporter: Reporter | None = None, until: str = "release"
-) -> Run:
+def run(recipe: Any, *, runs: Path | str = "runs", reporter: Reporter | None = None, until: str = "release") -> Run:
     """Every stage of a recipe up to ``until`` (one of STAGES), each skipped where it is up to date; returns the run.
 
     Raises SeedstockError (see docs/cli.md for the kinds); what was complete is kept, and the same call goes on.
@@ -32,9 +31,7 @@ def resume(run: Run, *, reporter: Reporter | None = None) -> Run:
 
 
 def _stages(run: Run, reporter: Reporter, until: str) -> Run:
-    from seedstock.provenance.close import close, is_closed
-
-    work: dict[str, Callable[[Run, Reporter], Any]] = {
+    work: dict[str, Callable[[Run, Reporter], bool]] = {
         "corpus": corpus,
         "tokenizer": tokenizer,
         "shards": shards,
@@ -42,18 +39,36 @@ def _stages(run: Run, reporter: Reporter, until: str) -> Run:
         "evaluation": evaluate,
         "release": release,
     }
-    with run.lock():
-        attach_events(run, reporter)
+    with _working(run, reporter):
         done = [work[stage](run, reporter) for stage in STAGES[: STAGES.index(until) + 1]]
         if not any(done):
             reporter.say(f"{run.folder}: everything up to {until} is up to date")
-        if any(done) or not is_closed(run.chain):
-            attach_events(None, reporter)
-            close(run.folder, run.chain)
     return run
 
 
-def attach_events(run: Run | None, reporter: Reporter) -> None:
+def again(run: Run, stage: str, *, reporter: Reporter | None = None) -> Run:
+    """Does the evaluation or the release of a run once more."""
+    reporter = reporter or Silent()
+    with _working(run, reporter):
+        {"evaluation": evaluate, "release": release}[stage](run, reporter, again=True)
+    return run
+
+
+@contextlib.contextmanager
+def _working(run: Run, reporter: Reporter) -> Iterator[None]:
+    """Holds the run's lock and writes its events; a run that ends without an error is closed."""
+    from seedstock.provenance.close import close
+
+    with run.lock():
+        _events(run, reporter)
+        try:
+            yield
+        finally:
+            _events(None, reporter)
+        close(run.folder, run.chain)
+
+
+def _events(run: Run | None, reporter: Reporter) -> None:
     """Sends the reporter's events to a run's ``events.jsonl``, or nowhere."""
     if hasattr(reporter, "path"):
         reporter.path = run.folder / "events.jsonl" if run else None
@@ -92,11 +107,9 @@ def tokenizer(run: Run, reporter: Reporter) -> bool:
     if run.store.has(tokenizers.STAGE, inputs):
         return run.record_stage("tokenizer", run.store.folder(tokenizers.STAGE, inputs))
     with reporter.stage("tokenizer"):
-        folder = tokenizers.train(
-            recipe.tokenizer, run.corpus, seed=recipe.seed, store=run.store, reporter=reporter
-        )
+        folder = tokenizers.train(recipe.tokenizer, run.corpus, seed=recipe.seed, store=run.store, reporter=reporter)
         run.record_stage("tokenizer", folder)
-        report = run.tokenizer.report
+        report = run.tokenizer_report
         reporter.say(f"   {run.tokenizer.vocab_size:,} tokens, {report['bytes_per_token']:.2f} bytes a token")
     return True
 
@@ -113,4 +126,193 @@ def shards(run: Run, reporter: Reporter) -> bool:
         run.record_stage("shards", folder)
         tokens = sum(stratum.tokens for stratum in run.shards.strata("train"))
         reporter.say(f"   {tokens:,} tokens of {len(run.shards.strata('train'))} strata to train on")
+    return True
+
+
+def resolve(run: Run, reporter: Reporter) -> Any:
+    """Fills in what the recipe leaves open, now that the vocabulary is known; shows and records every derived value."""
+    from seedstock.planning.size import resolve as dial
+
+    recipe = run.recipe
+    model, training, derived = dial(recipe.model, recipe.training, run.tokenizer.vocab_size)
+    training = training.resolved(model.context)
+    resolved = recipe.model_copy(update={"model": model.filled(), "training": training})
+    if derived:
+        for value in derived:
+            reporter.say(f"   {value}")
+        run.chain.append("derived", {"values": [{"key": d.key, "value": d.value, "why": d.why} for d in derived]})
+    if resolved != recipe:
+        run.rewrite(resolved)
+    return resolved
+
+
+def plan(run: Run) -> Any:
+    """The data plan of a run: recorded once, and followed ever after."""
+    from seedstock.inputs.plan import DataPlan
+
+    if run.chain.last("plan") is None:
+        recipe = run.recipe
+        made = DataPlan.of(
+            run.shards,
+            recipe.mixture,
+            seed=recipe.seed,
+            length=recipe.model.context,
+            batch=recipe.training.batch_examples,
+        )
+        run.chain.append("plan", {"plan": made.to_json(), "fingerprint": made.fingerprint})
+    return run.plan
+
+
+def train(run: Run, reporter: Reporter) -> bool:
+    """Trains to the recipe's last step; returns whether there was anything to do."""
+    trained = run.chain.last("trained")
+    if trained and trained["step"] == run.recipe.training.steps and run.checkpoints[-1:] == [trained["step"]]:
+        return False
+    with reporter.stage("training"):
+        from seedstock import weights
+        from seedstock.inputs.loader import Loader
+        from seedstock.objectives.base import Spec
+        from seedstock.planning.energy import Meter
+        from seedstock.training.fit import fit
+
+        recipe = resolve(run, reporter)
+        made = plan(run)
+        network = weights.build(recipe, run.tokenizer.vocab_size)
+        objective = recipe.objective.build()
+        expected = objective.expect(Spec(run.tokenizer.vocab_size, recipe.model.context))
+        reporter.event("expect", first=expected.first, tolerance=expected.tolerance)
+        reporter.say(f"   {sum(p.numel() for p in network.parameters()):,} parameters on {weights.device()}")
+        loader = Loader(run.shards, made, prepare=objective.prepare, raw_length=objective.raw_length, seed=recipe.seed)
+        with Meter() as meter:
+            result = fit(
+                network=network,
+                objective=objective,
+                loader=loader,
+                config=recipe.training,
+                run_folder=run.folder,
+                chain=run.chain,
+                reporter=reporter,
+                seed=recipe.seed,
+                validate=_validation(run),
+                sample=lambda network, step: weights.sample(run, network, seed=step),
+                settled=lambda config: _settled(run, config),
+            )
+            energy = meter.read()
+        run.chain.append(
+            "trained",
+            {
+                "step": result.step,
+                "examples": result.examples,
+                "tokens": result.tokens,
+                "seconds": round(result.seconds, 2),
+                "tokens_per_second": round(result.tokens_per_second, 1),
+                "flops_a_token": result.flops_a_token,
+                "peak_flops": result.peak_flops,
+                "mfu": round(result.mfu, 4),
+                "energy": energy.record(),
+            },
+        )
+        reporter.say(
+            f"   step {result.step:,}: {result.tokens:,} tokens, {result.tokens_per_second:,.0f} a second, "
+            f"MFU {result.mfu:.0%}"
+        )
+    return True
+
+
+def _settled(run: Run, training: Any) -> None:
+    """Freezes what was measured, so that a resume or a rerun repeats it."""
+    recipe = run.recipe.model_copy(update={"training": training})
+    if recipe != run.recipe:
+        run.rewrite(recipe)
+
+
+def _validation(run: Run) -> Callable[[Any, int], dict[str, Any]] | None:
+    """Bits per byte on a sample of the held-out split, for the training loop; None where nothing is held out."""
+    if not run.shards.strata("held_out"):
+        return None
+    from seedstock.evaluation.bits_per_byte import score
+
+    recipe = run.recipe
+
+    def validate(network: Any, step: int) -> dict[str, Any]:
+        found = score(
+            network,
+            run.shards,
+            run.tokenizer,
+            context=recipe.evaluation.context or recipe.model.context,
+            limit=recipe.evaluation.validation_limit,
+            batch_tokens=recipe.evaluation.batch_tokens,
+        )
+        return found.summary()
+
+    return validate
+
+
+def evaluate(run: Run, reporter: Reporter, *, again: bool = False) -> bool:
+    """Scores the newest checkpoint beside the floors and draws the curve; returns whether there was anything to do."""
+    from seedstock.runs import sections
+
+    trained = run.chain.last("trained")
+    if trained is None:
+        raise DataError("this run is not trained yet", where=run.folder, fix=f"`seedstock resume {run.name}` goes on")
+    asked = {"step": trained["step"], "config": sections(run.recipe)["evaluation"]}
+    done = run.chain.last("evaluation")
+    if done and done["asked"] == asked and not again:
+        return False
+    with reporter.stage("evaluation"):
+        from seedstock import weights
+        from seedstock.evaluation.curve import curve
+        from seedstock.evaluation.floors import floors
+        from seedstock.evaluation.scores import evaluate as score
+        from seedstock.ledger.files import write_json
+
+        config, folder = run.recipe.evaluation, run.folder / "evaluation"
+        characters = run.recipe.tokenizer.kind == "characters"
+        network, step = weights.load(run)
+        known = floors(run.corpus, config, characters=characters, reporter=reporter)
+        write_json(folder / "floors.json", known)
+        scores = score(
+            network,
+            run.tokenizer,
+            run.shards,
+            config,
+            context=run.recipe.model.context,
+            floors=known,
+            folder=folder,
+            characters=characters,
+            reporter=reporter,
+        )
+        report = run.tokenizer_report
+        curve(
+            run.folder / "events.jsonl",
+            folder / "curve.png",
+            floors=known,
+            bytes_per_token=report["bytes_per_token"],
+            name=run.name,
+        )
+        run.chain.append("evaluation", {"asked": asked, "step": step, "held_out": scores["held_out"]})
+        from seedstock import views
+
+        reporter.say(views.scores(scores))
+        reporter.say(f"   picture: {folder / 'curve.png'}")
+    return True
+
+
+def release(run: Run, reporter: Reporter, *, again: bool = False) -> bool:
+    """Writes the release folder: the base model, its papers and its evidence; returns whether there was need."""
+    from seedstock.runs import sections
+
+    evaluation = run.chain.last("evaluation")
+    asked = {"evaluation": evaluation, "config": sections(run.recipe)["release"]}
+    done = run.chain.last("release")
+    if done and done["asked"] == digest(asked) and not again:
+        return False
+    with reporter.stage("release"):
+        from seedstock import weights
+        from seedstock.release.write import write
+
+        export = (lambda folder: weights.export(run, folder)) if run.recipe.model.export_class else None
+        folder = write(run.folder, model_export=export, reporter=reporter)
+        run.chain.append("release", {"asked": digest(asked), "folder_name": folder.name})
+        reporter.say(f"   {folder}")
     return True

@@ -14,7 +14,7 @@ from seedstock import recipe as recipes
 from seedstock.errors import DataError, SeedstockError, nearest
 from seedstock.ledger import manifest
 from seedstock.ledger.chain import Chain
-from seedstock.ledger.files import write_text
+from seedstock.ledger.files import read_json, write_text
 from seedstock.ledger.ids import digest, sha256, sha256_file
 from seedstock.ledger.store import Store
 
@@ -140,6 +140,11 @@ class Run:
 
         return Tokenizer(self.stage_folder("tokenizer"))
 
+    @property
+    def tokenizer_report(self) -> dict[str, Any]:
+        """What was measured of the tokenizer on this corpus."""
+        return read_json(self.stage_folder("tokenizer") / "report.json")
+
     @cached_property
     def shards(self) -> Any:
         """The shard reader."""
@@ -156,6 +161,21 @@ class Run:
         if record is None:
             raise DataError("this run has no data plan yet", where=self.folder, fix=f"`seedstock resume {self.name}`")
         return DataPlan.from_json(record["plan"])
+
+    def summary(self) -> dict[str, Any]:
+        """What there is to say of the run in one JSON object."""
+        trained, evaluation = self.chain.last("trained"), self.chain.last("evaluation")
+        stages = [body["stage"] for body in self.chain.of("stage")]
+        return {
+            "run": self.name,
+            "folder": str(self.folder),
+            "stages": list(dict.fromkeys(stages)),
+            "steps": self.steps_done,
+            "training": trained,
+            "held_out": evaluation["held_out"] if evaluation else None,
+            "release": str(self.folder / "release") if self.chain.last("release") else None,
+            "head": self.chain.head,
+        }
 
     @property
     def checkpoints(self) -> list[int]:

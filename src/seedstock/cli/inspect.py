@@ -34,7 +34,7 @@ def add(commands: Any) -> None:
 
 
 def _trace(options: argparse.Namespace) -> None:
-    from seedstock import answers
+    from seedstock import answers, views
 
     run = shared.open_run(options)
     if options.step is not None:
@@ -43,28 +43,28 @@ def _trace(options: argparse.Namespace) -> None:
         result = answers.text(run, options.text)
     else:
         result = answers.documents(run, document=options.document, url=options.url)
-    shared.show(options, result, lambda: answers.table(result))
+    shared.show(options, result, lambda: views.answer(result))
 
 
 def _doctor(options: argparse.Namespace) -> int:
-    from seedstock import answers
+    from seedstock import answers, views
 
     findings = answers.doctor(shared.open_run(options))
-    shared.show(options, findings, lambda: answers.findings_table(findings))
+    shared.show(options, findings, lambda: views.findings(findings))
     return 1 if any(finding["level"] == "problem" for finding in findings) else 0
 
 
 def _verify(options: argparse.Namespace) -> int:
-    from seedstock import answers
+    from seedstock import answers, views
 
     result = answers.verify(shared.open_run(options))
-    shared.show(options, result, lambda: answers.verify_text(result))
+    shared.show(options, result, lambda: views.verified(result))
     return 4 if result["problems"] else 0
 
 
 def _forget(options: argparse.Namespace) -> None:
-    from seedstock import answers
+    from seedstock import answers, views
 
     run = shared.open_run(options)
     result = answers.forget(run, documents=options.document, url=options.url, reason=options.reason)
-    shared.show(options, result, lambda: answers.forget_text(result))
+    shared.show(options, result, lambda: views.forgotten(result))

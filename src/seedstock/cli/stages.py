@@ -39,30 +39,28 @@ def _run(options: argparse.Namespace) -> None:
 
     recipe = shared.load_recipe(options)
     run = pipeline.run(recipe, runs=options.runs, reporter=shared.reporter(options), until=options.until)
-    shared.show(options, run.summary(), run.describe)
+    shared.show(options, run.summary())
 
 
 def _resume(options: argparse.Namespace) -> None:
     from seedstock import pipeline
 
     run = pipeline.resume(shared.open_run(options), reporter=shared.reporter(options))
-    shared.show(options, run.summary(), run.describe)
+    shared.show(options, run.summary())
 
 
 def _evaluate(options: argparse.Namespace) -> None:
     from seedstock import pipeline
 
-    run = shared.open_run(options)
-    scores = pipeline.evaluate(run, reporter=shared.reporter(options), again=True)
-    shared.show(options, scores, lambda: pipeline.scores_table(scores))
+    run = pipeline.again(shared.open_run(options), "evaluation", reporter=shared.reporter(options))
+    shared.show(options, run.summary())
 
 
 def _release(options: argparse.Namespace) -> None:
     from seedstock import pipeline
 
-    run = shared.open_run(options)
-    folder = pipeline.release(run, reporter=shared.reporter(options), again=True)
-    shared.show(options, {"release": str(folder)}, f"{folder}")
+    run = pipeline.again(shared.open_run(options), "release", reporter=shared.reporter(options))
+    shared.show(options, run.summary())
 
 
 def _demo(options: argparse.Namespace) -> None:

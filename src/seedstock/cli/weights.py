@@ -34,10 +34,10 @@ def add(commands: Any) -> None:
 
 
 def _generate(options: argparse.Namespace) -> None:
-    from seedstock import pipeline
+    from seedstock import answers, views, weights
 
     run = shared.open_run(options)
-    passage = pipeline.generate(
+    passage = weights.generate(
         run,
         options.prompt,
         tokens=options.tokens,
@@ -46,19 +46,19 @@ def _generate(options: argparse.Namespace) -> None:
         seed=options.seed,
         step=options.step,
     )
-    near = pipeline.nearest(run, passage) if options.trace else []
-    shared.show(options, {"text": passage, "nearest": near}, lambda: pipeline.passage_view(passage, near))
+    near = answers.nearest(run, passage) if options.trace else []
+    shared.show(options, {"text": passage, "nearest": near}, lambda: views.passage(passage, near))
 
 
 def _export(options: argparse.Namespace) -> None:
-    from seedstock import pipeline
+    from seedstock import views, weights
 
-    report = pipeline.export(shared.open_run(options), options.folder, step=options.step)
-    shared.show(options, report, lambda: pipeline.parity_text(report))
+    report = weights.export(shared.open_run(options), options.folder, step=options.step)
+    shared.show(options, report, lambda: views.parity(report))
 
 
 def _import(options: argparse.Namespace) -> None:
-    from seedstock import pipeline
+    from seedstock import views, weights
 
-    report = pipeline.import_folder(options.folder)
-    shared.show(options, report, lambda: pipeline.parity_text(report))
+    report = weights.import_folder(options.folder)
+    shared.show(options, report, lambda: views.parity(report))

@@ -1,0 +1,163 @@
+"""Questions about a run, each answered with plain JSON values: the Python side of trace, doctor, verify and forget."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+from seedstock.errors import DataError
+from seedstock.runs import Run
+
+Answer = dict[str, Any]
+
+
+def _raw_length(run: Run) -> Any:
+    """How far the run's objective reads from each window's start."""
+    if run.recipe.objective.kind == "causal":
+        from seedstock.provenance.trace import one_more
+
+        return one_more  # answers without torch
+    return run.recipe.objective.build().raw_length
+
+
+def step(run: Run, number: int) -> Answer:
+    """The documents that training step ``number`` (from 1) read, with their spans.
+
+    Raises DataError where the run has not come that far.
+    """
+    from seedstock.provenance.trace import trace_step
+
+    if not 1 <= number <= run.steps_done:
+        raise DataError(
+            f"step {number} is not one of the {run.steps_done:,} steps that are on record",
+            where=run.folder,
+            fix="steps count from 1",
+        )
+    seen = trace_step(number - 1, run.plan, run.shards, corpus=run.corpus, raw_length=_raw_length(run))
+    return {"question": "step", "step": number, "spans": [_record(span) for span in seen]}
+
+
+def documents(run: Run, *, document: str | None = None, url: str | None = None) -> Answer:
+    """Where documents lie, the steps that read them and the checkpoints that learnt them; and why, where they do not.
+
+    A document that was dropped as a duplicate is answered for with the one that was kept in its place.
+    """
+    from seedstock.provenance.trace import trace_document
+
+    if document is not None:
+        ids = [_id(document)]
+    else:
+        ids = list(dict.fromkeys([*run.corpus.find(url=url), *run.corpus.find(locator=url)]))
+    found = []
+    for identity in ids:
+        known = run.corpus.document(identity)
+        if known is None:
+            continue
+        entry: Answer = {
+            "document": identity.hex(),
+            **{key: known[key] for key in ("source", "locator", "url", "licence")},
+            "decision": {key: known["decision"][key] for key in ("decision", "phase", "step", "reason", "split")},
+            "occurrences": [],
+            "steps": [],
+            "checkpoints": [],
+            "kept_instead": _kept_instead(run, known),
+        }
+        if run.shards.occurrences(identity):
+            traced = trace_document(
+                identity,
+                run.plan,
+                run.shards,
+                steps=run.steps_done,
+                checkpoints=run.checkpoints,
+                raw_length=_raw_length(run),
+            )
+            entry["occurrences"] = [asdict(place) for place in traced.occurrences]
+            entry["steps"] = [step + 1 for step in traced.steps]
+            entry["checkpoints"] = traced.checkpoints
+        found.append(entry)
+    if not found:
+        raise DataError(
+            "no document of this corpus has that id or URL",
+            where=document or url,
+            fix="`seedstock trace --text` finds ids",
+        )
+    return {"question": "document", "documents": found}
+
+
+def text(run: Run, wanted: str) -> Answer:
+    """The places in the training and held-out shards where a text stands, exactly."""
+    from seedstock.provenance.trace import trace_text
+
+    matches = trace_text(wanted, run.shards, run.tokenizer, corpus=run.corpus)
+    return {"question": "text", "text": wanted, "matches": [_record(match) for match in matches]}
+
+
+def nearest(run: Run, passage: str, k: int = 5) -> list[Answer]:
+    """The training documents nearest to a passage, with their licences and the steps that read them."""
+    import numpy as np
+
+    from seedstock.provenance.nearest import nearest as near
+
+    examples = run.plan.examples(run.steps_done)[0]
+
+    def steps(stratum: int, start: int, stop: int) -> list[int]:
+        found = run.plan.find(stratum, np.arange(start, stop), examples)
+        return sorted({run.plan.step(example) + 1 for _, example in found})
+
+    return [one.record() for one in near(passage, run.corpus, run.shards, run.tokenizer, k, steps)]
+
+
+def doctor(run: Run) -> list[Answer]:
+    """Is this run healthy, and if not, why: the worst first."""
+    from seedstock.evaluation.doctor import doctor as diagnose
+
+    return [finding.record() for finding in diagnose(run.folder)]
+
+
+def verify(run: Run, head: str | None = None) -> Answer:
+    """Every digest and every chain: the problems, and what was checked."""
+    from seedstock.provenance.verify import verify as check
+
+    found = check(run.folder, head)
+    return {
+        "problems": [{"file": problem.file, "what": problem.what} for problem in found],
+        "checked": found.checked,
+        "closed": found.closed,
+        "notes": found.notes,
+        "head": found.head,
+    }
+
+
+def forget(run: Run, *, documents: list[str] | None = None, url: str | None = None, reason: str) -> Answer:
+    """Erases documents everywhere and leaves tombstones; says which steps and checkpoints saw them."""
+    from seedstock.provenance.forget import forget as erase
+
+    return erase(run.folder, [_id(document) for document in documents or []], url=url, reason=reason).record()
+
+
+def _kept_instead(run: Run, known: Answer) -> str | None:
+    """The document that stands for a dropped duplicate."""
+    if known["decision"]["phase"] != "dedup":
+        return None
+    import pyarrow.compute as pc
+    import pyarrow.parquet as pq
+
+    clusters = pq.read_table(run.corpus.folder / "clusters.parquet")
+    own = pc.and_(pc.equal(clusters["cluster"], known["decision"]["cluster"]), clusters["representative"])
+    ids = clusters.filter(own)["id"].to_pylist()
+    return ids[0].hex() if ids else None
+
+
+def _record(found: Any) -> Answer:
+    values = asdict(found)
+    return {**{key: value for key, value in values.items() if key != "origin"}, **(values["origin"] or {})}
+
+
+def _id(document: str) -> bytes:
+    try:
+        identity = bytes.fromhex(document)
+    except ValueError:
+        identity = b""
+    if len(identity) != 16:
+        raise DataError("a document's id is 32 hexadecimal digits", where=document, fix="copy it whole")
+    return identity

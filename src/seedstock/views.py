@@ -1,0 +1,161 @@
+"""How answers look to people on a terminal: tables and plain lines, from the values that ``--json`` prints."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rich.console import Group
+from rich.table import Table
+from rich.text import Text
+
+SHOWN = 40  # rows before the rest is counted
+MARKS = {"problem": "red", "warning": "yellow", "note": "cyan", "good": "green"}
+
+
+def table(title: str, *columns: str) -> Table:
+    """An empty table with its title at the left."""
+    made = Table(title=title, title_justify="left", header_style="bold", box=None, pad_edge=False)
+    for column in columns:
+        made.add_column(column.strip(">"), justify="right" if column.endswith(">") else "left")
+    return made
+
+
+def scores(values: dict[str, Any]) -> Group:
+    """Bits per byte of the model beside the floors, in total and by group."""
+    held = values["held_out"]
+    shown = table("bits per byte on held-out text (lower is better)", "predicted by", "bits per byte>", "")
+    floors = values.get("floors", {})
+    for order, bits in floors.get("orders", {}).items():
+        shown.add_row(f"counts of order {order} (Witten-Bell)", f"{bits:.3f}")
+    for name, bits in floors.get("xz", {}).items():
+        if isinstance(bits, float):
+            shown.add_row(f"xz, {name.replace('_', ' ')}", f"{bits:.3f}")
+    shown.add_section()
+    beats = floors.get("beats_best")
+    verdict = {True: "below every count model", False: f"above order {floors.get('best_order')}", None: ""}[beats]
+    error = held.get("standard_error")
+    spread = f" ± {error:.3f}" if error is not None else ""
+    shown.add_row("this model", f"{held['bits_per_byte']:.3f}{spread}", verdict, style="bold")
+    parts = [Text(), shown]
+    if "nats_per_character" in held:
+        parts.append(Text(f"{held['nats_per_character']:.4f} nats a character"))
+    return Group(*parts)
+
+
+def answer(result: dict[str, Any]) -> Group | Table:
+    """An answer of ``seedstock trace``."""
+    return {"step": _step, "document": _documents, "text": _matches}[result["question"]](result)
+
+
+def _step(result: dict[str, Any]) -> Group:
+    spans = result["spans"]
+    shown = table(f"step {result['step']}: {len(spans)} spans of documents", *_SPAN)
+    for span in spans[:SHOWN]:
+        shown.add_row(f"{span['example']:,}", f"{span['stop'] - span['start']:,}", span["document"], *_origin(span))
+    return Group(shown, _rest(spans))
+
+
+_SPAN = ("example>", "tokens>", "document", "where", "licence", "language")
+
+
+def _origin(span: dict[str, Any]) -> tuple[str, str, str]:
+    return span.get("locator") or "forgotten", span.get("licence") or "", span.get("language") or ""
+
+
+def _documents(result: dict[str, Any]) -> Group:
+    parts: list[Any] = []
+    for entry in result["documents"]:
+        decision = entry["decision"]
+        why = f" ({decision['phase']}: {decision['reason']})" if decision["reason"] else ""
+        shown = table(f"document {entry['document']}", "", "")
+        shown.add_row("where", f"{entry['source']}: {entry['locator'] or 'forgotten'}")
+        shown.add_row("URL", entry["url"] or "none")
+        shown.add_row("licence", entry["licence"] or "none declared")
+        shown.add_row("decision", f"{decision['decision']}{why}")
+        if entry["kept_instead"]:
+            shown.add_row("kept instead", entry["kept_instead"])
+        for place in entry["occurrences"]:
+            shown.add_row("shards", f"{place['split']}, stratum {place['stratum']}: {place['tokens']:,} tokens")
+        shown.add_row("steps", _numbers(entry["steps"]) or "none read it")
+        shown.add_row("checkpoints", _numbers(entry["checkpoints"]) or "none learnt it")
+        parts += [shown, Text()]
+    return Group(*parts)
+
+
+def _matches(result: dict[str, Any]) -> Group:
+    matches = result["matches"]
+    if not matches:
+        return Group(Text("no training or held-out document holds this text"))
+    shown = table(f"{len(matches)} places hold this text", "split", "document", "where", "licence", "language")
+    for match in matches[:SHOWN]:
+        shown.add_row(match["split"], match["document"], *_origin(match))
+    return Group(shown, _rest(matches))
+
+
+def _rest(rows: list[Any]) -> Text:
+    return Text(f"and {len(rows) - SHOWN:,} more: --json prints them all" if len(rows) > SHOWN else "")
+
+
+def _numbers(numbers: list[int], shown: int = 12) -> str:
+    text = ", ".join(f"{number:,}" for number in numbers[:shown])
+    return f"{text} and {len(numbers) - shown:,} more" if len(numbers) > shown else text
+
+
+def findings(found: list[dict[str, Any]]) -> Group:
+    """What the doctor found, the worst first."""
+    parts: list[Any] = []
+    for finding in found:
+        line = Text(f"{finding['level']:8}", style=MARKS[finding["level"]])
+        line.append(finding["what"], style="default")
+        parts.append(line)
+        parts += [Text(f"        {finding[key]}") for key in ("evidence", "advice") if finding[key]]
+    return Group(*parts)
+
+
+def verified(result: dict[str, Any]) -> str:
+    """What ``seedstock verify`` found."""
+    lines = [f"{problem['file']}: {problem['what']}" for problem in result["problems"]]
+    checked = result["checked"]
+    lines += result["notes"]
+    counts = f"{checked['files']:,} files, {checked['folders']:,} sealed folders, {checked['records']:,} records"
+    if result["problems"]:
+        lines.append(f"FAILED: {len(result['problems'])} problems in {counts}")
+    else:
+        lines.append(f"verified: {counts}; head {result['head'][:16]}")
+    return "\n".join(lines)
+
+
+def forgotten(result: dict[str, Any]) -> str:
+    """What ``seedstock forget`` did."""
+    lines = [f"forgotten: {identity}" for identity in result["asked"]]
+    lines += [f"forgotten as its duplicate: {identity}" for identity in result["twins"]]
+    lines += [f"rewritten: {folder['folder']}" for folder in result["folders"]]
+    for seen in result["seen"]:
+        lines.append(
+            f"{seen['run']}: {len(seen['steps'])} steps read {seen['document'][:16]}; "
+            f"checkpoints that learnt it: {_numbers(seen['checkpoints']) or 'none'}"
+        )
+    return "\n".join([*lines, result["advice"]])
+
+
+def passage(text: str, near: list[dict[str, Any]]) -> Group:
+    """A generated passage, and the training documents nearest to it."""
+    parts: list[Any] = [Text(text)]
+    if near:
+        shown = table("nearest training documents", "shared>", "passage", "where", "licence", "read in steps")
+        for one in near:
+            shared = " ".join(one["passage"].split())
+            shown.add_row(
+                f"{one['score']:.0%}",
+                shared if len(shared) <= 48 else shared[:47] + "…",
+                one["locator"] or "",
+                one["licence"] or "",
+                _numbers(one["steps"], 3) or "not yet",
+            )
+        parts += [Text(), shown]
+    return Group(*parts)
+
+
+def parity(report: dict[str, Any]) -> str:
+    """A parity report in lines."""
+    return "\n".join(f"{key.replace('_', ' ')}: {value}" for key, value in report.items())
