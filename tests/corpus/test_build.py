@@ -251,10 +251,9 @@ def test_a_forgotten_document_leaves_only_its_id(tmp_path):
 def test_training_documents_that_hold_evaluation_items_are_dropped(tmp_path):
     rows = prose(30)
     # All of the prose shares its frame: give the guilty one words of its own.
-    rows[7]["text"] = (
-        "nine purple foxes counted every copper coin beneath that crooked wooden bridge at dawn today. " * 3
-    )
-    (tmp_path / "test.jsonl").write_text(json.dumps({"question": rows[7]["text"][:96]}) + "\n")
+    words = "nine purple foxes counted every copper coin beneath that crooked wooden bridge at dawn today. "
+    rows[7]["text"] = words * 3
+    (tmp_path / "test.jsonl").write_text(json.dumps({"question": words}) + "\n")
     config = PLAIN | {"held_out": 0, "decontaminate": [str(tmp_path / "test.jsonl")]}
     corpus = Corpus(make(tmp_path, records(tmp_path / "a.jsonl", *rows), **config))
     dropped = [row for row in corpus.decisions().to_pylist() if row["decision"] == "dropped"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -68,7 +69,7 @@ def test_edits_are_made_as_by_hand(text, wanted):
     for start, end, _, new in reversed(made):
         by_hand = by_hand[: offsets.index(start)] + new + by_hand[offsets.index(end) :]
     assert edits.apply(text, [(start, end, new) for start, end, _, new in made]) == by_hand
-    assert all(left[1] <= right[0] for left, right in zip(made, made[1:], strict=False))
+    assert all(left[1] <= right[0] for left, right in pairwise(made))
 
 
 def test_an_edit_outside_of_its_text_is_refused():

@@ -38,9 +38,8 @@ class Phases:
         self.rows = sum(piece.rows for piece in pieces)
         self.dropped = np.zeros(self.rows, bool)
         self.changed = np.zeros(self.rows, bool)
-        self.phase, self.step, self.reason, self.language, self.split = (
-            np.full(self.rows, "", object) for _ in range(5)
-        )
+        self.phase, self.step, self.reason, self.split = (np.full(self.rows, "", object) for _ in range(4))
+        self.language = np.full(self.rows, UNDETERMINED, object)
         self.cluster = np.full(self.rows, -1, np.int64)
         self.clusters: Clusters | None = None
         self.survivors = np.arange(self.rows)  # the rows that deduplication was handed

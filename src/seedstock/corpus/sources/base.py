@@ -47,7 +47,7 @@ class Item:
     """One document as its source gives it: ``raw`` bytes in ``encoding``, or ``text``.
 
     ``locator`` says where in the source it lies, and holds no local path. ``None`` leaves a field to the source's
-    register entry.
+    register entry; an empty ``licence`` says that the entry's licence does not cover this document.
     """
 
     locator: str

@@ -80,8 +80,9 @@ def declared(metadata: Message, licence_text: Callable[[], str]) -> tuple[str | 
 
     Source: the core metadata specifications, version 2.4 (PEP 639) and before.
     """
-    files = ", ".join(metadata.get_all("License-File") or [])
-    noted = f"; licence files: {files}" if files else ""
+    files = metadata.get_all("License-File") or []
+    more = f" and {len(files) - 3} more" if len(files) > 3 else ""
+    noted = f"; licence files: {', '.join(files[:3])}{more}" if files else ""
     if expression := (metadata.get("License-Expression") or "").strip():
         return expression, f"License-Expression: {expression}{noted}"
     free = " ".join((metadata.get("License") or "").split())
