@@ -13,7 +13,7 @@ from small_shards import BOS, ByteTokenizer, document_id, write_shards
 from torch.nn import functional as F
 
 from seedstock.errors import DataError
-from seedstock.evaluation.bits_per_byte import score
+from seedstock.evaluation.bits_per_byte import score, validator
 from seedstock.evaluation.tally import LN2
 from seedstock.evaluation.windows import _cut
 from seedstock.models.configs.decoder import DecoderConfig
@@ -113,6 +113,8 @@ def test_a_limit_takes_the_lowest_ids(network, shards):
     everything = score(network, shards, ByteTokenizer, context=CONTEXT)
     rows = [everything.documents.ids.index(name) for name in found.documents.ids]
     np.testing.assert_allclose(found.nats, everything.nats[rows], rtol=1e-5)
+    validate = validator(shards, ByteTokenizer, context=CONTEXT, limit=60)
+    assert validate(network, 7)["bits_per_byte"] == pytest.approx(found.bits_per_byte(), rel=1e-5)
 
 
 def test_an_empty_split_is_refused(network, shards):

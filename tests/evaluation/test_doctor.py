@@ -96,7 +96,7 @@ def write_run(folder, losses, **scores):
     (folder / "evaluation").mkdir(parents=True)
     lines = [{"event": "expect", "first": {"causal": math.log(8192)}, "tolerance": 0.05}]
     for step, value in enumerate(losses, 1):
-        lines.append({"event": "step", "step": step, "tokens": step * 2048, "loss": value, "gradient_norm": 1.0})
+        lines.append({"event": "step", "step": step, "tokens": step * 2048, "loss": value, "grad_norm": 1.0})
         lines[-1] |= {"learning_rate": 1.0, "seconds": 0.5, "waited": 0.001}
     text = "\n".join(json.dumps(line) for line in lines) + '\n{"event": "step", "st'  # cut off by a crash
     (folder / "events.jsonl").write_text(text)
@@ -129,6 +129,14 @@ def test_scores_of_other_bytes_are_not_compared(tmp_path):
     found = doctor(tmp_path)
     assert any("not of the same bytes" in one.what for one in found)
     assert not any("count model" in one.what for one in found)
+
+
+def test_a_run_that_stopped_itself_says_where(tmp_path):
+    write_run(tmp_path, HEALTHY[:30])
+    with (tmp_path / "events.jsonl").open("a") as file:
+        file.write("\n" + json.dumps({"event": "not_finite", "step": 31, "what": "loss", "examples": [1, 2]}) + "\n")
+    found = doctor(tmp_path)
+    assert found[0].level == "problem" and "step 31" in found[0].evidence and "--step 30" in found[0].advice
 
 
 def test_nothing_trained_is_said(tmp_path):

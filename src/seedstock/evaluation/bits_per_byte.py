@@ -7,6 +7,7 @@ for, so models with different tokenizers can be compared, and so can count model
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -128,3 +129,15 @@ def score(
     finally:
         network.train(training)
     return Scored(found, nats, counted.astype(np.int64), size.astype(np.int64), *by_position)
+
+
+def validator(
+    shards: Any, tokenizer: Any, *, context: int, limit: int | None = None, batch_tokens: int = 4096
+) -> Callable[[Any, int], dict[str, float]]:
+    """What training calls at regular steps: ``validate(network, step)``, always of the same documents."""
+
+    def validate(network: Any, step: int) -> dict[str, float]:
+        found = score(network, shards, tokenizer, context=context, limit=limit, batch_tokens=batch_tokens).summary()
+        return {name: round(found[name], 6) for name in ("bits_per_byte", "nats_per_token") if found[name] is not None}
+
+    return validate

@@ -15,7 +15,9 @@ class EvaluationConfig(Config):
     ``context`` is the window in tokens (the model's own where it is not given), ``stride`` how far windows of a long
     document move on (a whole window, so no overlap, where it is not given), ``batch_tokens`` how many tokens go
     through the network at once, ``limit`` how much held-out text is scored at most: the documents with the lowest
-    ids, which are keyed digests and so an unbiased sample.
+    ids, which are keyed digests and so an unbiased sample; ``validation_limit`` is the same during training.
+    ``floor_order`` is the highest order of the count models, ``floor_limit`` how much training text they are counted
+    on, ``compress_limit`` how much text ``xz`` gets of either split.
     """
 
     tasks: tuple[str, ...] = ()
@@ -23,6 +25,7 @@ class EvaluationConfig(Config):
     stride: Annotated[Count, Field(ge=1)] | None = None
     batch_tokens: Annotated[Count, Field(ge=1)] = 8192
     limit: Annotated[Bytes, Field(ge=1)] | None = None
+    validation_limit: Annotated[Bytes, Field(ge=1)] = 100_000
     floor_order: Annotated[int, Field(ge=0, le=6)] = 5
     floor_limit: Annotated[Bytes, Field(ge=1)] = 512_000_000
     compress_limit: Annotated[Bytes, Field(ge=0)] = 2_000_000

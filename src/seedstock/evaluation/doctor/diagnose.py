@@ -23,9 +23,9 @@ def doctor(run_folder: Path | str) -> list[Finding]:
     shards. Raises DataError where the folder holds no training at all.
     """
     folder = Path(run_folder)
-    recorded = events.read(folder / "events.jsonl", "expect", "step", "validation")
+    recorded = events.read(folder / "events.jsonl", "expect", "step", "validation", "not_finite")
     steps = events.by_step(recorded["step"])
-    if not steps:
+    if not steps and not recorded["not_finite"]:
         raise DataError(
             "nothing was trained yet: events.jsonl has no steps", where=folder, fix="`seedstock train` comes first"
         )
@@ -33,6 +33,7 @@ def doctor(run_folder: Path | str) -> list[Finding]:
     floors = _optional(folder / "evaluation" / "floors.json")
     checks = events.by_step(recorded["validation"])
     found = [
+        *(loss.stopped(event) for event in recorded["not_finite"]),
         *_of_loss(steps, recorded["expect"]),
         *_of_evaluation(steps, checks, scores, floors),
         *_of_data(steps, scores, *_stages(folder)),
@@ -42,13 +43,13 @@ def doctor(run_folder: Path | str) -> list[Finding]:
 
 def _of_loss(steps: list[dict[str, Any]], expected: list[dict[str, Any]]) -> Iterator[Finding | None]:
     losses = events.column(steps, "loss")
-    if expected and steps[0]["step"] <= 1 and np.isfinite(losses[0]):
-        first = sum(expected[0]["first"].values())
-        yield loss.first_loss(float(losses[0]), float(first), float(expected[0].get("tolerance", 0.05)))
+    if expected and steps and steps[0]["step"] == 1 and np.isfinite(losses[0]):
+        first = sum(expected[-1]["first"].values())
+        yield loss.first_loss(float(losses[0]), float(first), float(expected[-1]["tolerance"]))
     for check in (loss.not_finite, loss.falling, loss.diverged, loss.spikes, loss.rate_too_low):
         yield check(losses)
     yield loss.rate_too_high(losses, events.column(steps, "learning_rate"))
-    yield loss.gradient_norm(events.column(steps, "gradient_norm"))
+    yield loss.gradient_norm(events.column(steps, "grad_norm"))
 
 
 def _of_evaluation(

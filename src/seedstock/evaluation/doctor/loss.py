@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from seedstock.evaluation.curve import smoothed
@@ -21,6 +23,13 @@ def first_loss(first: float, expected: float, tolerance: float = 0.05) -> Findin
         return Finding("warning", "the first loss is higher than chance", evidence, advice)
     advice = "look for targets that the network can see, padding that is counted, or weights that were trained before"
     return Finding("problem", "the first loss is lower than chance", evidence, advice)
+
+
+def stopped(event: dict[str, Any]) -> Finding:
+    """An event ``not_finite``: training stopped itself at a step whose loss or gradient was no number."""
+    evidence = f"the {event['what']} at step {event['step']:,}, fed {len(event['examples'])} examples"
+    advice = f"`seedstock trace RUN --step {event['step'] - 1}` shows its documents; lower the learning rate"
+    return Finding("problem", "training stopped at a number that was none", evidence, advice)
 
 
 def not_finite(losses: np.ndarray) -> Finding | None:
