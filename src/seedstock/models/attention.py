@@ -37,13 +37,13 @@ def prepare(mask: Mask, x_BTD: Tensor, keys: int) -> Sight:
     ``sdpa`` is the reference and runs everywhere; ``varlen`` is for packed documents on CUDA; ``products`` (bf16 on the
     CPU) writes the scores out, since matrix products are what such CPUs are fast at.
     """
-    batch, queries = x_BTD.shape[:2]
+    queries = x_BTD.shape[1]
     device, dtype = x_BTD.device, x_BTD.dtype
     half = dtype in (torch.bfloat16, torch.float16)
     plain = mask.pattern == "causal" and mask.documents is None and queries == keys
     if device.type == "cuda" and half and mask.pattern == "causal" and queries == keys and not plain and _varlen():
         return Sight("varlen", starts=_starts(mask.documents))  # type: ignore[arg-type]
-    if device.type == "cpu" and dtype == torch.bfloat16 and 1 < queries and keys <= _LONGEST_DENSE:
+    if device.type == "cpu" and dtype == torch.bfloat16 and queries > 1 and keys <= _LONGEST_DENSE:
         hidden = ~mask.visible(queries, keys, device)[:, None]
         return Sight("products", seen=torch.zeros(hidden.shape, dtype=dtype).masked_fill_(hidden, -math.inf))
     if plain:
@@ -56,9 +56,9 @@ def prepare(mask: Mask, x_BTD: Tensor, keys: int) -> Sight:
 def attend(q_BHTK: Tensor, k_BGSK: Tensor, v_BGSK: Tensor, sight: Sight) -> Tensor:
     """Scaled dot-product attention (Vaswani et al. 2017), keys and values shared by groups of heads (Ainslie et al.
     2023); scores' statistics in fp32. Returns ``[B, H, T, K]``."""
-    if sight.backend == "products":
+    if sight.backend == "products" and sight.seen is not None:
         return _products(q_BHTK, k_BGSK, v_BGSK, sight.seen)
-    if sight.backend == "varlen":
+    if sight.backend == "varlen" and sight.starts is not None:
         return _packed(q_BHTK, k_BGSK, v_BGSK, sight.starts)
     grouped = q_BHTK.shape[1] != k_BGSK.shape[1]
     return F.scaled_dot_product_attention(
@@ -99,7 +99,7 @@ def _starts(documents_BT: Tensor) -> Tensor:
 def _packed(q: Tensor, k: Tensor, v: Tensor, starts: Tensor) -> Tensor:
     B, H, T, K = q.shape
     flat = [x.transpose(1, 2).reshape(B * T, x.shape[1], K) for x in (q, k, v)]
-    out = _varlen()(*flat, starts, starts, T, T, window_size=(-1, 0), enable_gqa=H != k.shape[1])
+    out = _varlen()(*flat, starts, starts, T, T, window_size=(-1, 0), enable_gqa=k.shape[1] != H)
     return out.view(B, T, H, K).transpose(1, 2)
 
 

@@ -12,7 +12,7 @@ class Dropout(nn.Module):
     """Drops elements with probability ``p`` while training, and scales the others by ``1 / (1 - p)``.
 
     Each element's place has a 32-bit word (lowbias32, Wellons 2018), each example two of its own (SplitMix64, Steele et
-    al. 2014); they are mixed by multiplication and shift. Integers wrap alike on every device, so masks are equal there.
+    al. 2014), mixed by multiplication and shift. Integers wrap alike on every device, so masks are equal on all.
     """
 
     def __init__(self, p: float, *purpose: object) -> None:

@@ -22,5 +22,5 @@ class Linear(nn.Module):
 def together(x: Tensor, *layers: Linear) -> Tensor:
     """The outputs of several layers on one input, side by side: one product instead of several small ones."""
     weight = torch.cat([layer.weight for layer in layers]).to(x.dtype)
-    biases = [layer.bias for layer in layers if layer.bias is not None]
+    biases: list[Tensor] = [layer.bias for layer in layers if layer.bias is not None]
     return F.linear(x, weight, torch.cat(biases).to(x.dtype) if biases else None)

@@ -85,7 +85,7 @@ class Network(nn.Module):
         self.compute_dtype = dtype
         return self
 
-    def compile(self, **options: Any) -> None:  # type: ignore[override]
+    def compile(self, **options: Any) -> None:
         """Compiles the block, which every layer shares, rather than the whole network: once, and soon."""
         for block in self.backbone.blocks:
             block.compile(**options)

@@ -18,8 +18,8 @@ ROLES: tuple[tuple[str, str], ...] = (
     ("*norm.weight", "vector"),
     ("*.bias", "vector"),
 )
-"""Name pattern → role, first match. ``embedding`` and ``head`` [vocabulary, width]; ``column`` [out, in], cut along out,
-and ``row`` [out, in], cut along in, by tensor parallelism: the hidden matrices; ``vector``: gains and biases."""
+"""Name pattern → role, first match. ``embedding`` and ``head`` [vocabulary, width]. The hidden matrices [out, in]:
+``column``, which tensor parallelism would cut along out, and ``row``, along in. ``vector``: gains and biases."""
 
 
 def assign(names: Iterable[str], patterns: Iterable[tuple[str, str]] = ROLES) -> dict[str, str]:

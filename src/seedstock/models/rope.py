@@ -1,4 +1,4 @@
-"""Rotary position embedding (Su et al. 2021), in the convention of ``transformers``: halves, not neighbours, pair up."""
+"""Rotary position embedding (Su et al. 2021), as ``transformers`` has it: halves pair up, not neighbours."""
 
 from __future__ import annotations
 

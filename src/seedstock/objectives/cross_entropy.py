@@ -25,10 +25,10 @@ def linear_cross_entropy(hidden: Tensor, weight: Tensor, targets: Tensor, z_loss
 
 class _LinearCrossEntropy(torch.autograd.Function):
     @staticmethod
-    def forward(  # type: ignore[override]
+    def forward(
         ctx: Any, hidden: Tensor, weight: Tensor, targets: Tensor, z_loss: float, wanted: bool
     ) -> tuple[Tensor, Tensor]:
-        (N, D), V = hidden.shape, weight.shape[0]
+        N, V = len(hidden), len(weight)
         matrix = weight.to(hidden.dtype)
         rows, block = _chunks(N, V, hidden.device)
         nats = torch.empty(N, dtype=torch.float32, device=hidden.device)
@@ -50,7 +50,7 @@ class _LinearCrossEntropy(torch.autograd.Function):
         return total, nats
 
     @staticmethod
-    def backward(ctx: Any, d_total: Tensor, _: Tensor) -> Any:  # type: ignore[override]
+    def backward(ctx: Any, d_total: Tensor, _: Tensor) -> Any:
         d_hidden, d_weight = ctx.saved_tensors
         return d_hidden * d_total.to(d_hidden.dtype), d_weight * d_total, None, None, None
 
@@ -86,4 +86,3 @@ def _chunks(rows: int, vocabulary: int, device: torch.device) -> tuple[int, int]
         chunk = max(1024, 2**27 // vocabulary)
         return chunk, chunk
     return max(64, _LOGITS // vocabulary), max(16, _BLOCK // vocabulary)
-

@@ -38,13 +38,17 @@ class DecoderConfig(Config):
 
     kind: Literal["decoder"] = "decoder"
     shape: Literal["qwen3", "llama", "gpt2", "plain"] = "qwen3"
-    size: Annotated[Count, Field(gt=0)] | None = Field(None, description="parameters, from which the sizes follow")
-    context: Annotated[Count, Field(gt=1)] = Field(1024, description="positions that the model sees at once")
+    size: Annotated[Count, Field(gt=0)] | None = Field(
+        default=None, description="parameters, from which the sizes follow"
+    )
+    context: Annotated[Count, Field(gt=1)] = Field(default=1024, description="positions that the model sees at once")
 
     width: Positive | None = None
     layers: Positive | None = None
     heads: Positive | None = None
-    kv_heads: Positive | None = Field(None, description="heads of keys and values; fewer than heads is grouped-query")
+    kv_heads: Positive | None = Field(
+        default=None, description="heads of keys and values; fewer than heads is grouped-query"
+    )
     head_size: Positive | None = None
     mlp_width: Positive | None = None
 
@@ -56,12 +60,14 @@ class DecoderConfig(Config):
     qk_norm: bool | None = None
     biases: bool | None = None
     tied_embeddings: bool | None = None
-    dropout: Fraction = Field(0.0, description="on the embeddings and on what every block adds; keyed by example")
+    dropout: Fraction = Field(
+        default=0.0, description="on the embeddings and on what every block adds; keyed by example"
+    )
     initialisation: Literal["normal", "scaled", "zero"] | None = Field(
-        None, description="of output projections: like the rest, divided by sqrt(2 * layers) (GPT-2), or zero"
+        default=None, description="of output projections: like the rest, divided by sqrt(2 * layers) (GPT-2), or zero"
     )
     init_std: Scale | None = Field(
-        None, description="standard deviation of matrices; where it is not given, see initialise"
+        default=None, description="standard deviation of matrices; where it is not given, see initialise"
     )
 
     @model_validator(mode="after")

@@ -17,7 +17,7 @@ class CausalConfig(Config):
 
     kind: Literal["causal"] = "causal"
     z_loss: Annotated[float, Field(ge=0)] = Field(
-        0.0, description="weight of the squared log-partition, which keeps logits small (PaLM: 1e-4)"
+        default=0.0, description="weight of the squared log-partition, which keeps logits small (PaLM: 1e-4)"
     )
 
     def build(self) -> Causal:

@@ -1,0 +1,90 @@
+"""From a network to a folder that ``transformers`` loads."""
+
+from __future__ import annotations
+
+import copy
+import shutil
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+
+from seedstock.errors import SeedstockError
+from seedstock.ledger.files import atomic_folder, read_json, write_json
+from seedstock.models.network import Network
+from seedstock.transfer import parity as proof
+from seedstock.transfer.maps import by_layer, find
+from seedstock.transfer.tensors import outward
+
+TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json")
+
+
+def export(
+    network: Network,
+    tokenizer_folder: Path | None,
+    folder: Path,
+    *,
+    dtype: Literal["float32", "bfloat16"] = "float32",
+    parity: bool = True,
+) -> dict[str, Any]:
+    """Writes ``config.json``, ``model.safetensors``, ``generation_config.json``, the tokenizer and ``parity.json``.
+
+    The folder appears whole, or not at all: where ``transformers`` loads something else than ``network`` computes, it
+    is not written. Returns the parity report. Raises SeedstockError where the shape has no class there, where the
+    folder is not new, where transformers is not installed (unless ``parity`` is off), and where the two differ.
+    """
+    folder = Path(folder)
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise SeedstockError("it exists already", where=folder, fix="name a new folder, or remove this one")
+    target = find(network.config.export_class, "model")
+    if parity:
+        proof.transformers()
+    kept = copy.deepcopy(network).cpu()
+    with torch.no_grad():
+        for parameter in kept.parameters():
+            parameter.copy_(parameter.to(getattr(torch, dtype)))
+    with atomic_folder(folder) as partial:
+        _write_weights(kept, target, partial, dtype)
+        specials = _write_tokenizer(tokenizer_folder, partial) if tokenizer_folder else {}
+        config = target.to_config(network.config, network.vocab_size)
+        ids = {f"{name}_token_id": specials.get(name) for name in ("bos", "eos", "pad")}
+        write_json(partial / "config.json", {"architectures": [target.CLASS], "dtype": dtype, **config, **ids})
+        write_json(partial / "generation_config.json", _generation(ids, specials))
+        if not parity:
+            return {"class": target.CLASS, "passed": None}
+        report = proof.compare(kept, partial)
+        proof.insist(report, folder)
+        write_json(partial / "parity.json", report)
+    return report
+
+
+def _write_weights(network: Network, target: Any, folder: Path, dtype: str) -> None:
+    from safetensors.torch import save_file
+
+    ours = {name: tensor.to(getattr(torch, dtype)) for name, tensor in network.state_dict().items()}
+    save_file(
+        outward(ours, by_layer(target.RULES, network.config.layers)), folder / "model.safetensors", {"format": "pt"}
+    )
+
+
+def _write_tokenizer(source: Path, folder: Path) -> dict[str, int]:
+    """Copies the files; returns the special tokens' ids by name."""
+    for name in TOKENIZER_FILES:
+        if not (Path(source) / name).is_file():
+            raise SeedstockError("the tokenizer file is missing", where=Path(source) / name, fix="build it again")
+        shutil.copyfile(Path(source) / name, folder / name)
+    added = {token["content"]: token["id"] for token in read_json(folder / "tokenizer.json")["added_tokens"]}
+    settings = read_json(folder / "tokenizer_config.json")
+    named = {name: added.get(settings.get(f"{name}_token")) for name in ("bos", "eos", "pad")}
+    return {
+        name: number for name, number in {**named, "turn_end": added.get("<|im_end|>")}.items() if number is not None
+    }
+
+
+def _generation(ids: dict[str, int | None], specials: dict[str, int]) -> dict[str, Any]:
+    """The model stops at the end of a document, and fine-tuned for chat at the end of a turn."""
+    ends = [specials[name] for name in ("eos", "turn_end") if name in specials]
+    return {
+        **{key: value for key, value in ids.items() if value is not None},
+        **({"eos_token_id": ends} if ends else {}),
+    }

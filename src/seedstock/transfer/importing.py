@@ -1,0 +1,90 @@
+"""From a folder of the ecosystem to a network of ours."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from seedstock.errors import IntegrityError, SeedstockError
+from seedstock.ledger.files import read_json
+from seedstock.models.configs.decoder import DecoderConfig
+from seedstock.models.network import Network
+from seedstock.transfer import parity as proof
+from seedstock.transfer.maps import by_layer, find
+from seedstock.transfer.tensors import inward
+
+
+@dataclass(frozen=True)
+class Imported:
+    """A model that came from elsewhere; ``report`` is the parity report, None where it was not asked for."""
+
+    config: DecoderConfig
+    network: Network
+    report: dict[str, Any] | None
+
+
+def import_model(folder: Path, *, parity: bool = True) -> Imported:
+    """Reads ``config.json`` and the safetensors of a folder that ``transformers`` wrote.
+
+    Raises SeedstockError where its class or one of its settings has no counterpart here, where its tensors are not
+    those of its configuration, and where the network computes something else than transformers does.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise SeedstockError("there is no such folder", where=folder, fix="name a folder with a config.json")
+    if parity:
+        proof.transformers()
+    settings = read_json(folder / "config.json")
+    classes = settings.get("architectures") or ["a model without a class"]
+    source = find(classes[0], folder / "config.json")
+    try:
+        config = source.from_config(settings, folder / "config.json")
+    except (KeyError, ValueError) as error:
+        what = f"not a configuration of {source.CLASS}: {error}"
+        raise SeedstockError(what, where=folder / "config.json", fix="complete it") from error
+    network = Network(config.resolved(), settings["vocab_size"], device="meta")
+    shapes = {name: tensor.shape for name, tensor in network.state_dict().items()}
+    rules = list(by_layer(source.RULES, config.resolved().layers))
+    found = _named_as_now(_read(folder), tied="head.weight" not in shapes)
+    weights = inward(found, rules, shapes, folder)
+    network.load_state_dict({name: tensor.float() for name, tensor in weights.items()}, assign=True)
+    report = None
+    if parity:
+        report = proof.compare(network, folder)
+        proof.insist(report, folder)
+    return Imported(config, network, report)
+
+
+def _read(folder: Path) -> dict[str, Tensor]:
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    index = folder / "model.safetensors.index.json"
+    names = sorted(set(read_json(index)["weight_map"].values())) if index.exists() else ["model.safetensors"]
+    found: dict[str, Tensor] = {}
+    for name in names:
+        if not (folder / name).is_file():
+            fix = "save it with safe_serialization; files that must be unpickled are never read"
+            raise SeedstockError("the weights are missing", where=folder / name, fix=fix)
+        try:
+            found |= load_file(folder / name)
+        except SafetensorError as error:
+            raise IntegrityError(f"not readable: {error}", where=folder / name, fix="fetch it again") from error
+    return found
+
+
+def _named_as_now(found: dict[str, Tensor], tied: bool) -> dict[str, Tensor]:
+    """Old GPT-2 files lack the model's prefix and hold masks; tied heads may be written twice."""
+    if "wte.weight" in found:
+        found = {f"transformer.{name}": tensor for name, tensor in found.items()}
+    masks = (".attn.bias", ".attn.masked_bias")
+    found = {name: tensor for name, tensor in found.items() if not name.endswith(masks)}
+    if tied and "lm_head.weight" in found:
+        embedding = found.get("model.embed_tokens.weight", found.get("transformer.wte.weight"))
+        if embedding is not None and torch.equal(embedding, found["lm_head.weight"]):
+            del found["lm_head.weight"]
+    return found

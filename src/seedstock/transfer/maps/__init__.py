@@ -1,0 +1,57 @@
+"""How our networks are called elsewhere: for each class, a configuration both ways and a table of names."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any, Literal
+
+from seedstock.errors import SeedstockError
+
+Form = Literal["same", "transposed"]
+
+
+@dataclass(frozen=True)
+class Rule:
+    """Our tensors → one of theirs. ``{n}`` stands for the layer; several of ours lie end to end along their outputs;
+    ``transposed`` turns a matrix last."""
+
+    ours: tuple[str, ...]
+    theirs: str
+    form: Form = "same"
+
+
+def pairs(*names: tuple[str, str]) -> tuple[Rule, ...]:
+    """Rules for tensors that differ in name alone."""
+    return tuple(Rule((ours,), theirs) for ours, theirs in names)
+
+
+def by_layer(rules: tuple[Rule, ...], layers: int) -> Iterator[Rule]:
+    """The rules with every layer's number filled in."""
+    for rule in rules:
+        for n in range(layers) if "{n}" in rule.theirs else [0]:
+            yield Rule(tuple(name.format(n=n) for name in rule.ours), rule.theirs.format(n=n), rule.form)
+
+
+def find(export_class: str | None, where: object = None) -> ModuleType:
+    """The map of a class: ``CLASS``, ``RULES``, ``to_config``, ``from_config``. Raises SeedstockError without one."""
+    from seedstock.transfer.maps import gpt2, llama, qwen3
+
+    known: dict[str, Any] = {module.CLASS: module for module in (qwen3, llama, gpt2)}
+    if export_class not in known:
+        what = (
+            "no class of transformers computes what this shape does"
+            if export_class is None
+            else f"there is no map for {export_class}"
+        )
+        raise SeedstockError(what, where=where, fix=f"there is one for {', '.join(known)}; choose model.shape by it")
+    return known[export_class]
+
+
+def refuse_unless(config: dict[str, Any], where: object, **expected: tuple[Any, ...]) -> None:
+    """Raises SeedstockError that names the first key of a foreign configuration that we could not honour."""
+    for key, allowed in expected.items():
+        if config.get(key, allowed[0]) not in allowed:
+            what = f"{key}: {config[key]} is not supported"
+            raise SeedstockError(what, where=where, fix=f"it must be {' or '.join(map(repr, allowed))}")

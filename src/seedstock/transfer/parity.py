@@ -1,0 +1,119 @@
+"""Is what we wrote what they read? Logits, greedy text and token ids, theirs against ours."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from seedstock.errors import SeedstockError
+from seedstock.models.generate import generate
+from seedstock.models.keys import generator
+from seedstock.models.network import Network
+
+TOLERANCE = 1e-4
+"""The largest difference of logits in fp32, as a part of the largest logit (of 1, where that is less)."""
+
+TEXTS = (
+    "The seed that is kept for sowing is the best of the harvest.",
+    "def area(radius: float) -> float:\n    return 3.14159 * radius ** 2  # in square units\n",
+    "Ünïcødé, 中文 and 🙂; tabs\tand  double  spaces, 12,345.67!",
+    "",
+)
+
+
+def transformers() -> Any:
+    """The library. Raises SeedstockError that says how to install it."""
+    try:
+        import transformers
+    except ImportError:
+        what = "the parity proof needs transformers, which is not installed"
+        raise SeedstockError(what, fix="pip install 'seedstock[hf]'") from None
+    transformers.utils.logging.disable_progress_bar()
+    return transformers
+
+
+@torch.inference_mode()
+def compare(
+    network: Network, folder: Path, *, greedy_tokens: int = 32, texts: tuple[str, ...] = TEXTS
+) -> dict[str, Any]:
+    """Loads ``folder`` with transformers in fp32 and compares; ``network`` holds the weights that the folder should.
+
+    Returns a report whose ``passed`` says whether everything agrees.
+    """
+    library = transformers()
+    theirs = library.AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32, local_files_only=True).eval()
+    tokenizer, ids, report = None, [], {}
+    if (Path(folder) / "tokenizer.json").exists():
+        tokenizer = library.AutoTokenizer.from_pretrained(folder, local_files_only=True)
+        report["token_ids"] = _token_ids(tokenizer, folder, texts)
+        ids = [token for text in texts for token in tokenizer(text, add_special_tokens=False)["input_ids"]]
+    context, vocab_size = network.config.context, network.vocab_size
+    length = min(context, 128)
+    random = torch.randint(0, vocab_size, (4, length), generator=generator("parity"))
+    batches = {"random": random} | ({"text": torch.tensor([ids[:context]])} if len(ids) > 1 else {})
+    training, dtype = network.training, network.compute_dtype
+    network.eval().use(torch.float32)
+    try:
+        report["logits"] = {name: _logits(network, theirs, batch) for name, batch in batches.items()}
+        prompt = (ids or random[0].tolist())[: max(1, min(8, context // 2))]
+        report["greedy"] = _greedy(network, theirs, prompt, min(greedy_tokens, context - len(prompt)))
+    finally:
+        network.train(training).use(dtype)
+    if tokenizer is not None:
+        report["greedy"]["text"] = tokenizer.decode(report["greedy"]["tokens"])
+    checks = [report["greedy"], *report["logits"].values(), *([report["token_ids"]] if tokenizer else [])]
+    return {
+        "class": type(theirs).__name__,
+        "transformers": library.__version__,
+        "tolerance": TOLERANCE,
+        "passed": all(check["passed"] for check in checks),
+        **report,
+    }
+
+
+def insist(report: dict[str, Any], where: object) -> None:
+    """Raises SeedstockError that names what differs."""
+    if report["passed"]:
+        return
+    parts = {
+        **report["logits"],
+        "greedy text": report["greedy"],
+        "token ids": report.get("token_ids", {"passed": True}),
+    }
+    failed = "; ".join(f"{name}: {part}" for name, part in parts.items() if not part["passed"])
+    what = f"{report['class']} of transformers {report['transformers']} computes something else ({failed})"
+    raise SeedstockError(what, where=where, fix="nothing was written; report this with the recipe's model section")
+
+
+def _logits(network: Network, theirs: Any, tokens: torch.Tensor) -> dict[str, Any]:
+    ours, other = network(tokens), theirs(tokens).logits.float()
+    scale = max(1.0, float(ours.abs().max()))
+    difference = float((ours - other).abs().max())
+    passed = difference <= TOLERANCE * scale  # not so for NaN
+    return {"positions": tokens.numel(), "largest_difference": difference, "scale": scale, "passed": passed}
+
+
+def _greedy(network: Network, theirs: Any, prompt: list[int], count: int) -> dict[str, Any]:
+    """Equal, or parted at a place where two tokens are as likely as each other within the tolerance."""
+    ours = generate(network, prompt, count, temperature=0)
+    settings = {"do_sample": False, "max_new_tokens": count, "min_new_tokens": count, "pad_token_id": 0}
+    whole = theirs.generate(torch.tensor([prompt]), attention_mask=torch.ones(1, len(prompt)).long(), **settings)
+    # Their generation stops at the end token or, told not to, never takes it; ours is held to what came before.
+    other = whole[0, len(prompt) :].tolist()
+    parted = next((i for i, pair in enumerate(zip(ours, other, strict=True)) if pair[0] != pair[1]), None)
+    passed = True
+    if parted is not None:
+        logits = network(torch.tensor([prompt + ours[:parted]]))[0, -1]
+        gap = float(logits[ours[parted]] - logits[other[parted]])
+        passed = gap <= 2 * TOLERANCE * max(1.0, float(logits.abs().max()))
+    return {"tokens": ours, "equal": count if parted is None else parted, "of": count, "passed": passed}
+
+
+def _token_ids(tokenizer: Any, folder: Path, texts: tuple[str, ...]) -> dict[str, Any]:
+    from seedstock.inputs.tokenizers import Tokenizer
+
+    ours = [item.tolist() for item in Tokenizer(folder).encode_batch(texts)]
+    other = [tokenizer(text, add_special_tokens=False)["input_ids"] for text in texts]
+    return {"texts": len(texts), "tokens": sum(map(len, ours)), "passed": ours == other}

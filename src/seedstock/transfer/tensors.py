@@ -1,0 +1,51 @@
+"""State dicts by a table of rules, both ways; nothing may be left over on either side."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import torch
+from torch import Tensor
+
+from seedstock.errors import SeedstockError
+from seedstock.transfer.maps import Rule
+
+
+def outward(ours: dict[str, Tensor], rules: Iterable[Rule]) -> dict[str, Tensor]:
+    """Our tensors under their names. Raises SeedstockError where a tensor of ours has no rule."""
+    theirs, left = {}, set(ours)
+    for rule in rules:
+        if not set(rule.ours) & ours.keys():
+            continue  # a bias, a head or a norm that this configuration does not have
+        parts = torch.cat([ours[name] for name in rule.ours]) if len(rule.ours) > 1 else ours[rule.ours[0]]
+        theirs[rule.theirs] = (parts.t() if rule.form == "transposed" else parts).contiguous()
+        left -= set(rule.ours)
+    if left:
+        raise SeedstockError(f"the map has no rule for {', '.join(sorted(left))}", fix="add one to transfer/maps")
+    return theirs
+
+
+def inward(
+    theirs: dict[str, Tensor], rules: Iterable[Rule], shapes: dict[str, torch.Size], where: object
+) -> dict[str, Tensor]:
+    """Their tensors under our names, which must have ``shapes``.
+
+    Raises SeedstockError where one is missing, left over or of another shape.
+    """
+    ours, left = {}, set(theirs)
+    for rule in rules:
+        if rule.ours[0] not in shapes:
+            continue
+        if rule.theirs not in theirs:
+            raise SeedstockError(f"the tensor {rule.theirs} is missing", where=where, fix="the folder is incomplete")
+        whole = theirs[rule.theirs].t() if rule.form == "transposed" else theirs[rule.theirs]
+        left.discard(rule.theirs)
+        expected = sum(shapes[name][0] for name in rule.ours)
+        if whole.shape != (expected, *shapes[rule.ours[0]][1:]):
+            what = f"{rule.theirs} has shape {tuple(theirs[rule.theirs].shape)}, which the configuration does not give"
+            raise SeedstockError(what, where=where, fix="config.json and the weights do not belong together")
+        for name, part in zip(rule.ours, whole.split([shapes[name][0] for name in rule.ours]), strict=True):
+            ours[name] = part.contiguous()
+    if left:
+        raise SeedstockError(f"no place for the tensors {', '.join(sorted(left)[:5])}", where=where)
+    return ours
