@@ -145,6 +145,15 @@ def test_an_open_run_is_verified_as_far_as_it_is_recorded(tmp_path):
     assert [problem.file for problem in verify(run)] == [str(state)]
 
 
+def test_of_an_open_run_the_newest_checkpoint_must_be_there(tmp_path):
+    run = small_run(tmp_path / "runs", closed=False)
+    shutil.rmtree(run / "checkpoints/step-00000010")
+    findings = verify(run)
+    assert findings == [] and "retention" in findings.notes[0]
+    shutil.rmtree(run / "checkpoints/step-00000020")
+    assert [problem.file for problem in verify(run)] == [str(run / "checkpoints/step-00000020/manifest.json")]
+
+
 def test_a_run_that_goes_on_is_open_again_and_can_be_closed_again(tmp_path):
     run = small_run(tmp_path / "runs")
     chain = Chain(run / "ledger/chain.jsonl")

@@ -1,4 +1,4 @@
-"""Which steps and checkpoints of which runs saw a document."""
+"""Which steps and checkpoints of a run saw documents, and from where it can be resumed without them."""
 
 from __future__ import annotations
 
@@ -12,38 +12,26 @@ from seedstock.provenance.sealed import sealed
 def exposures(run_folder: Path, chain: Chain, ids: frozenset[bytes]) -> list[dict[str, Any]]:
     """What a run saw of documents, an entry for each that it trained on.
 
-    ``steps`` are those up to the newest checkpoint that offered a part of the document; ``checkpoints`` the ones whose
-    weights followed; ``resume_from`` is the step of the last checkpoint before (0: start anew).
+    ``steps`` (from 0) are those that read a part of the document, as far as checkpoints are on record; ``checkpoints``
+    the ones that learnt from it and are still there; ``resume_from`` the last one before (0: start anew).
     """
-    import numpy as np
-
     from seedstock.inputs.plan import DataPlan
     from seedstock.inputs.shards import Shards
+    from seedstock.provenance.trace import trace_document
 
     stages = {entry.stage: entry.path for entry in sealed(run_folder, chain.records)[0].values()}
-    record, saved = chain.last("plan"), {body["step"]: body for body in chain.of("checkpoint")}
+    record, saved = chain.last("plan"), {body["step"]: body["folder"] for body in chain.of("checkpoint")}
     if record is None or not saved or not (stages.get("shards", run_folder) / "index.json").is_file():
         return []
     plan, shards = DataPlan.from_json(record["plan"]), Shards(stages["shards"])
-    horizon = max(body["example"] for body in saved.values())
+    there = [step for step, folder in saved.items() if (run_folder / folder).is_dir()]
     found = []
     for one in sorted(ids):
-        examples: set[int] = set()
-        for split, stratum, start, tokens in shards.occurrences(one):
-            if split == "train":
-                # The token before is an input whose target is the document's first token.
-                positions = np.arange(max(start - 1, 0), start + tokens)
-                examples.update(example for _, example in plan.find(stratum, positions, horizon))
-        if examples:
-            first = min(examples)
-            before = [step for step, body in saved.items() if body["example"] <= first]
-            found.append(
-                {
-                    "document": one.hex(),
-                    "examples": len(examples),
-                    "steps": sorted({plan.step(example) for example in examples}),
-                    "checkpoints": sorted(step for step, body in saved.items() if body["example"] > first),
-                    "resume_from": max(before, default=0),
-                }
-            )
+        if not shards.occurrences(one):
+            continue
+        traced = trace_document(one, plan, shards, steps=max(saved), checkpoints=there)
+        if traced.steps:
+            before = [step for step in there if step <= traced.steps[0]]
+            seen = {"document": one.hex(), "steps": traced.steps, "exposures": len(traced.exposures)}
+            found.append(seen | {"checkpoints": traced.checkpoints, "resume_from": max(before, default=0)})
     return found

@@ -76,11 +76,12 @@ def forget(
 
     ``reason`` stays in the records, so it should name no person; ``date`` is today where it is not given. A forget that
     was cut off earlier is completed first. Raises DataError where no such document is there and nothing was left to
-    complete, IntegrityError where a file that has to be rewritten is damaged (then nothing is erased).
+    complete, IntegrityError where a file that has to be rewritten is damaged (then nothing is erased), SeedstockError
+    while another command is at work on a run; the caller holds the lock of this one (``Run.lock``).
     """
     run_folder, reporter = Path(run_folder), reporter or Silent()
     runs = run_folder.parent
-    with journals.alone(runs):
+    with journals.alone(runs, run_folder.name):
         earlier = Journal.load(runs)
         done = _carry_out(runs, earlier, reporter) if earlier else None
         asked = _find(run_folder, frozenset(ids), url, locator)

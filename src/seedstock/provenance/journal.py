@@ -93,10 +93,13 @@ def chains(runs: Path) -> dict[str, Chain]:
 
 
 @contextlib.contextmanager
-def alone(runs: Path) -> Iterator[None]:
-    """Keeps a second forget out, and refuses while a command works on a run or builds a stage of the store."""
+def alone(runs: Path, held: str) -> Iterator[None]:
+    """Keeps a second forget out, and refuses while a command works on a run or builds a stage of the store.
+
+    The caller holds the lock of the run ``held`` already.
+    """
     every = [runs / ".store" / "forget.lock", *sorted((runs / ".store").glob("*/*.lock"))]
-    every += [runs / f".{name}.lock" for name in sorted(file.parent.parent.name for file in runs.glob(f"*/{CHAIN}"))]
+    every += [runs / f".{name}.lock" for name in sorted(chains(runs)) if name != held]
     with contextlib.ExitStack() as locks:
         for lock in every:
             with plain_errors(lock):

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from seedstock.provenance.matches import Matches, Query
 
 if TYPE_CHECKING:
-    from seedstock.corpus import Corpus
+    from seedstock.corpus.reader import Corpus
     from seedstock.inputs.shards import Shards
     from seedstock.inputs.tokenizers import Tokenizer
 
@@ -34,7 +34,7 @@ class Near:
     url: str | None
     licence: str | None
     language: str | None
-    source: str
+    source: str | None
     score: float
     passage: str
     tokens: int
@@ -106,11 +106,12 @@ def _near(
     score, found, number = best
     start, length = int(found.positions[number]), int(found.lengths[number])
     tokens = shards.read(found.split, found.stratum, np.array([start]), length)[0]
-    row = corpus.document(document)
+    row = corpus.document(document) or {}
     return Near(
         id=document.hex(),
-        **{name: row.get(name) for name in ("locator", "url", "licence", "language")},
-        source=row["source"],
+        **{name: row.get(name) for name in ("locator", "url", "licence")},
+        language=(row.get("decision") or {}).get("language"),
+        source=row.get("source"),
         score=round(score, 4),
         passage=tokenizer.decode(tokens.tolist()),
         tokens=length,

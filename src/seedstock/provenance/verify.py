@@ -65,9 +65,14 @@ def verify(run_folder: Path, head: str | None = None, reporter: Reporter | None 
         findings.add(chain.path, text)
     _forgotten(run_folder, chain, findings)
     closed = chain.last("closed") if findings.closed else None
+    gone = closed["removed"] if closed is not None else _retired(folders)
+    if closed is None and any(not folders[name].path.exists() for name in gone):
+        findings.notes.append(
+            "older checkpoints are gone, as retention removes them; nothing says so until it is closed"
+        )
     with (reporter or Silent()).bar("verify", len(folders), "folders") as bar:
         for name, entry in folders.items():
-            if not (closed is not None and name in closed["removed"] and not entry.path.exists()):
+            if entry.path.exists() or name not in gone:
                 _folder(entry, findings)
             bar.advance()
     if closed is not None:
@@ -121,6 +126,11 @@ def _head(run_folder: Path, chain: Chain, findings: Findings) -> None:
         findings.add(path, "older than the chain: closing was cut off (run the last command again)")
     elif chain.torn and count == len(chain.records):
         findings.add(chain.path, "there are bytes after its last record")
+
+
+def _retired(folders: dict[str, Sealed]) -> list[str]:
+    """The checkpoints that retention may have taken: all but the newest."""
+    return [name for name, entry in folders.items() if entry.kind == "checkpoint"][:-1]
 
 
 def _folder(entry: Sealed, findings: Findings) -> None:

@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from seedstock.corpus import report
+from seedstock.corpus.documents import FORGOTTEN
 from seedstock.errors import IntegrityError
 from seedstock.ledger.files import atomic, read_json
+from seedstock.ledger.ids import sha256
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-KEPT_COLUMNS = frozenset({"id", "source", "licence", "domain", "bytes"})
+KEPT = ("id", "source", "licence", "domain", "bytes")
+TOMBSTONE = {
+    "locator": FORGOTTEN,
+    "meta": "{}",
+    "text": "",
+    "raw_sha256": bytes(32),
+    "text_sha256": bytes.fromhex(sha256(b"")),
+}
+"""What a build writes for a document that it has to leave out; the other columns are null."""
 REPORT = "report.html"
-FORGOTTEN = "forgotten"
 TEXTS = ("text", "title", "meta", "licence_evidence")
 
 
@@ -63,6 +72,7 @@ def content(folder: Path, ids: frozenset[bytes]) -> tuple[list[str], list[str]]:
     urls: set[str] = set()
     for table in _read(folder, ["id", "url", "locator", *TEXTS]):
         rows = table.filter(_among(table["id"], ids)).to_pylist()
+        rows = [row for row in rows if row["locator"] != FORGOTTEN or row["text"]]
         texts += [row[column] for row in rows for column in TEXTS if isinstance(row[column], str)]
         names.update(row["locator"] for row in rows if row["locator"])
         urls.update(row["url"] for row in rows if row["url"])
@@ -88,7 +98,7 @@ def erase(folder: Path, ids: frozenset[bytes], reason: str) -> None:
 
     ``strata.json`` and ``summary.json`` hold counts alone, and stay the record of what the models were trained on.
     """
-    decided: dict[str, str | int] = {
+    decided: dict[str, Any] = {
         "decision": FORGOTTEN,
         "phase": "forget",
         "step": "forget",
@@ -106,8 +116,8 @@ def erase(folder: Path, ids: frozenset[bytes], reason: str) -> None:
             elif beside.parent.name == "decisions":
                 _rewrite(beside, partial(_set, rows=rows, values=decided))
             else:
-                _rewrite(beside, partial(_nulls, rows=rows, keep=frozenset()))
-        _rewrite(path, partial(_nulls, rows=rows, keep=KEPT_COLUMNS))
+                _rewrite(beside, partial(_emptied, rows=rows, keep=()))
+        _rewrite(path, partial(_emptied, rows=rows, keep=KEPT))
     if (folder / REPORT).is_file():
         report.write_report(folder, read_json(folder / "summary.json"))
 
@@ -169,19 +179,8 @@ def _rewrite(path: Path, change: Callable[[pa.Table], pa.Table]) -> None:
         pq.write_table(changed, out, compression=codec, row_group_size=max(1, group.num_rows if group else 1))
 
 
-def _nulls(table: pa.Table, rows: Any, keep: frozenset[str]) -> pa.Table:
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    for number, field in enumerate(table.schema):
-        if field.name not in keep:
-            column = table.column(number).combine_chunks()
-            values = pc.if_else(rows, pa.scalar(None, field.type), column)
-            table = table.set_column(number, field.with_nullable(True), values)
-    return table
-
-
-def _set(table: pa.Table, rows: Any, values: dict[str, str | int]) -> pa.Table:
+def _set(table: pa.Table, rows: Any, values: Mapping[str, Any]) -> pa.Table:
+    """Sets columns by name in some rows."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
@@ -191,8 +190,15 @@ def _set(table: pa.Table, rows: Any, values: dict[str, str | int]) -> pa.Table:
             if pa.types.is_dictionary(field.type):
                 plain = plain.dictionary_decode()
             column = pc.if_else(rows, pa.scalar(values[field.name], plain.type), plain)
-            table = table.set_column(number, field, column.dictionary_encode() if column.type != field.type else column)
+            column = column.dictionary_encode().cast(field.type) if column.type != field.type else column
+            table = table.set_column(number, field.with_nullable(True), column)
     return table
+
+
+def _emptied(table: pa.Table, rows: Any, keep: Collection[str]) -> pa.Table:
+    """Rows as they are where a document is left out: nulls, but for the columns in ``TOMBSTONE`` and ``KEPT``."""
+    values = {name: TOMBSTONE.get(name) for name in table.column_names if name not in keep}
+    return _set(table, rows, values)
 
 
 def _without(table: pa.Table, ids: frozenset[bytes]) -> pa.Table:

@@ -1,0 +1,21 @@
+"""Scores of the released weights with their floors beside them, as evaluation recorded them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from seedstock.release.records import Records
+
+
+def collect(records: Records) -> dict[str, Any] | None:
+    """The figures of ``scores.json`` and ``floors.json``; None where the run was not evaluated."""
+    scores, floors = records.evaluation("scores.json"), records.evaluation("floors.json")
+    if scores is None:
+        return None
+    kept = ("held_out", "by", "in_context", "windows", "standard_error", "noise", "floors", "step")
+    found = {name: scores[name] for name in kept if name in scores}
+    if floors is not None:
+        found["count_models"] = {**floors["bytes"], "trained_on": floors["training"], "held_out": floors["held_out"]}
+        found["characters"] = floors.get("characters")
+        found["xz"] = floors.get("xz")
+    return found

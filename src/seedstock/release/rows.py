@@ -1,0 +1,212 @@
+"""The rows of the papers' tables, and the sentences that follow from facts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from markupsafe import Markup
+
+from seedstock.release.config import Answers, ReleaseConfig
+from seedstock.release.figures import Figures, yes_no
+from seedstock.release.formats import Format
+
+BANDS = ((10**9, "less than 1 billion tokens"), (10**13, "1 billion to 10 trillion tokens"))
+LARGEST = "more than 10 trillion tokens"
+PHASES = {"kept": "Kept", "changed": "… of these with edits", "held_out": "… of these held out", "dropped": "Dropped"}
+
+
+class Rows:
+    """What the templates call; figures go through ``figures``, so that each can be traced."""
+
+    def __init__(self, form: Format, figures: Figures) -> None:
+        self.form, self.f = form, figures
+
+    def functions(self) -> dict[str, Callable[..., Any]]:
+        """The functions by the names that templates use."""
+        names = [name for name in dir(self) if not name.startswith("_") and name not in ("form", "f", "functions")]
+        return {name: getattr(self, name) for name in names}
+
+    def shares(self, caption: str, label: str, groups: list[dict[str, Any]]) -> Markup:
+        """A table of documents, bytes and tokens."""
+        f = self.f
+        rows = [
+            [
+                one["name"],
+                f.count(one["documents"]),
+                f.count(one["bytes"]),
+                f.count(one["tokens"]),
+                f.share(one["share"]),
+            ]
+            for one in groups
+        ]
+        return self.form.table(caption, [label, "Documents", "Bytes of text", "Tokens", "Share of tokens"], rows, 4)
+
+    def languages(self, groups: list[dict[str, Any]]) -> str:
+        """The languages with at least a hundredth of the tokens."""
+        named = [f"{one['name']} ({self.f.share(one['share'])})" for one in groups if one["share"] >= 0.01]
+        return ", ".join(named) or "none identified"
+
+    def ratios(self, values: dict[str, float | None]) -> list[list[str]]:
+        return [[name, self.f.decimals(value, 2)] for name, value in values.items()]
+
+    def parts(self, values: dict[str, int]) -> list[list[str]]:
+        return [[name.capitalize(), self.f.count(value)] for name, value in values.items() if value]
+
+    def choices(self, model: dict[str, Any]) -> str:
+        """The architecture's choices in a sentence."""
+        position = "rotary positions" if model["position"] == "rope" else "learned positions"
+        found = [
+            f"{model['norm'].upper() if model['norm'] == 'rms' else 'layer'} norm",
+            position,
+            f"{model['activation']} MLP",
+        ]
+        found += ["normalised queries and keys"] * bool(model["qk_norm"])
+        found += ["biases" if model["biases"] else "no biases"]
+        found += ["input and output embeddings tied" if model["tied_embeddings"] else "separate output embedding"]
+        if model["kv_heads"] != model["heads"]:
+            found.append("grouped-query attention")
+        return ("; ".join(found)).capitalize()
+
+    def settings(self, training: dict[str, Any]) -> list[list[Any]]:
+        """Optimizer, schedule and what was settled by measuring."""
+        named = {name: training[name] for name in ("optimizer", "schedule", "clip", "ema") if name in training}
+        rows = []
+        for name, value in (named | training["settled"]).items():
+            pairs = value.items() if isinstance(value, dict) else [("", value)]
+            rows += [[f"{name}.{key}".rstrip("."), self._plain(inner)] for key, inner in pairs if inner is not None]
+        return rows
+
+    def passes(self, strata: list[dict[str, Any]]) -> list[list[str]]:
+        f = self.f
+        return [
+            [
+                *(one[name] for name in ("source", "domain", "language")),
+                f.count(one["tokens"]),
+                f.count(one["examples"]),
+                f.decimals(one["epochs"], 2),
+            ]
+            for one in strata
+        ]
+
+    def compute(self, training: dict[str, Any], model: dict[str, Any]) -> list[list[str]]:
+        """FLOPs, time, speed and the hardware, as far as it was recorded."""
+        f, versions, settled = self.f, training["versions"], training["settled"]
+        rows = [
+            ["FLOPs (6 for each multiplied parameter and token, and attention)", f.figures(training["flops"], 3)],
+            ["FLOPs a token", f.figures(model["flops_a_token"]["training"], 3)],
+        ]
+        if training["time"]["seconds"]:
+            rows += [
+                ["Time in training steps", f.time(training["time"]["seconds"])],
+                ["Tokens a second", f.count(round(training["time"]["tokens_per_second"]))],
+                ["FLOP/s reached", f.figures(training["flops_per_second"], 3)],
+            ]
+        if training["mfu"]:
+            rows.append(["Share of the measured peak (MFU, last attempt)", f.share(training["mfu"])])
+        rows += [[label, str(versions[key])] for key, label in self._machine if key in versions]
+        if settled.get("threads") and "gpu" not in versions:
+            rows.append(["Threads", f.count(settled["threads"])])
+        return rows
+
+    _machine = (
+        ("gpu", "Accelerator"),
+        ("system", "System"),
+        ("instructions", "Instruction set"),
+        ("torch", "torch"),
+        ("python", "Python"),
+        ("seedstock", "Seedstock"),
+    )
+
+    def floors(self, evaluation: dict[str, Any]) -> list[list[str]]:
+        """The model's score, then every floor, the best first among its kind."""
+        f, held_out, models = self.f, evaluation["held_out"], evaluation.get("count_models") or {}
+        rows = [["This model", f.decimals(held_out["bits_per_byte"], 3), f.decimals(held_out["standard_error"], 3)]]
+        for order, one in models.get("orders", {}).items():
+            name = f"Count model of order {f.count(int(order))} ({models['smoothing']})"
+            rows.append([name, f.decimals(one["bits_per_byte"], 3), f.decimals(one.get("standard_error"), 3)])
+        for name, value in self._compressors(evaluation.get("xz") or {}):
+            rows.append([name, f.decimals(value, 3), f.decimals(None, 3)])
+        return rows
+
+    def scores(self, groups: dict[str, dict[str, Any]]) -> list[list[str]]:
+        f = self.f
+        return [
+            [name, f.count(one["bytes"]), f.decimals(one["bits_per_byte"], 3), f.decimals(one["standard_error"], 3)]
+            for name, one in groups.items()
+        ]
+
+    def limits(self, facts: dict[str, Any]) -> list[str]:
+        """What follows from the facts alone."""
+        f, data, training = self.f, facts["data"], facts["training"]
+        tokens, model = f.count(training["tokens"]), facts["model"]
+        found = [
+            "It is a base model: it continues text as its training text goes on, true or not.",
+            f"It has {f.count(model['parameters'])} parameters, was trained on {tokens} tokens, and sees "
+            f"{f.count(model['context'])} of them at once.",
+        ]
+        for group, word in (("by_language", "language"), ("by_domain", "domain"), ("by_source", "source")):
+            first = data[group][0] if data[group] else None
+            if first and first["share"] > 0.5:
+                found.append(f"{f.share(first['share'])} of its training tokens are of one {word}: {first['name']}.")
+        floors = (facts["evaluation"] or {}).get("floors") or {}
+        if floors and not floors["beats_best"]:
+            found.append("It does not predict held-out text better than the best count model: it has learned little.")
+        if data["forgotten"]:
+            found.append(f"It was trained on {f.count(data['forgotten'])} documents that were erased since.")
+        return found
+
+    def questions(self, answers: Answers) -> list[list[str]]:
+        """The questions with three-valued answers."""
+        fields = type(answers).model_fields
+        kinds = [name for name, field in fields.items() if "bool" in str(field.annotation) and name != "continues"]
+        return [[fields[name].description or name, yes_no(getattr(answers, name))] for name in kinds]
+
+    def totals(self, steps: dict[str, Any]) -> list[list[str]]:
+        rows = [["Read", self.f.count(steps["read"]["documents"]), self.f.count(steps["read"]["bytes"])]]
+        for name, label in PHASES.items():
+            rows.append([label, self.f.count(steps[name]["documents"]), self.f.count(steps[name]["bytes"])])
+        return rows
+
+    def flow(self, steps: list[dict[str, Any]]) -> list[list[str]]:
+        f = self.f
+        return [
+            [one["phase"], one["step"], one["reason"], f.count(one["documents"]), f.count(one["bytes"])]
+            for one in steps
+        ]
+
+    def dropped(self, steps: list[dict[str, Any]], phase: str) -> int:
+        return sum(one["documents"] for one in steps if one["phase"] == phase)
+
+    def edits(self, kinds: dict[str, dict[str, int]]) -> list[list[str]]:
+        return [[kind, self.f.count(one["edits"]), self.f.count(one["documents"])] for kind, one in kinds.items()]
+
+    def licences(self, corpus: dict[str, Any]) -> list[str]:
+        """The allow-list of licences, where the policy has one."""
+        policy = corpus.get("policy")
+        allowed = (policy.get("licences") or {}).get("allow") if isinstance(policy, dict) else None
+        return list(allowed or [])
+
+    def fields(self, missing: list[dict[str, str]]) -> list[list[Any]]:
+        return [[self.form.code(one["field"]), one["question"]] for one in missing]
+
+    def band(self, tokens: int) -> str:
+        """The size band of text in the European Union's template."""
+        return next((name for most, name in BANDS if tokens < most), LARGEST)
+
+    def takedown(self, config: ReleaseConfig) -> str:
+        """Where to ask for the removal of a document."""
+        place = config.takedown or config.contact
+        if not place:
+            return "Nobody has said where to ask for the removal of a document."
+        return f"To ask whether a document was used, or to have it removed: {place}."
+
+    def _plain(self, value: Any) -> str:
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            return str(value)
+        return self.f.count(value) if isinstance(value, int) else self.f.figures(value, 6)
+
+    @staticmethod
+    def _compressors(xz: dict[str, Any]) -> list[tuple[str, float]]:
+        names = {"alone": "xz -9e alone", "after_training": "xz -9e after a sample of the training text"}
+        return [(label, xz[name]) for name, label in names.items() if name in xz]
