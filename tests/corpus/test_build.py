@@ -57,7 +57,7 @@ def prose(count: int) -> list[dict]:
 @pytest.fixture(scope="module")
 def packages(tmp_path_factory) -> Path:
     """A corpus of this machine's own packages, small."""
-    return make(tmp_path_factory.mktemp("runs"), PythonPackages(name="python", limit="2 MB"), **CODE)
+    return make(tmp_path_factory.mktemp("runs"), PythonPackages(name="python", limit="1 MB"), **CODE)
 
 
 def test_the_folder_is_what_the_architecture_says(packages):
@@ -103,7 +103,7 @@ def test_strata_count_what_texts_gives(packages):
 
 
 def test_any_number_of_workers_and_any_store_give_the_same_corpus(tmp_path, packages):
-    again = make(tmp_path, PythonPackages(name="python", limit="2 MB"), workers=2, **CODE)
+    again = make(tmp_path, PythonPackages(name="python", limit="1 MB"), workers=2, **CODE)
     assert again.name == packages.name
     assert tree(again) == tree(packages)
 
@@ -134,11 +134,13 @@ def test_a_moved_threshold_reads_nothing_again(tmp_path, monkeypatch):
 def test_an_attempt_that_was_cut_off_is_taken_up(tmp_path, monkeypatch):
     source = records(tmp_path / "a.jsonl", *prose(30))
     whole = tree(make(tmp_path / "whole", source, **PLAIN))
-    monkeypatch.setattr("seedstock.corpus.output.write", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
-    with pytest.raises(KeyboardInterrupt):
-        make(tmp_path, source, **PLAIN)
-    monkeypatch.undo()
-    monkeypatch.setattr(JsonLines, "read", lambda self, partition: pytest.fail("the source was read again"))
+    for cut in ("seedstock.corpus.pieces.assemble", "seedstock.corpus.output.write", "seedstock.ledger.manifest.seal"):
+        with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+            patch.setattr(cut, lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+            make(tmp_path, source, **PLAIN)
+        (partial,) = (tmp_path / ".store" / "corpus").glob("*.partial")
+        (partial / ".strata.json.123.tmp").write_text("half of a fi")
+        monkeypatch.setattr(JsonLines, "read", lambda self, partition: pytest.fail("the source was read again"))
     assert tree(make(tmp_path, source, **PLAIN)) == whole
 
 
@@ -267,7 +269,9 @@ def test_an_empty_corpus_says_which_step_dropped_most(tmp_path):
         make(tmp_path, Text(name="t", path=str(tmp_path / "a.txt")), **PLAIN)
     assert caught.value.fix
     source = records(tmp_path / "a.jsonl", *({**row, "license": "GPL-3.0-only"} for row in prose(5)))
-    with pytest.raises(DataError, match=r"nothing is left of 5 documents; 'licence' dropped 5: .*GPL-3.0-only"):
+    with pytest.raises(
+        DataError, match=r"nothing is left to train on of 5 documents; 'licence' dropped 5: .*GPL-3.0-only"
+    ):
         make(tmp_path, source, **CODE)
 
 

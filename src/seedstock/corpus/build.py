@@ -11,6 +11,7 @@ from typing import Any
 from seedstock.corpus.config import CorpusConfig
 from seedstock.corpus.sources.base import Partition, Source, fingerprint
 from seedstock.errors import DataError, RecipeError
+from seedstock.ledger import forgotten
 from seedstock.ledger.ids import keyed
 from seedstock.ledger.store import Store
 from seedstock.progress import Reporter
@@ -47,7 +48,7 @@ def build(
     inputs = _inputs(listed, config, seed, key)
     if store.has(STAGE, inputs):
         return store.folder(STAGE, inputs)
-    from seedstock.corpus import engine, output, phases, pieces
+    from seedstock.corpus import engine, output, phases, pieces, split
 
     with store.build(STAGE, inputs, resumable=True) as folder:
         work = folder / "work"
@@ -57,18 +58,25 @@ def build(
             work=work,
             key=key,
             tail=config.tail,
-            forgotten=pieces.forgotten(store.path),
+            forgotten=frozenset(forgotten.read(store.path.parent)),
         )
         pieces.reuse(tasks, [folder, *_sealed(store)])
         pending = [task for task in tasks if task.pieces() is None]
         with reporter.bar("reading and measuring", sum(task.bytes for task in pending), "B") as bar:
-            engine.run(pending, workers=workers, timeout=config.timeout, done=lambda task: bar.advance(task.bytes))
+            engine.run(
+                pending,
+                workers=workers,
+                timeout=config.timeout,
+                done=lambda task: bar.advance(task.bytes),
+                reporter=reporter,
+            )
         found, unreadable = pieces.finished(tasks)
         state = phases.Phases(found, config, seed, reporter)
         if found:
             state.run()
-        if state.dropped.all():
+        if not (state.split == split.TRAIN).any():
             raise _nothing_left(state, unreadable)
+        _clear(folder, work)
         pieces.assemble(folder, tasks, found)
         output.write(folder, state, unreadable)
         shutil.rmtree(work)
@@ -108,22 +116,28 @@ def _sealed(store: Store) -> list[Path]:
     return sorted(folders, key=lambda path: (-path.stat().st_mtime, path.name))
 
 
+def _clear(folder: Path, work: Path) -> None:
+    """Takes away what an attempt that was cut off had put together; ``work`` has all of it."""
+    for path in folder.iterdir():
+        if path.is_dir() and path != work:
+            shutil.rmtree(path)
+        elif path != work:
+            path.unlink()
+
+
 def _nothing_left(state: Any, unreadable: list[dict[str, Any]]) -> DataError:
-    drops = Counter(zip(state.phase, state.step, state.reason, strict=True))
+    drops = Counter(zip(state.step[state.dropped], state.reason[state.dropped], strict=True))
     if not drops:
         what = "the sources hold no documents"
         if unreadable:
             first = unreadable[0]
             what += f"; {len(unreadable)} could not be read, the first: {first['locator']}: {first['reason']}"
         return DataError(what, where="corpus", fix="mend the sources of the recipe")
-    steps = Counter({step: 0 for _, step, _ in drops})
-    for (_, step, _), count in drops.items():
-        steps[step] += count
-    (step, most), *_ = steps.most_common(1)
-    reasons = [(reason, count) for (_, at, reason), count in drops.most_common() if at == step]
+    ((step, most),) = Counter(state.step[state.dropped]).most_common(1)
+    reasons = [(reason, count) for (at, reason), count in drops.most_common() if at == step]
     shown = "; ".join(f"{reason} ({count})" for reason, count in reasons[:3])
     return DataError(
-        f"nothing is left of {state.rows} documents; {step!r} dropped {most}: {shown}",
+        f"nothing is left to train on of {state.rows} documents; {step!r} dropped {most}: {shown}",
         where="corpus",
         fix="loosen corpus.policy (or corpus.dedup), or give other sources",
     )

@@ -25,6 +25,7 @@ from typing import IO, Any
 from seedstock.corpus import tasks
 from seedstock.corpus.tasks import Findings, Place, Task
 from seedstock.errors import DataError, SeedstockError
+from seedstock.progress import Reporter, Silent
 
 SMALL = 4 * 2**20  # bytes: less than this is read sooner than a worker starts (about 0.5 s)
 DEATHS = 500  # of one task, before it is given up
@@ -41,10 +42,16 @@ def default_workers(pending: Sequence[Task]) -> int:
 
 
 def run(
-    pending: Sequence[Task], *, workers: int | None, timeout: float, done: Callable[[Task], None] = lambda task: None
+    pending: Sequence[Task],
+    *,
+    workers: int | None,
+    timeout: float,
+    done: Callable[[Task], None] = lambda task: None,
+    reporter: Reporter | None = None,
 ) -> None:
     """Does every task; ``done`` is called for each, in the order in which they end.
 
+    A worker that is silent for ``timeout`` seconds is replaced; each replacement is an event of the reporter.
     ``workers=0`` does them in this process, where an exception is still traced to its document, but a document that
     kills the process kills the run. Raises SeedstockError where a task cannot be done.
     """
@@ -55,7 +62,7 @@ def run(
             done(task)
         return
     with contextlib.ExitStack() as stack:
-        pool = _Pool(pending, timeout, done, stack)
+        pool = _Pool(pending, timeout, done, reporter or Silent(), stack)
         pool.run(min(workers, len(pending)))
 
 
@@ -79,10 +86,15 @@ class _Worker:
 
 class _Pool:
     def __init__(
-        self, pending: Sequence[Task], timeout: float, done: Callable[[Task], None], stack: contextlib.ExitStack
+        self,
+        pending: Sequence[Task],
+        timeout: float,
+        done: Callable[[Task], None],
+        reporter: Reporter,
+        stack: contextlib.ExitStack,
     ) -> None:
         self.queue = deque(pending)
-        self.timeout, self.done, self.stack = timeout, done, stack
+        self.timeout, self.done, self.reporter, self.stack = timeout, done, reporter, stack
         self.findings: dict[str, Findings] = {task.digest: Findings() for task in pending}
         self.deaths: dict[str, int] = dict.fromkeys(self.findings, 0)
         self.workers: list[_Worker] = []
@@ -150,6 +162,7 @@ class _Pool:
 
     def _replace(self, worker: _Worker, reason: str) -> None:
         self.workers.remove(worker)
+        self.reporter.event("worker replaced", reason=reason, place=worker.place)
         worker.errors.seek(0)
         said = worker.errors.read().decode(errors="replace").strip()
         worker.stop()

@@ -166,11 +166,3 @@ def _lines(path: Path) -> Iterator[dict[str, Any]]:
     with contextlib.suppress(OSError, ValueError):
         for line in path.read_text(encoding="utf-8").splitlines():
             yield json.loads(line)
-
-
-def forgotten(store: Path) -> frozenset[bytes]:
-    """The ids of documents that were asked to be forgotten (``forgotten.jsonl`` of the store)."""
-    path = store / "forgotten.jsonl"
-    if not path.exists():
-        return frozenset()
-    return frozenset(bytes.fromhex(json.loads(line)["id"]) for line in path.read_text().splitlines() if line.strip())

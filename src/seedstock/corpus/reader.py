@@ -118,12 +118,12 @@ class Corpus:
             values = self._table(f"signals/{name}", part).slice(row, 1).to_pylist()[0]
             signals[name] = {key: value for key, value in values.items() if key != "text_sha256"}
         made = self._edits(part).get(document["id"], [])
-        document["meta"] = json.loads(document["meta"] or "{}")
-        start = document["meta"]["span"][0] if self._cut else 0
+        document["meta"] = json.loads(document["meta"] or "{}")  # what was forgotten is null
+        start = document["meta"].get("span", [0])[0] if self._cut else 0
         own = [edit for edit in made if start <= edit["start"] and edit["end"] <= start + document["bytes"]]
         return {
             **document,
-            "edited": edits_.apply(document["text"], _relative(own, start)),
+            "edited": edits_.apply(document["text"] or "", _relative(own, start)),
             "decision": {
                 key: value
                 for key, value in self._table("decisions", part).slice(row, 1).to_pylist()[0].items()

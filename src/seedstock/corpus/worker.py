@@ -50,7 +50,7 @@ def _send_failure(pipe: Connection[Any, Any], error: Exception) -> None:
 
 def _die_with_parent() -> None:
     """Standard input is a pipe that nobody writes to: it ends when the parent is gone, however it went."""
-    sys.stdin.buffer.read()
+    os.read(0, 1)
     os._exit(1)
 
 
