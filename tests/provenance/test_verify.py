@@ -187,8 +187,8 @@ def test_a_tombstone_moves_the_record_of_a_folder_and_must_follow_from_it(tmp_pa
     assert [problem.file for problem in verify(run)] == [str(folder / "manifest.json")]
     new = {"manifest_sha256": sha256_file(folder / manifest.NAME), "root": manifest.read(folder).root}
     old = {key: body[key] for key in new}
-    chain.append("tombstone", {"folder": body["folder"], "stage": "corpus", "old": old, "new": new})
+    chain.append("tombstone", {"folder": body["folder"], "stage": "corpus", "ids": [], "old": old, "new": new})
     close(run, chain)
     assert verify(run) == []
-    chain.append("tombstone", {"folder": body["folder"], "stage": "corpus", "old": old, "new": old})
+    chain.append("tombstone", {"folder": body["folder"], "stage": "corpus", "ids": [], "old": old, "new": old})
     assert [problem.file for problem in verify(run)] == [str(chain.path)]
