@@ -14,12 +14,12 @@ from typing import Any
 import numpy as np
 
 from seedstock.inputs.keys import Keys
-from seedstock.inputs.plan import DataPlan, Located
+from seedstock.inputs.plan import DataPlan
 from seedstock.inputs.shards import Shards
 
 Batch = dict[str, Any]
 AHEAD = 4  # batches prepared in the background
-LOCATED = 1024  # examples that are located together: numpy's cost a call is what small batches pay
+TOGETHER = 1 << 16  # tokens of successive steps that are made together: numpy's calls would slow small batches
 
 
 class Loader:
@@ -46,7 +46,8 @@ class Loader:
         self.shards, self.plan, self.prepare, self.seed = shards, plan, prepare, seed
         self.rank, self.world = rank, world
         self._raw_length = raw_length
-        self._located: tuple[int, Located] | None = None
+        self._made: dict[int, Batch] = {}
+        self._following = -1
 
     def part(self, count: int) -> tuple[int, int]:
         """Which of a step's ``count`` examples are this rank's: [from, to). Parts differ by at most one example."""
@@ -59,26 +60,15 @@ class Loader:
         ``[B, raw_length]`` (see ``Shards.boundaries``; document -1 is padding, or was erased); ``digests`` uint8
         ``[B, 16]``. Raises DataError beyond the plan's capacity.
         """
-        first, count = self.plan.examples(step)
-        low, high = self.part(count)
-        strata, starts = self._locate(first, low, high)
-        length = self._length(self.plan.length(step))
-        examples = np.arange(first + low, first + high)
-        stored = np.empty((len(examples), length), self.shards.dtype)
-        documents, positions = np.empty(stored.shape, np.int64), np.empty(stored.shape, np.int64)
-        for stratum in np.unique(strata).tolist():
-            rows = np.flatnonzero(strata == stratum)
-            stored[rows] = self.shards.read("train", stratum, starts[rows], length)
-            documents[rows], positions[rows] = self.shards.boundaries("train", stratum, starts[rows], length)
-        documents[stored == self.shards.specials["pad"]] = -1  # padding, and what was erased
-        known: Batch = {
-            "examples": examples,
-            "strata": strata,
-            "starts": starts,
-            "digests": example_digests(strata, starts, stored),
-        }
-        items = {**known, "tokens": stored.astype(np.int64), "documents": documents, "positions": positions}
-        return items if self.prepare is None else {**self.prepare(items, Keys(self.seed, examples)), **known}
+        known = self._made.pop(step, None)  # handed out once, so that nobody can change what another call returns
+        if known is None:
+            made = self._make(step, TOGETHER if step == self._following else 1)
+            known, self._made = made.pop(step), made
+        self._following = step + 1
+        items = {name: known.pop(name) for name in ("tokens", "documents", "positions")}
+        if self.prepare is None:
+            return {**known, **items}
+        return {**self.prepare({**known, **items}, Keys(self.seed, known["examples"])), **known}
 
     def iterate(self, first_step: int, last_step: int) -> Iterator[Batch]:
         """The batches of steps [first_step, last_step), made ahead of time by one background thread."""
@@ -99,17 +89,47 @@ class Loader:
             return self._raw_length(window)
         return window + 1 if self._raw_length is None else self._raw_length
 
-    def _locate(self, first: int, low: int, high: int) -> tuple[np.ndarray, np.ndarray]:
-        """Strata and starts of examples first + [low, high), located together with those of the steps to come."""
-        kept = self._located
-        if kept is None or not kept[0] <= first + low <= first + high <= kept[0] + len(kept[1].strata):
-            until = first + max(high, LOCATED)
-            if self.plan.capacity is not None:
-                until = min(until, self.plan.capacity)
-            kept = self._located = (first, self.plan.locate(np.arange(first, until)))
-        begin, located = kept
-        rows = slice(first + low - begin, first + high - begin)
-        return located.strata[rows].copy(), located.starts[rows].copy()
+    def _make(self, step: int, tokens: int) -> dict[int, Batch]:
+        """This rank's part of ``step``, and of the steps after it while they are fewer than ``tokens`` together."""
+        window = self.plan.length(step)
+        length = self._length(window)
+        ranges = [self._examples(step)]
+        while (tokens := tokens - max(len(ranges[-1]), 1) * length) > 0:
+            following = step + len(ranges)
+            if not self.plan.gives(following) or self.plan.length(following) != window:
+                break
+            ranges.append(self._examples(following))
+        made = self._assemble(np.concatenate(ranges), length)
+        ends = np.cumsum([len(own) for own in ranges])
+        return {
+            step + number: {name: array[end - len(own) : end] for name, array in made.items()}
+            for number, (own, end) in enumerate(zip(ranges, ends, strict=True))
+        }
+
+    def _examples(self, step: int) -> np.ndarray:
+        first, count = self.plan.examples(step)
+        low, high = self.part(count)
+        return np.arange(first + low, first + high)
+
+    def _assemble(self, examples: np.ndarray, length: int) -> Batch:
+        located = self.plan.locate(examples)
+        strata, starts = located.strata, located.starts
+        stored = np.empty((len(examples), length), self.shards.dtype)
+        documents, positions = np.empty(stored.shape, np.int64), np.empty(stored.shape, np.int64)
+        for stratum in np.unique(strata).tolist():
+            rows = np.flatnonzero(strata == stratum)
+            stored[rows] = self.shards.read("train", stratum, starts[rows], length)
+            documents[rows], positions[rows] = self.shards.boundaries("train", stratum, starts[rows], length)
+        documents[stored == self.shards.specials["pad"]] = -1  # padding, and what was erased
+        return {
+            "examples": examples,
+            "strata": strata,
+            "starts": starts,
+            "digests": example_digests(strata, starts, stored),
+            "tokens": stored.astype(np.int64),
+            "documents": documents,
+            "positions": positions,
+        }
 
 
 def example_digests(strata: np.ndarray, starts: np.ndarray, tokens: np.ndarray) -> np.ndarray:

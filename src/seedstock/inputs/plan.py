@@ -11,6 +11,7 @@ its weight becomes 0.
 from __future__ import annotations
 
 import math
+import threading
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -82,6 +83,7 @@ class DataPlan:
         )
         self._cursors = np.zeros(len(self.strata), np.int64)
         self._next = 0
+        self._growing = threading.Lock()
         self._pieces: list[Piece] = []
         self._grids: list[Grid] = []
         self.starts: list[int] = []
@@ -165,6 +167,10 @@ class DataPlan:
             raise self._exhausted(f"step {step}")
         return first, count
 
+    def gives(self, step: int) -> bool:
+        """Whether a step is within the plan's capacity."""
+        return self._grid_of_step(step).span(step)[1] > 0
+
     def step(self, example: int) -> int:
         """The step that an example belongs to."""
         if example < 0 or (self.capacity is not None and example >= self.capacity):
@@ -223,6 +229,9 @@ class DataPlan:
             [Segment.from_json(segment) for segment in record["segments"]],
             **{name: record[name] for name in ("seed", "superblock", "group", "block", "max_repeats")},
         )
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return DataPlan.from_json, (self.to_json(),)
 
     @property
     def fingerprint(self) -> str:
@@ -298,15 +307,16 @@ class DataPlan:
 
     def _grow(self, examples: int, limit: int = NEVER) -> None:
         """Adds pieces until the first ``examples`` are covered; a piece ends at ``limit`` or where a stratum does."""
-        while self._next < examples:
-            weights = self._weights()
-            table = interleave.table(interleave.quotas(weights, self.block))
-            stop = limit
-            if self.max_repeats is not None:
-                left = self._caps() - self._cursors
-                ends = [int(table.places(s, left[s] - 1)) + 1 for s, weight in enumerate(weights) if weight > 0]
-                stop = min(limit, self._next + min(ends))
-            self._add(Piece(self._next, stop, self._segment.length, table, self._cursors))
+        with self._growing:  # a loader's thread and a question may ask at the same time
+            while self._next < examples:
+                weights = self._weights()
+                table = interleave.table(interleave.quotas(weights, self.block))
+                stop = limit
+                if self.max_repeats is not None:
+                    left = self._caps() - self._cursors
+                    ends = [int(table.places(s, left[s] - 1)) + 1 for s, weight in enumerate(weights) if weight > 0]
+                    stop = min(limit, self._next + min(ends))
+                self._add(Piece(self._next, stop, self._segment.length, table, self._cursors))
 
     def _add(self, piece: Piece) -> None:
         self._pieces.append(piece)
