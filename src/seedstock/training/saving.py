@@ -77,6 +77,9 @@ class Saver:
             "precision": run.config.precision,
             "compile": run.config.compile,
             "versions": environment.versions(),
-            "optimizer": optimizer_state.numbers(run.optimizers, run.parameters),
+            "optimizer": {
+                "kind": run.config.optimizer.kind,
+                "numbers": optimizer_state.numbers(run.optimizers, run.parameters),
+            },
             "callbacks": {callback.name: callback.state() for callback in run.callbacks},
         }

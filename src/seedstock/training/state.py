@@ -46,6 +46,10 @@ def restore(run: Trainer, folder: Path) -> dict[str, Any]:
     if state["seed"] != run.seed:
         what = f"the checkpoint is of a run with seed {state['seed']}, not {run.seed}"
         raise IntegrityError(what, where=folder, fix="use another name for another recipe")
+    kind = state["optimizer"]["kind"]
+    if kind != run.config.optimizer.kind:
+        what = f"the checkpoint's optimizer is {kind}, not {run.config.optimizer.kind}"
+        raise IntegrityError(what, where=folder, fix="use another name for another recipe")
     sizes = checkpoints.sizes(folder)
     slots = {name.removeprefix("optimizer."): size for name, size in sizes.items() if name.startswith("optimizer.")}
     if bool(run.average) != any(name.startswith("ema.") for name in sizes):
@@ -55,7 +59,7 @@ def restore(run: Trainer, folder: Path) -> dict[str, Any]:
         raise IntegrityError(what, where=folder, fix="set training.ema as it was")
     try:
         optimizer_state.allocate(slots, run.optimizers, run.parameters)
-        optimizer_state.restore_numbers(state["optimizer"], run.optimizers, run.parameters)
+        optimizer_state.restore_numbers(state["optimizer"]["numbers"], run.optimizers, run.parameters)
     except IntegrityError as error:
         raise IntegrityError(error.what, where=folder, fix="use another name for another recipe") from error
     checkpoints.load(folder, gather(run))

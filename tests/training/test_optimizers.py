@@ -1,0 +1,118 @@
+"""Muon is torch's Muon; groups follow roles; vectors are never decayed; state survives by name."""
+
+import pytest
+import torch
+from small_run import small_network
+from torch import nn
+
+from seedstock.errors import IntegrityError, SeedstockError
+from seedstock.training.configs.optimizers import AdamWConfig, MuonConfig
+from seedstock.training.optimizers import state
+from seedstock.training.optimizers.groups import trained
+from seedstock.training.optimizers.muon import Muon, orthogonalize
+
+SHAPES = [(24, 40), (40, 24), (24, 40), (16, 16), (40, 24), (700, 800)]
+
+
+def matrices() -> list[nn.Parameter]:
+    generator = torch.Generator().manual_seed(0)
+    return [nn.Parameter(torch.randn(shape, generator=generator)) for shape in SHAPES]
+
+
+def steps(optimizer, parameters, count=3):
+    generator = torch.Generator().manual_seed(1)
+    for _ in range(count):
+        for p in parameters:
+            p.grad = torch.randn(p.shape, generator=generator)
+        optimizer.step()
+    return [p.detach().clone() for p in parameters]
+
+
+@pytest.mark.parametrize("nesterov", [True, False])
+@pytest.mark.parametrize("adjust", ["original", "match_rms_adamw"])
+def test_muon_equals_torch(nesterov, adjust):
+    ours, theirs = matrices(), matrices()
+    options = {"lr": 0.02, "momentum": 0.9, "nesterov": nesterov, "weight_decay": 0.1}
+    a = steps(Muon(ours, adjust=adjust, iterations=5, **options), ours)
+    b = steps(torch.optim.Muon(theirs, adjust_lr_fn=adjust, ns_steps=5, **options), theirs)
+    start = matrices()
+    for x, y, s in zip(a, b, start, strict=True):
+        # The stacked products round differently in bf16, which five iterations carry on.
+        assert (x - y).norm() / (y - s).norm() < 0.02
+
+
+def test_muon_in_fp32_agrees_with_its_own_bf16():
+    exact, rough = matrices(), matrices()
+    a = steps(Muon(exact, lr=0.02, dtype=torch.float32), exact, 1)
+    b = steps(Muon(rough, lr=0.02, dtype=torch.bfloat16), rough, 1)
+    for x, y, s in zip(a, b, matrices(), strict=True):
+        assert 0 < (x - y).norm() / (y - s).norm() < 0.05
+
+
+@pytest.mark.parametrize("shape", [(1, 20, 30), (4, 20, 30), (3, 16, 16)])
+def test_singular_values_are_driven_to_about_one(shape):
+    x = torch.randn(shape, generator=torch.Generator().manual_seed(2))
+    values = torch.linalg.svdvals(orthogonalize(x, 5))
+    given = torch.linalg.svdvals(x)
+    large = given > 0.05 * given.amax(-1, keepdim=True)
+    assert values[large].min() > 0.5 and values.max() < 1.3
+
+
+def test_every_parameter_is_in_one_group_and_only_matrices_are_decayed():
+    network = small_network()
+    parameters, roles = trained(nn.ModuleDict({"network": network}))
+    assert len(parameters) == len(list(network.parameters()))
+    for config in (MuonConfig(weight_decay=0.1, rest=AdamWConfig()), AdamWConfig()):
+        optimizers = config.build(parameters, roles)
+        groups = [group for optimizer in optimizers for group in optimizer.param_groups]
+        assert sorted(id(p) for group in groups for p in group["params"]) == sorted(map(id, parameters.values()))
+        for group in groups:
+            assert all((p.ndim >= 2) == (group["weight_decay"] > 0) for p in group["params"])
+    muon = MuonConfig().build(parameters, roles)[0]
+    held = {id(p) for group in muon.param_groups for p in group["params"]}
+    hidden = {name for name, p in parameters.items() if id(p) in held}
+    assert hidden == {name for name, role in roles.items() if role in ("column", "row")} and hidden
+
+
+def test_a_parameter_without_a_role_is_named():
+    class Bare(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.odd = nn.Parameter(torch.zeros(3))
+
+        def roles(self):
+            return {}
+
+    with pytest.raises(SeedstockError, match="odd"):
+        trained(nn.ModuleDict({"bare": Bare()}))
+
+
+def test_state_is_restored_by_name():
+    def make():
+        network = small_network()
+        parameters, roles = trained(nn.ModuleDict({"network": network}))
+        return parameters, MuonConfig().build(parameters, roles)
+
+    first, optimizers = make()
+    for p in first.values():
+        p.grad = torch.randn(p.shape, generator=torch.Generator().manual_seed(p.numel()))
+    for optimizer in optimizers:
+        optimizer.step()
+    saved = state.tensors(optimizers, first)
+    assert saved
+    second, others = make()
+    room = state.allocate({name: (t.size(), t.dtype) for name, t in saved.items()}, others, second)
+    for name, tensor in room.items():
+        tensor.copy_(saved[name])
+    again = state.tensors(others, second)
+    assert again.keys() == saved.keys() and all(torch.equal(again[name], saved[name]) for name in saved)
+    with pytest.raises(IntegrityError, match="nobody"):
+        state.allocate({"exp_avg.nobody": (torch.Size([1]), torch.float32)}, others, second)
+
+
+def test_state_that_is_neither_tensor_nor_number_is_refused():
+    p = nn.Parameter(torch.zeros(2))
+    optimizer = torch.optim.SGD([p], lr=0.1)
+    optimizer.state[p]["history"] = [1, 2]
+    with pytest.raises(SeedstockError, match="history as list"):
+        state.numbers([optimizer], {"p": p})
