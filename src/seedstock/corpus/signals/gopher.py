@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 STOP_WORDS = ("the", "be", "to", "of", "and", "that", "have", "with")
 TOP = (2, 3, 4)
 DUPLICATE = (5, 6, 7, 8, 9, 10)
+LONGEST = 1 << 20  # words that n-grams are looked for in
 
 
 class Gopher(Signal):
@@ -26,7 +27,8 @@ class Gopher(Signal):
     top_2gram … top_4gram        characters inside the most frequent n-gram that repeats, its occurrences together
     duplicate_5grams …           characters inside n-grams that occurred before, each counted once
 
-    Shares of characters leave white space out. An empty text has zeros.
+    Shares of characters leave white space out. An empty text has zeros. Of a text of more than a million words (2^20),
+    n-grams are looked for in the first million.
     """
 
     version: ClassVar[int] = 1

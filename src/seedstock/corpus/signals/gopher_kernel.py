@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from seedstock.corpus.signals.gopher import DUPLICATE, STOP_WORDS, TOP
+from seedstock.corpus.signals.gopher import DUPLICATE, LONGEST, STOP_WORDS, TOP
 from seedstock.corpus.words import Words, mix, share, split
 
 BULLET = r"^([-*+]$|[•‣◦▪▫●○■□▶◀])"
@@ -30,7 +32,7 @@ def measure(text: pa.Array) -> dict[str, np.ndarray]:
         "alphabetic_words": share(words.count(words.matches(r"\p{L}")[words.codes]), counts),
         "stop_words": _stop_words(words),
         **_duplicate_lines(words, letters, characters),
-        **_ngrams(words, letters, characters),
+        **_ngrams(*_head(words, letters)),
     }
 
 
@@ -94,8 +96,18 @@ def _groups(keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return order, np.flatnonzero(np.concatenate([[True], ordered[1:] != ordered[:-1]])[: len(keys)])
 
 
-def _ngrams(words: Words, letters: np.ndarray, characters: np.ndarray) -> dict[str, np.ndarray]:
+def _head(words: Words, letters: np.ndarray) -> tuple[Words, np.ndarray]:
+    """The first ``LONGEST`` words of each text, and their characters: bounds the memory that a huge text takes."""
+    if len(words.codes) <= LONGEST:
+        return words, letters
+    first = np.searchsorted(words.row, np.arange(words.rows))
+    head = np.arange(len(words.codes)) - first[words.row] < LONGEST
+    return replace(words, codes=words.codes[head], row=words.row[head]), letters[head]
+
+
+def _ngrams(words: Words, letters: np.ndarray) -> dict[str, np.ndarray]:
     """Top and duplicate n-gram shares. Only where an n-gram repeats can a longer one: most words drop out early."""
+    characters = words.count(weights=letters)
     found = {f"top_{n}gram": np.zeros(words.rows) for n in TOP}
     found |= {f"duplicate_{n}grams": np.zeros(words.rows) for n in DUPLICATE}
     scattered = mix(np.arange(len(words.vocabulary)))
