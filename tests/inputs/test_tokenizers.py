@@ -84,6 +84,16 @@ def test_real_texts_have_the_librarys_ids(tokenizer, library, corpus):
         check(tokenizer, library, row["text"])
 
 
+def test_scripts_of_the_world_have_the_librarys_ids(tokenizer, library, data_pack):
+    import zstandard
+
+    with zstandard.open(data_pack / "multilingual" / "udhr.jsonl.zst", "rt", encoding="utf-8") as file:
+        texts = [json.loads(line)["text"] for line in file]
+    assert len(texts) > 100
+    for text in texts[::5]:
+        check(tokenizer, library, text[:3000])
+
+
 @settings(max_examples=200, deadline=None)
 @given(text=st.one_of(TRICKY, st.text()), size=st.integers(1, 30))
 def test_cuts_are_where_tokens_end(bpe, text, size):

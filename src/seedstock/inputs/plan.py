@@ -173,7 +173,9 @@ class DataPlan:
 
     def step(self, example: int) -> int:
         """The step that an example belongs to."""
-        if example < 0 or (self.capacity is not None and example >= self.capacity):
+        if example < 0:
+            raise ValueError("example numbers begin at 0")
+        if self.capacity is not None and example >= self.capacity:
             raise self._exhausted(f"example {example}")
         grid = self._grids[bisect_right(self._grids, example, key=lambda grid: grid.first) - 1]
         return grid.step + (example - grid.first) // grid.batch
