@@ -10,14 +10,8 @@ def measure(*texts):
 
 def test_what_each_column_counts():
     page = (
-        "A first sentence. And a second one!
-Menu
-
-"
-        '"Quoted speech, at length."
-Read more here...
-Please turn on JavaScript now.
-'
+        "A first sentence. And a second one!\nMenu\n\n"
+        '"Quoted speech, at length."\nRead more here...\nPlease turn on JavaScript now.\n'
     )
     (found,) = measure(page)
     assert found["terminal_lines"] == pytest.approx(3 / 5)

@@ -66,7 +66,8 @@ class Rule(Config):
         if self.reason:
             return self.reason
         value = self._value(self.test)
-        shown = ", ".join(map(str, value)) if isinstance(value, tuple) else value
+        values = value if isinstance(value, tuple) else (value,)
+        shown = ", ".join(f"{one:g}" if isinstance(one, float) else str(one) for one in values)
         return f"{self.signal} {self.test.replace('_', ' ')} {shown}"
 
     def problem(self, column_type: str) -> str | None:
