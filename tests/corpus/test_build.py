@@ -275,6 +275,27 @@ def test_an_empty_corpus_says_which_step_dropped_most(tmp_path):
         make(tmp_path, source, **CODE)
 
 
+def test_a_document_that_a_signal_fails_on_is_dropped_and_named_and_the_rest_is_kept(tmp_path, monkeypatch):
+    from seedstock.corpus.signals.c4 import C4
+
+    right = C4.compute
+
+    def compute(self, batch):
+        if any("number 3." in text for text in batch.column("text").to_pylist()):
+            raise ZeroDivisionError("three")
+        return right(self, batch)
+
+    monkeypatch.setattr(C4, "compute", compute)
+    policy = {"signals": ["c4"]}
+    corpus = Corpus(make(tmp_path, records(tmp_path / "a.jsonl", *prose(9)), **(PLAIN | {"policy": policy})))
+    (id_,) = corpus.find(url="https://example.org/3")
+    decision = corpus.document(id_)["decision"]
+    assert (decision["decision"], decision["phase"], decision["step"]) == ("dropped", "filter", "c4")
+    (line,) = [json.loads(line) for line in (corpus.folder / "quarantine.jsonl").read_text().splitlines()]
+    assert (line["id"], line["locator"]) == (id_.hex(), "a.jsonl#p3") and "ZeroDivisionError: three" in line["reason"]
+    assert corpus.summary["kept"]["documents"] == 8
+
+
 def test_two_sources_of_one_name_are_refused(tmp_path):
     with pytest.raises(RecipeError, match="2 sources have the name 'poems'"):
         make(tmp_path, Poems(name="poems"), Poems(name="poems"), **PLAIN)

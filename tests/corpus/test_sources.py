@@ -80,6 +80,11 @@ def test_an_environment_variable_is_expanded_only_when_read(tmp_path, monkeypatc
     assert str(tmp_path) not in source.model_dump_json()
 
 
+def test_an_encoding_that_nobody_knows_is_refused():
+    with pytest.raises(ValueError, match="'utf-9' is not an encoding"):
+        Text(name="t", path="a.txt", encoding="utf-9")
+
+
 def test_a_fingerprint_follows_the_content_and_nothing_else(tmp_path):
     for folder in ("one", "two"):
         (tmp_path / folder).mkdir()

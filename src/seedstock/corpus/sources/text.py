@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+import codecs
 from collections.abc import Iterator
 from pathlib import PurePosixPath
-from typing import Literal
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field
 
 from seedstock.corpus.sources.base import LONGEST, Item, Partition, Source, Unreadable, sample
 from seedstock.corpus.sources.files import find, problem, stem, stream
 
 CODE = {".py": "python", ".pyi": "python", ".c": "c", ".h": "c", ".js": "javascript", ".rs": "rust", ".go": "go"}
+
+
+def _known(encoding: str) -> str:
+    try:
+        codecs.lookup(encoding)
+    except LookupError:
+        raise ValueError(f"{encoding!r} is not an encoding that Python knows; write utf-8 or latin-1") from None
+    return encoding
 
 
 class Text(Source):
@@ -23,8 +34,8 @@ class Text(Source):
     kind: Literal["text"] = "text"
     path: str | list[str]
     suffixes: tuple[str, ...] = (".txt", ".md", ".rst", *CODE)
-    encoding: str = "utf-8"
-    separator: str | None = None
+    encoding: Annotated[str, AfterValidator(_known)] = "utf-8"
+    separator: Annotated[str, Field(min_length=1)] | None = None
 
     def partitions(self) -> list[Partition]:
         found = find(self.path, self.suffixes, f"source {self.name!r}")
