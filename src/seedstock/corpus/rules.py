@@ -21,7 +21,8 @@ class Rule(Config):
     """``{signal: gopher.words, below: 50, reason: too few words}`` drops what it says.
 
     ``signal`` is NAME.COLUMN; exactly one of ``below``, ``above``, ``is``, ``in``, ``not_in`` tests it; ``domain`` and
-    ``language`` (as the language signal finds it) limit the rule to some documents. A column without a value matches no test.
+    ``language`` (as the language signal finds it) limit the rule to some documents. A column without a value matches
+    no test.
     """
 
     signal: Annotated[str, Field(pattern=r"^[^.\s]+\.[^.\s]+$")]
@@ -67,7 +68,7 @@ class Rule(Config):
             return self.reason
         value = self._value(self.test)
         values = value if isinstance(value, tuple) else (value,)
-        shown = ", ".join(f"{one:g}" if isinstance(one, float) else str(one) for one in values)
+        shown = ", ".join(str(int(one) if isinstance(one, float) and one.is_integer() else one) for one in values)
         return f"{self.signal} {self.test.replace('_', ' ')} {shown}"
 
     def problem(self, column_type: str) -> str | None:

@@ -108,9 +108,10 @@ def redacted(text: str) -> str:
 
 def excerpt(text: str) -> str:
     """The beginning of a text: some lines, some characters, nothing that a page cannot show."""
-    lines = [line.rstrip() for line in text.strip()[: 4 * CHARACTERS].splitlines() if line.strip()]
-    short = "\n".join(lines[:LINES])[:CHARACTERS]
-    more = len(short) < len(text.strip())
+    head = text.strip()[: 4 * CHARACTERS]
+    whole = "\n".join(line.rstrip() for line in head.splitlines() if line.strip())
+    short = "\n".join(whole.split("\n")[:LINES])[:CHARACTERS]
+    more = short != whole or len(head) < len(text.strip())
     return _UNPRINTABLE.sub("\ufffd", short) + (" …" if more else "")
 
 
