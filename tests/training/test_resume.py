@@ -127,7 +127,7 @@ def test_killed_at_random_instants_it_ends_as_if_it_had_not_been(tmp_path):
     """Saves take most of such a run's time, so most kills hit one."""
     folder, chain = tmp_path / "killed", tmp_path / "killed" / "ledger" / "chain.jsonl"
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["small_run"])
+    context.set_forkserver_preload(["seedstock.training.fit"])  # torch is imported once for all
     chance = random.Random(5)
     for _ in range(3):
         known = len(Chain(chain).records)
