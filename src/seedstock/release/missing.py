@@ -7,6 +7,7 @@ from typing import Any
 from seedstock.release.config import Answers, Energy, ReleaseConfig
 from seedstock.release.records import Records
 
+OPTIONAL = {"title", "details"}
 REGISTER = {
     "description": "What the source is.",
     "url": "Where it can be found.",
@@ -46,5 +47,5 @@ def _estimated(records: Records) -> bool:
 
 def _empty(config: ReleaseConfig | Answers) -> list[tuple[str, str]]:
     fields = type(config).model_fields
-    unanswered = [name for name in fields if getattr(config, name) in (None, [])]
+    unanswered = [name for name in fields if getattr(config, name) in (None, []) and name not in OPTIONAL]
     return [(name, fields[name].description or "") for name in unanswered]

@@ -66,16 +66,13 @@ class Rows:
         found += ["input and output embeddings tied" if model["tied_embeddings"] else "separate output embedding"]
         if model["kv_heads"] != model["heads"]:
             found.append("grouped-query attention")
-        return ("; ".join(found)).capitalize()
+        text = "; ".join(found)
+        return text[0].upper() + text[1:]
 
     def settings(self, training: dict[str, Any]) -> list[list[Any]]:
         """Optimizer, schedule and what was settled by measuring."""
         named = {name: training[name] for name in ("optimizer", "schedule", "clip", "ema") if name in training}
-        rows = []
-        for name, value in (named | training["settled"]).items():
-            pairs = value.items() if isinstance(value, dict) else [("", value)]
-            rows += [[f"{name}.{key}".rstrip("."), self._plain(inner)] for key, inner in pairs if inner is not None]
-        return rows
+        return [[name, self._plain(value)] for name, value in (_flat(named) | training["settled"]).items()]
 
     def passes(self, strata: list[dict[str, Any]]) -> list[list[str]]:
         f = self.f
@@ -202,6 +199,8 @@ class Rows:
         return f"To ask whether a document was used, or to have it removed: {place}."
 
     def _plain(self, value: Any) -> str:
+        if isinstance(value, list):
+            return ", ".join(self._plain(one) for one in value)
         if isinstance(value, bool) or not isinstance(value, int | float):
             return str(value)
         return self.f.count(value) if isinstance(value, int) else self.f.figures(value, 6)
@@ -210,3 +209,14 @@ class Rows:
     def _compressors(xz: dict[str, Any]) -> list[tuple[str, float]]:
         names = {"alone": "xz -9e alone", "after_training": "xz -9e after a sample of the training text"}
         return [(label, xz[name]) for name, label in names.items() if name in xz]
+
+
+def _flat(values: dict[str, Any]) -> dict[str, Any]:
+    """Nested settings by dotted names, without those that are not set."""
+    found: dict[str, Any] = {}
+    for name, value in values.items():
+        if isinstance(value, dict):
+            found |= {f"{name}.{key}": inner for key, inner in _flat(value).items()}
+        elif value is not None:
+            found[name] = value
+    return found

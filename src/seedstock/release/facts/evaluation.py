@@ -12,8 +12,9 @@ def collect(records: Records) -> dict[str, Any] | None:
     scores, floors = records.evaluation("scores.json"), records.evaluation("floors.json")
     if scores is None:
         return None
-    kept = ("held_out", "by", "in_context", "windows", "standard_error", "noise", "floors", "step")
+    kept = ("held_out", "by", "in_context", "windows", "standard_error", "noise", "floors")
     found = {name: scores[name] for name in kept if name in scores}
+    found["step"] = (records.chain.last("evaluation") or {}).get("step")
     if floors is not None:
         found["count_models"] = {**floors["bytes"], "trained_on": floors["training"], "held_out": floors["held_out"]}
         found["characters"] = floors.get("characters")
