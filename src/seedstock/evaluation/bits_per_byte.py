@@ -7,7 +7,6 @@ for, so models with different tokenizers can be compared, and so can count model
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +16,10 @@ from torch.nn import functional as F
 
 from seedstock.evaluation.tally import LN2, by_group, ratio
 from seedstock.evaluation.windows import Documents, documents, windows
+from seedstock.models.mask import Mask
 from seedstock.progress import Reporter, Silent
+
+_ROWS = 512
 
 
 @dataclass(frozen=True)
@@ -81,11 +83,15 @@ class Scored:
 def token_nats(network: Any, tokens: torch.Tensor) -> torch.Tensor:
     """Nats of ``tokens[:, 1:]``, each given the ones before it in its row: ``[B, T + 1]`` → fp32 ``[B, T]``.
 
-    A row is one document, or the beginning of one and padding; a causal network sees no padding from the document.
+    A row is one document, or the beginning of one and padding, which a causal network does not see from the document.
+    Logits are made ``_ROWS`` positions at a time: all of them at once would be most of the memory, and slower.
     """
-    logits = network(tokens[:, :-1])
-    flat = F.cross_entropy(logits.float().flatten(0, 1), tokens[:, 1:].flatten(), reduction="none")
-    return flat.view(tokens.shape[0], -1)
+    inputs = tokens[:, :-1]
+    positions = torch.arange(inputs.shape[1], device=tokens.device)[None]
+    hidden = network.backbone(network.embed(inputs, positions), positions, Mask("causal")).hidden.flatten(0, 1)
+    pieces = zip(hidden.split(_ROWS), tokens[:, 1:].flatten().split(_ROWS), strict=True)
+    nats = [F.cross_entropy(network.head(part).float(), targets, reduction="none") for part, targets in pieces]
+    return torch.cat(nats).view(inputs.shape)
 
 
 @torch.inference_mode()
@@ -129,15 +135,3 @@ def score(
     finally:
         network.train(training)
     return Scored(found, nats, counted.astype(np.int64), size.astype(np.int64), *by_position)
-
-
-def validator(
-    shards: Any, tokenizer: Any, *, context: int, limit: int | None = None, batch_tokens: int = 4096
-) -> Callable[[Any, int], dict[str, float]]:
-    """What training calls at regular steps: ``validate(network, step)``, always of the same documents."""
-
-    def validate(network: Any, step: int) -> dict[str, float]:
-        found = score(network, shards, tokenizer, context=context, limit=limit, batch_tokens=batch_tokens).summary()
-        return {name: round(found[name], 6) for name in ("bits_per_byte", "nats_per_token") if found[name] is not None}
-
-    return validate

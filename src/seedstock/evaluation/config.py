@@ -23,7 +23,7 @@ class EvaluationConfig(Config):
     tasks: tuple[str, ...] = ()
     context: Annotated[Count, Field(ge=1)] | None = None
     stride: Annotated[Count, Field(ge=1)] | None = None
-    batch_tokens: Annotated[Count, Field(ge=1)] = 8192
+    batch_tokens: Annotated[Count, Field(ge=1)] = 4096
     limit: Annotated[Bytes, Field(ge=1)] | None = None
     validation_limit: Annotated[Bytes, Field(ge=1)] = 100_000
     floor_order: Annotated[int, Field(ge=0, le=6)] = 5

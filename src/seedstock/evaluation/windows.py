@@ -69,6 +69,11 @@ def documents(shards: Any, split: str = "held_out", limit: int | None = None) ->
     return found if limit is None else _lowest(found, np.concatenate(weights), limit)
 
 
+def sample(shards: Any, limit: int | None, split: str = "held_out") -> frozenset[bytes] | None:
+    """The ids of the documents that ``documents`` takes for ``limit``, for ``floors``; None where it takes all."""
+    return None if limit is None else frozenset(documents(shards, split, limit).ids)
+
+
 def _lowest(found: Documents, weights: np.ndarray, limit: int) -> Documents:
     order = np.array(sorted(range(len(found.ids)), key=found.ids.__getitem__))
     within = np.cumsum(weights[order]) <= limit

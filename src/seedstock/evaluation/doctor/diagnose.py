@@ -68,7 +68,8 @@ def _of_evaluation(
             yield data.floor_reached(held_out["bits_per_byte"], orders)
         else:
             evidence = f"{held_out['bytes']:,} bytes were scored, {floors['held_out']['bytes']:,} by the count models"
-            yield Finding("warning", "scores and floors are not of the same bytes", evidence, "evaluate the run again")
+            advice = "evaluate the whole split; a tokenizer of characters leaves out those that training text lacks"
+            yield Finding("warning", "scores and floors are not of the same bytes", evidence, advice)
 
 
 def _of_data(steps: list[dict[str, Any]], scores: Any, corpus: Any, shards: Any) -> Iterator[Finding | None]:
