@@ -12,6 +12,7 @@ from seedstock.release.figures import Figures, yes_no
 from seedstock.release.formats import Format
 
 BANDS = ((10**9, "less than 1 billion tokens"), (10**13, "1 billion to 10 trillion tokens"))
+SETTINGS = ("optimizer", "schedule", "clip", "ema")
 LARGEST = "more than 10 trillion tokens"
 PHASES = {"kept": "Kept", "changed": "… of these with edits", "held_out": "… of these held out", "dropped": "Dropped"}
 
@@ -71,7 +72,7 @@ class Rows:
 
     def settings(self, training: dict[str, Any]) -> list[list[Any]]:
         """Optimizer, schedule and what was settled by measuring."""
-        named = {name: training[name] for name in ("optimizer", "schedule", "clip", "ema") if name in training}
+        named: dict[str, Any] = {name: training[name] for name in SETTINGS if name in training}
         return [[name, self._plain(value)] for name, value in (_flat(named) | training["settled"]).items()]
 
     def passes(self, strata: list[dict[str, Any]]) -> list[list[str]]:
