@@ -122,6 +122,19 @@ def test_an_up_to_date_corpus_is_not_built_again(tmp_path):
     assert inputs != inputs_of([source], CorpusConfig(**PLAIN), 1, KEY)
 
 
+def test_a_kind_from_outside_is_recorded_by_package_and_digest(monkeypatch):
+    from seedstock import kinds
+    from seedstock.corpus import tasks
+
+    found = {"package": "poems", "version": "2", "sha256": "ab"}
+    monkeypatch.setattr(kinds, "names", lambda group: [*kinds.TABLE[group], "poems"])
+    monkeypatch.setattr(kinds, "provider", lambda group, kind: found)
+    tasks.provider.cache_clear()
+    inputs = inputs_of([Poems(name="p"), PythonPackages(name="q", include=[])], CorpusConfig(**PLAIN), 1, KEY)
+    tasks.provider.cache_clear()
+    assert [source["provider"] for source in inputs["sources"]] == [found, None]
+
+
 def test_a_moved_threshold_reads_nothing_again(tmp_path, monkeypatch):
     source = records(tmp_path / "a.jsonl", *prose(30))
     first = make(tmp_path, source, **PLAIN)

@@ -94,16 +94,25 @@ def _inputs(
     listed: list[tuple[Source, list[Partition]]], config: CorpusConfig, seed: int, key: bytes
 ) -> dict[str, Any]:
     from seedstock.corpus import decontaminate
+    from seedstock.corpus.tasks import provider
 
     evaluation = decontaminate.files(config.decontaminate)
     return {
         "format": FORMAT,
         "sources": [
-            {"config": source.model_dump(mode="json"), "version": source.version, "fingerprint": fingerprint(parts)}
+            {
+                "config": source.model_dump(mode="json"),
+                "version": source.version,
+                "provider": provider("sources", source.kind),
+                "fingerprint": fingerprint(parts),
+            }
             for source, parts in listed
         ],
         "corpus": config.model_dump(mode="json", exclude={"timeout"}),
-        "signals": {signal.name: signal.version for signal in config.policy.signals},
+        "signals": {
+            signal.name: {"version": signal.version, "provider": provider("signals", signal.kind)}
+            for signal in config.policy.signals
+        },
         "decontaminate": [[file.name, file.fingerprint] for file in evaluation],
         "seed": seed,
         "key": keyed(key, "corpus").hex(),

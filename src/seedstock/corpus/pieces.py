@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from seedstock.corpus import tables
 from seedstock.corpus.sources.base import Partition, Source
-from seedstock.corpus.tasks import Task, versioned
+from seedstock.corpus.tasks import Task, provider, versioned
 from seedstock.ledger.files import write_json, write_text
 from seedstock.ledger.ids import digest, sha256_file
 
@@ -145,7 +145,8 @@ def _whole(corpus: Path, line: dict[str, Any], name: str) -> bool:
 
 
 def _key(task: Task, signal: Any) -> str:
-    return digest([task.digest, versioned(signal), signal.model_dump(mode="json")])
+    configuration = signal.model_dump(mode="json")
+    return digest([task.digest, versioned(signal), provider("signals", signal.kind), configuration])
 
 
 def _place(folder: Path, name: str, number: int) -> Path:

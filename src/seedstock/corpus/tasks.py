@@ -10,9 +10,11 @@ from __future__ import annotations
 import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from seedstock import kinds
 from seedstock.corpus import tables
 from seedstock.corpus.documents import Reader, Rows, schema
 from seedstock.corpus.signals.base import Signal
@@ -49,6 +51,7 @@ class Task:
             "format": FORMAT,
             "source": self.source.model_dump(mode="json"),
             "version": self.source.version,
+            "provider": provider("sources", self.source.kind),
             "partitions": [[part.name, part.fingerprint, part.budget] for part in self.partitions],
             "key": keyed(self.key, "task").hex(),
             "piece_bytes": self.piece_bytes,
@@ -86,6 +89,14 @@ class Findings:
 
     def steps(self) -> set[str]:
         return {place[0] for place in (*self.suspects, *self.guilty)}
+
+
+@cache
+def provider(group: str, kind: str) -> dict[str, str] | None:
+    """The package, version and digest behind a kind from outside; None for our own, whose ``version`` tells enough."""
+    if kind in kinds.TABLE[group] or kind not in kinds.names(group):
+        return None
+    return kinds.provider(group, kind)
 
 
 def versioned(signal: Signal) -> str:
