@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from seedstock.corpus.dedup import DedupConfig, find_clusters, minhash, shingles
+from seedstock.corpus.dedup.clusters import Forest
 from seedstock.progress import Silent
 
 SHINGLE = 5
@@ -154,6 +155,19 @@ def test_a_large_bucket_of_unlike_documents_stays_apart_and_ends():
     similarity = plain_jaccard(plain_set(texts[0]), plain_set(texts[1]))
     assert 0.5 < similarity < 0.8
     assert (clusters([table(texts)]).cluster_of == -1).all()
+
+
+def test_members_of_a_bucket_that_differ_from_its_first_are_compared_with_each_other():
+    alike = {frozenset((1, 3)), frozenset((2, 4))}
+    forest = Forest(10)
+    minhash.link(
+        np.zeros((5, 32), np.uint32),
+        np.arange(5) + 3,
+        0.8,
+        forest,
+        lambda left, right: float(frozenset((left, right)) in alike),
+    )
+    assert forest.roots().tolist() == [0, 1, 2, 3, 4, 5, 4, 5, 8, 9]
 
 
 @given(st.floats(0.01, 1), st.integers(16, 512))

@@ -46,7 +46,7 @@ def test_an_address_is_found_with_its_exact_span(text, address):
         "git clone git@github.com:org/repo.git",
         "https://user:pass@host.com/path and ftp://user@host.com",
         "icon@2x.png",
-        "a..b@c.com",
+        "a..b@c.com and a.@b.com",
         "l" * 65 + "@long.com",
         "x@-a.com x@a-.com x@" + "a" * 64 + ".com",
         "x@" + "a." * 130 + "com",
@@ -55,6 +55,10 @@ def test_an_address_is_found_with_its_exact_span(text, address):
 )
 def test_what_only_looks_like_an_address_stays(text):
     assert addresses(text) == [[]]
+
+
+def test_an_address_does_not_run_from_one_text_into_the_next():
+    assert addresses("joe", "@firm.com", "joe@firm", ".com", "x joe@firm.com") == [[], [], [], [], ["joe@firm.com"]]
 
 
 local = st.from_regex(r"\A[a-z0-9]([a-z0-9._+-]{0,10}[a-z0-9])?\Z").filter(lambda text: ".." not in text)

@@ -76,7 +76,9 @@ def test_assigned_values_and_passwords_in_urls():
         'api_key = "${API_KEY_FROM_ENVIRONMENT}"',
         "https://user:password@host.org and http://u:%s@h",
         "eyJ" + token(20) + "." + token(20) + "." + token(20),
+        encoded({"kid": "key-of-some-other-thing"}) + "." + encoded({"sub": "someone"}) + "." + token(43),
         "task-" + "sk-" + "a" * 40,
+        'audio_tokenizer_class = "HiggsAudioV2TokenizerModel"',
     ],
 )
 def test_examples_and_names_stay(text):

@@ -26,7 +26,7 @@ _RESERVED = re.compile(rb"(?i)(?:^|\.)(?:example\.(?:com|net|org)|example|test|i
 # Log-in names of services in git and similar URLs.
 _SERVICES = {b"git", b"hg", b"svn"}
 # Endings of file names that look like a top-level domain: icon@2x.png.
-_FILES = {b"png", b"jpg", b"jpeg", b"gif", b"svg", b"webp", b"css", b"js", b"json", b"html", b"ts", b"txt"}
+_FILES = set(b"css gif html jpeg jpg js json pkl png svg ts txt webp xml yaml yml".split())
 # The name in front of a host in a URL (scheme://name@host, scheme://name:password@host) is a log-in.
 _LOGIN = re.compile(rb"://[^\s/@]*\Z")
 

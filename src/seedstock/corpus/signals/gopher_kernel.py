@@ -81,11 +81,11 @@ def _powers(count: int) -> np.ndarray:
 
 
 def _again(row: np.ndarray, codes: np.ndarray) -> np.ndarray:
-    """Which items repeat an earlier one of the same row, bool."""
+    """Which items repeat another of the same row, all but one of each, bool; equal items weigh the same."""
     keys = codes ^ mix(mix(row))
     order, starts = _groups(keys)
     again = np.ones(len(keys), bool)
-    again[np.minimum.reduceat(order, starts)] = False
+    again[order[starts]] = False
     return again
 
 

@@ -67,12 +67,14 @@ def _password(value: bytes) -> bool:
     return len(value) >= 6 and not re.search(placeholder, value)
 
 
+# Words in any of the usual cases, with small numbers: a name or a path, not a value drawn at random.
+_NAME = re.compile(rb"(?:[A-Z]?[a-z]{2,}(?![a-z])|[A-Z](?![a-z])|[0-9]{1,2}(?![0-9])|[._/+=~-])+")
+
+
 def _assigned(value: bytes) -> bool:
     """Whether a string given to a name such as ``api_key`` looks random: mixed letters and digits, high entropy."""
-    if not re.fullmatch(rb"[A-Za-z0-9+/=_.~-]+", value) or not re.search(rb"[0-9]", value):
+    if not re.fullmatch(rb"(?=.*[0-9])(?=.*[A-Za-z])[A-Za-z0-9+/=_.~-]+", value) or _NAME.fullmatch(value):
         return False
-    if not re.search(rb"[A-Za-z]", value) or re.fullmatch(rb"(?:[A-Za-z]+[0-9]*[._/-])*[A-Za-z]+[0-9]*", value):
-        return False  # words joined by separators: a name, a path
     return entropy(value) >= 3.5 and random_looking(value)
 
 
