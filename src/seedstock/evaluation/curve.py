@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -27,17 +28,8 @@ def curve(
     In bits per byte where ``bytes_per_token`` of the training text is given (training losses, nats a token, are
     converted with it) or validation recorded bits per byte; else in nats a token, without floors.
     """
-    found = events.read(events_path, "step", "validation")
-    steps, checks = events.by_step(found["step"]), events.by_step(found["validation"])
-    in_bits = bytes_per_token is not None or bool(checks and "bits_per_byte" in checks[0])
-    training = (
-        events.column(steps, "loss") / (LN2 * bytes_per_token) if bytes_per_token else events.column(steps, "loss")
-    )
-    tokens = events.column(steps, "tokens")
-    if in_bits and not bytes_per_token:
-        training, tokens = training[:0], tokens[:0]
-    validation = events.column(checks, "bits_per_byte" if in_bits else "loss")
-    lines = _floor_lines(floors) if in_bits and floors else []
+    course = _course(events_path, bytes_per_token)
+    lines = _floor_lines(floors) if course.in_bits and floors else []
 
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -45,25 +37,11 @@ def curve(
     figure = Figure(figsize=(9, 5.2), dpi=144, layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()
-    scale, unit = _unit(float(np.nanmax([*tokens, *events.column(checks, "tokens"), 1.0])))
-    labels: list[tuple[float, str, str]] = []
-    for text, value in lines:
-        axes.axhline(value, color=FLOOR, linewidth=0.8, linestyle=(0, (4, 3)), zorder=1)
-        labels.append((value, f"{text}  {value:.2f}", FLOOR))
-    if len(training):
-        axes.plot(tokens / scale, training, color=TRAINING, linewidth=0.6, alpha=0.45, zorder=2)
-        smooth = smoothed(training)
-        axes.plot(tokens / scale, smooth, color=TRAINING, linewidth=1.6, zorder=3)
-        labels.append((float(smooth[-1]), f"training  {smooth[-1]:.2f}", "#3f7394"))
-    if len(validation):
-        at = events.column(checks, "tokens") / scale
-        axes.plot(at, validation, color=VALIDATION, linewidth=1.8, marker="o", markersize=3.5, zorder=4)
-        labels.append((float(validation[-1]), f"held out  {validation[-1]:.2f}", VALIDATION))
-    low, high = _range(training, validation, [value for _, value in lines])
+    labels = _draw(axes, course, lines)
+    low, high = _range(course.training, course.validation, [value for _, value in lines])
     axes.set_ylim(low, high)
     axes.set_xlim(left=0)
-    axes.set_xlabel(f"{unit}tokens trained on")
-    axes.set_ylabel("bits per byte" if in_bits else "nats per token")
+    axes.set_ylabel("bits per byte" if course.in_bits else "nats per token")
     if name:
         axes.set_title(name, loc="left", fontsize=11)
     axes.spines[["top", "right"]].set_visible(False)
@@ -72,6 +50,51 @@ def curve(
     with atomic(target) as file:
         figure.savefig(file, format="png", metadata={"Software": None})  # no version in it: equal runs, equal bytes
     return Path(target)
+
+
+@dataclass(frozen=True)
+class _Course:
+    """Tokens and losses of training steps and of validations, all in bits per byte or all in nats a token."""
+
+    tokens: np.ndarray
+    training: np.ndarray
+    validation_tokens: np.ndarray
+    validation: np.ndarray
+    in_bits: bool
+
+
+def _course(path: Path, bytes_per_token: float | None) -> _Course:
+    found = events.read(path, "step", "validation")
+    steps, checks = events.by_step(found["step"]), events.by_step(found["validation"])
+    in_bits = bytes_per_token is not None or any("bits_per_byte" in check for check in checks)
+    tokens, training = events.column(steps, "tokens"), events.column(steps, "loss")
+    # A validation's own ``tokens`` may be those that it scored: where it stands in training, its step says.
+    numbers, at = events.column(steps, "step"), events.column(checks, "step")
+    places = np.interp(at, numbers, tokens) if len(numbers) else at
+    if in_bits:
+        training = training / (LN2 * bytes_per_token) if bytes_per_token else np.full(len(tokens), np.nan)
+    validation = events.column(checks, "bits_per_byte" if in_bits else "nats_per_token")
+    return _Course(tokens, training, places, validation, in_bits)
+
+
+def _draw(axes: Any, course: _Course, lines: list[tuple[str, float]]) -> list[tuple[float, str, str]]:
+    """Draws the lines; returns the labels: where, what, in which colour."""
+    scale, unit = _unit(float(np.nanmax([*course.tokens, *course.validation_tokens, 1.0])))
+    axes.set_xlabel(f"{unit}tokens trained on")
+    labels = []
+    for text, value in lines:
+        axes.axhline(value, color=FLOOR, linewidth=0.8, linestyle=(0, (4, 3)), zorder=1)
+        labels.append((value, f"{text}  {value:.2f}", FLOOR))
+    if np.isfinite(course.training).any():
+        smooth = smoothed(course.training)
+        axes.plot(course.tokens / scale, course.training, color=TRAINING, linewidth=0.6, alpha=0.45, zorder=2)
+        axes.plot(course.tokens / scale, smooth, color=TRAINING, linewidth=1.6, zorder=3)
+        labels.append((float(smooth[-1]), f"training  {smooth[-1]:.2f}", "#3f7394"))
+    if np.isfinite(course.validation).any():
+        style = {"color": VALIDATION, "linewidth": 1.8, "marker": "o", "markersize": 3.5, "zorder": 4}
+        axes.plot(course.validation_tokens / scale, course.validation, **style)
+        labels.append((float(course.validation[-1]), f"held out  {course.validation[-1]:.2f}", VALIDATION))
+    return labels
 
 
 def smoothed(values: np.ndarray, share: float = 0.03) -> np.ndarray:
@@ -91,8 +114,8 @@ def smoothed(values: np.ndarray, share: float = 0.03) -> np.ndarray:
 def _floor_lines(floors: dict[str, Any]) -> list[tuple[str, float]]:
     lines = [(f"counts, order {order}", entry["bits_per_byte"]) for order, entry in floors["bytes"]["orders"].items()]
     xz = floors.get("xz", {})
-    value = xz.get("after_training", xz.get("alone"))
-    return [*lines, ("xz", value)] if value else lines
+    name, key = ("xz, after training", "after_training") if "after_training" in xz else ("xz", "alone")
+    return [*lines, (name, xz[key])] if key in xz else lines
 
 
 def _unit(largest: float) -> tuple[float, str]:

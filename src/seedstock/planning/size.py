@@ -65,9 +65,8 @@ def _sizes(model: Any, vocab_size: int, derived: list[Derived]) -> Any:
 def _training(training: Any, shape: Shape, vocab_size: int, speed: float | None, derived: list[Derived]) -> Any:
     found: dict[str, Any] = {}
     count, inner, context = total(shape, vocab_size), body(shape), shape.context
-    batch_given = training.batch_examples is not None or "batch_tokens" in training.model_fields_set
-    batch = training.batch_examples * context if training.batch_examples else training.batch_tokens
-    batch = max(1, round(batch / context)) * context
+    batch_given = training.batch_examples is not None or not _open(training, "batch_tokens")
+    batch = (training.batch_examples or max(1, round((training.batch_tokens or 0) / context))) * context
     if training.steps is None and training.tokens is None and training.time is None:
         found["tokens"] = rules.TOKENS_A_PARAMETER * count
         derived.append(Derived("training.tokens", found["tokens"], "20 tokens a parameter (Hoffmann et al. 2022)"))
@@ -99,7 +98,7 @@ def _optimizer(
         rate = found["learning_rate"] = rules.MUON_RATE if own_scale else adam
         why = "orthogonalised updates carry over between widths (Jordan et al. 2024)" if own_scale else why_adam
         derived.append(Derived(f"{key}.learning_rate", rate, why))
-    if rate is not None and "weight_decay" in type(optimizer).model_fields.keys() - optimizer.model_fields_set:
+    if rate is not None and _open(optimizer, "weight_decay"):
         found["weight_decay"] = float(f"{rules.weight_decay(rate, steps, tokens / count):.2g}")
         why = "weights average over the share of the run of Bergsma et al. 2025, after Wang & Aitchison 2024"
         derived.append(Derived(f"{key}.weight_decay", found["weight_decay"], why + assumed))
@@ -108,3 +107,9 @@ def _optimizer(
         found["rest"] = rest.model_copy(update={"learning_rate": adam})
         derived.append(Derived(f"{key}.rest.learning_rate", adam, why_adam))
     return optimizer.model_copy(update=found) if found else optimizer
+
+
+def _open(config: Any, name: str) -> bool:
+    """Whether a configuration has a field that nobody gave: it is None, or still its default."""
+    known = name in type(config).model_fields
+    return known and (getattr(config, name) is None or name not in config.model_fields_set)

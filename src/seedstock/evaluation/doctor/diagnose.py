@@ -55,7 +55,7 @@ def _of_loss(steps: list[dict[str, Any]], expected: list[dict[str, Any]]) -> Ite
 def _of_evaluation(
     steps: list[dict[str, Any]], checks: list[dict[str, Any]], scores: Any, floors: Any
 ) -> Iterator[Finding | None]:
-    yield data.gap(events.column(checks, "bits_per_byte" if checks and "bits_per_byte" in checks[0] else "loss"))
+    yield data.gap(events.column(checks, "bits_per_byte"))
     if not scores:
         return
     held_out = scores["held_out"]
