@@ -142,6 +142,23 @@ def test_a_sealed_folder_names_every_kind_of_damage(tmp_path):
         assert expected in found
 
 
+def test_a_folder_that_is_amended_keeps_its_origin_and_its_other_entries(tmp_path):
+    for name in ("a", "b", "c"):
+        (tmp_path / name).write_text(f"content of {name}")
+    first = manifest.seal(tmp_path, "corpus", {"seed": 1})
+    assert first.origin == first.root
+    (tmp_path / "a").write_text("erased")
+    (tmp_path / "b").unlink()
+    (tmp_path / "c").write_text("damaged")
+    second = manifest.amend(tmp_path, ["a", "b"], {"reason": "asked", "old_root": first.root})
+    assert manifest.read(tmp_path) == second and second.root != second.origin == first.root
+    assert second.files.keys() == {"a", "c"}
+    (found,) = manifest.problems(tmp_path)
+    assert "c: 7 bytes, 12 recorded" in found
+    third = manifest.amend(tmp_path, ["a"], {"reason": "again", "old_root": second.root})
+    assert third.origin == first.root and len(third.tombstones) == 2
+
+
 def test_the_store_builds_once_and_never_shows_half_a_stage(tmp_path):
     store = Store(tmp_path)
     with pytest.raises(RuntimeError), store.build("corpus", {"a": 1}) as folder:

@@ -25,6 +25,11 @@ class Manifest:
     root: str
     tombstones: list[dict[str, Any]] = field(default_factory=list)
 
+    @property
+    def origin(self) -> str:
+        """The root as it was first built: what is made from a folder keeps its name when a document is erased."""
+        return self.tombstones[0]["old_root"] if self.tombstones else self.root
+
 
 def _files(folder: Path) -> list[Path]:
     return sorted(path for path in folder.rglob("*") if path.is_file() and path != folder / NAME)
