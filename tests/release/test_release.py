@@ -177,7 +177,8 @@ def test_a_release_is_sealed_recorded_and_verified_to_the_last_file(run):
         assert str(path) in {problem.file for problem in verify(run)}
         path.write_bytes(data)
     documents = pq.read_table(target / "evidence/documents.parquet")
-    assert "text" not in documents.column_names and "url" not in documents.column_names
+    names = {"id", "split", "source", "domain", "language", "licence", "bytes", "tokens"}
+    assert set(documents.column_names) == names and documents.num_rows == len(set(documents["id"].to_pylist()))
     before = Chain(target / "evidence/chain.jsonl").records
     assert Chain(run / "ledger/chain.jsonl").records[: len(before)] == before
     assert json.loads((target / "facts.json").read_text())["head"] == before[-1]["digest"]

@@ -42,7 +42,7 @@ def collect(records: Records) -> dict[str, Any]:
 
 
 def trained_table(corpus: Path, shards: Path) -> pa.Table:
-    """A row for each document in the shards: split, source, domain, language, licence, bytes, tokens."""
+    """A row for each document in the shards: id, split, source, domain, language, licence, bytes, tokens."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
@@ -58,7 +58,7 @@ def trained_table(corpus: Path, shards: Path) -> pa.Table:
             at = pc.index_in(own["id"], known["id"])
             own = own.append_column("tokens", known["tokens"].take(at)).filter(pc.is_valid(at))
             licence = pc.if_else(pc.equal(own["decision"], FORGOTTEN), FORGOTTEN, own["licence"])
-            columns = {name: own[name] for name in ("source", "domain", "language", "bytes", "tokens")}
+            columns = {name: own[name] for name in ("id", "source", "domain", "language", "bytes", "tokens")}
             found.append(
                 pa.table(columns | {"licence": licence, "split": pa.array([split] * own.num_rows, pa.string())})
             )
