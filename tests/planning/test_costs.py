@@ -75,7 +75,7 @@ def test_activations_are_about_what_autograd_keeps(shape, dtype):
     parts = memory(Shape.of(config), 512, 8, precision=precision)
     copies = parts["weights"] - 4 * sum(parameter.numel() for parameter in network.parameters())
     expected = parts["activations"] + parts["logits"] + copies
-    assert loss.requires_grad and 0.75 < expected / found < 1.33
+    assert loss.requires_grad and 0.7 < expected / found < 1.5
 
 
 class Rapl:

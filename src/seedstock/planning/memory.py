@@ -21,8 +21,8 @@ def memory(
 
     Master weights, gradients and optimizer state are fp32. Activations are what eager autograd keeps for the backward
     pass, counted as Korthikanti et al. 2022 (arXiv 2205.05198, section 4) count it, without attention weights, which
-    fused attention recomputes: fp32 copies where norms compute (two of each RMSNorm, one of a LayerNorm), and in the
-    precision of matrix products the norms' outputs, queries, keys, values, the attention's output, and the MLP's
+    fused attention recomputes: an fp32 copy of what each norm reads, and in the precision of matrix products the norms'
+    outputs, queries, keys, values, the attention's output, and the MLP's
     inner values (four widths of a gated MLP, three else). Logits are kept in that precision, in fp32, and as gradient.
     """
     parts = parameters(shape, vocab_size)
@@ -32,8 +32,7 @@ def memory(
     number = 2 if precision == "bf16" else 4
     tokens = micro_batch * shape.context
     queries, keys = shape.heads * shape.head_size, shape.kv_heads * shape.head_size
-    copies = (1 if shape.layer_norm else 2) * 4
-    in_norms = 2 * shape.width * copies + ((queries + keys) * copies if shape.qk_norm else 0)
+    in_norms = 4 * (2 * shape.width + (queries + keys if shape.qk_norm else 0))
     inner = (4 if shape.gated else 3) * shape.mlp_width
     a_layer = in_norms + number * (2 * shape.width + 2 * queries + 2 * keys + inner)
     return {

@@ -128,7 +128,7 @@ def quantity(value: float, base: int = 1000) -> str:
     while abs(value) >= base and power < len(names) - 1:
         value, power = value / base, power + 1
     digits = 0 if value >= 100 else 1 if value >= 10 else 2
-    return f"{value:.{digits}f}{names[power]}" if power else f"{value:g}"
+    return f"{value:.{digits}f}{names[power]}" if power else f"{value:.3g}"
 
 
 def duration(seconds: float) -> str:
