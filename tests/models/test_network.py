@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 from small_networks import SHAPES, VOCABULARY, lively, packed, small
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from seedstock.models import attention
+from seedstock.models import attention, products
 from seedstock.models.initialise import initialise
 from seedstock.models.mask import Mask
+from seedstock.models.norms import RMSNorm
 
 
 @pytest.mark.parametrize("shape", SHAPES)
@@ -73,15 +74,20 @@ def test_attention_back_ends_agree_with_the_formula(mask, groups):
         torch.testing.assert_close(found.double(), expected, rtol=tolerance, atol=tolerance)
 
 
-def test_half_precision_gradients_of_attention_equal_the_reference():
-    q, k, v = (torch.randn(2, h, 24, 8, dtype=torch.bfloat16, requires_grad=True) for h in (4, 2, 2))
-    sight = attention.prepare(Mask(), torch.empty(2, 24, 4, dtype=torch.bfloat16), 24)
-    up = torch.randn(2, 4, 24, 8, dtype=torch.bfloat16)
+@pytest.mark.parametrize("groups", [1, 2, 4])
+@pytest.mark.parametrize("packing", [False, True])
+def test_half_precision_gradients_of_attention_equal_the_reference(groups, packing, monkeypatch):
+    monkeypatch.setattr(products, "_SCORES", 2 * 4 * 24 * 24)  # two examples at a time
+    mask = Mask("causal", packed(batch=5, length=24)["documents"] if packing else None)
+    shapes = [(5, 24, heads, 8) for heads in (4, groups, groups)]
+    q, k, v = (torch.randn(shape, dtype=torch.bfloat16).transpose(1, 2).requires_grad_() for shape in shapes)
+    up = torch.randn(5, 4, 24, 8, dtype=torch.bfloat16)
+    sight = attention.prepare(mask, torch.empty(5, 24, 4, dtype=torch.bfloat16), 24)
     found = torch.autograd.grad(attention.attend(q, k, v, sight), (q, k, v), up)
     with sdpa_kernel(SDPBackend.MATH):
         wide = [x.detach().double().requires_grad_() for x in (q, k, v)]
-        reference = attention.attend(*wide, attention.Sight("sdpa", causal=True))
-        expected = torch.autograd.grad(reference, wide, up.double())
+        reference = attention.prepare(mask, torch.empty(5, 24, 4, dtype=torch.float64), 24)
+        expected = torch.autograd.grad(attention.attend(*wide, reference), wide, up.double())
     for mine, true in zip(found, expected, strict=True):
         assert (mine.double() - true).norm() <= 0.02 * true.norm()
 
@@ -188,3 +194,22 @@ def test_layers_are_kept_for_who_asks_and_unknown_inputs_are_refused():
     assert torch.equal(network.backbone.norm(output.layers[-1]), output.hidden)
     with pytest.raises(NotImplementedError, match="cross"):
         network.backbone(x, positions, Mask(), cross=x)
+
+
+@given(st.sampled_from([(3, 8), (2, 3, 64), (1, 1, 5)]), st.booleans(), st.integers(0, 2**31))
+@settings(max_examples=20, deadline=None)
+def test_the_eager_rms_norm_equals_the_formula(shape, transposed, seed):
+    random = torch.Generator().manual_seed(seed)
+    layer = RMSNorm(shape[-1], 1e-6)
+    x, up = (torch.randn(shape, generator=random) * 3 for _ in range(2))
+    if transposed:
+        x, up = (value.transpose(0, -2).contiguous().transpose(0, -2) for value in (x, up))
+    with torch.no_grad():
+        layer.weight.copy_(torch.randn(shape[-1], generator=random))
+    x.requires_grad_()
+    wide, weight = x.detach().double().requires_grad_(), layer.weight.detach().double().requires_grad_()
+    expected = wide / (wide.square().mean(-1, keepdim=True) + 1e-6).sqrt() * weight
+    torch.testing.assert_close(layer(x).double(), expected, rtol=1e-5, atol=1e-5)
+    found = torch.autograd.grad(layer(x), (x, layer.weight), up)
+    for mine, true in zip(found, torch.autograd.grad(expected, (wide, weight), up.double()), strict=True):
+        assert (mine.double() - true).norm() <= 1e-5 * true.norm() + 1e-5

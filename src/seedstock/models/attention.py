@@ -10,13 +10,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from seedstock.models import rope
+from seedstock.models import products, rope
 from seedstock.models.cache import LayerCache
 from seedstock.models.linear import Linear, together
 from seedstock.models.mask import Mask
 from seedstock.models.norms import RMSNorm
-
-_LONGEST_DENSE = 1024  # beyond it, [T, T] scores cost more to move than the CPU's flash kernel costs to make again
 
 
 @dataclass(frozen=True)
@@ -34,8 +32,8 @@ class Sight:
 def prepare(mask: Mask, x_BTD: Tensor, keys: int) -> Sight:
     """Chooses the back end and builds what it needs, once a pass. ``keys`` counts what the cache holds as well.
 
-    ``sdpa`` is the reference and runs everywhere; ``varlen`` is for packed documents on CUDA; ``products`` (bf16 on the
-    CPU) writes the scores out, since matrix products are what such CPUs are fast at.
+    ``sdpa`` is the reference and runs everywhere; ``varlen`` is for packed documents on CUDA, ``products`` for
+    short sequences in bf16 on a CPU.
     """
     queries = x_BTD.shape[1]
     device, dtype = x_BTD.device, x_BTD.dtype
@@ -43,7 +41,7 @@ def prepare(mask: Mask, x_BTD: Tensor, keys: int) -> Sight:
     plain = mask.pattern == "causal" and mask.documents is None and queries == keys
     if device.type == "cuda" and half and mask.pattern == "causal" and queries == keys and not plain and _varlen():
         return Sight("varlen", starts=_starts(mask.documents))  # type: ignore[arg-type]
-    if device.type == "cpu" and dtype == torch.bfloat16 and queries > 1 and keys <= _LONGEST_DENSE:
+    if device.type == "cpu" and dtype == torch.bfloat16 and queries > 1 and keys <= products.LONGEST:
         hidden = ~mask.visible(queries, keys, device)[:, None]
         return Sight("products", seen=torch.zeros(hidden.shape, dtype=dtype).masked_fill_(hidden, -math.inf))
     if plain:
@@ -57,23 +55,13 @@ def attend(q_BHTK: Tensor, k_BGSK: Tensor, v_BGSK: Tensor, sight: Sight) -> Tens
     """Scaled dot-product attention (Vaswani et al. 2017), keys and values shared by groups of heads (Ainslie et al.
     2023); scores' statistics in fp32. Returns ``[B, H, T, K]``."""
     if sight.backend == "products" and sight.seen is not None:
-        return _products(q_BHTK, k_BGSK, v_BGSK, sight.seen)
+        return products.attend(q_BHTK, k_BGSK, v_BGSK, sight.seen)
     if sight.backend == "varlen" and sight.starts is not None:
         return _packed(q_BHTK, k_BGSK, v_BGSK, sight.starts)
     grouped = q_BHTK.shape[1] != k_BGSK.shape[1]
     return F.scaled_dot_product_attention(
         q_BHTK, k_BGSK, v_BGSK, attn_mask=sight.seen, is_causal=sight.causal, enable_gqa=grouped
     )
-
-
-def _products(q: Tensor, k: Tensor, v: Tensor, bias: Tensor) -> Tensor:
-    """The heads of a group lie end to end, so that keys and values are never repeated."""
-    B, H, T, K = q.shape
-    G, S = k.shape[1:3]
-    q = (q * K**-0.5).reshape(B * G, H // G * T, K)
-    scores = torch.bmm(q, k.reshape(B * G, S, K).transpose(1, 2)).view(B, H, T, S) + bias
-    shares = torch.softmax(scores, -1).view(B * G, H // G * T, S)
-    return torch.bmm(shares, v.reshape(B * G, S, K)).view(B, H, T, K)
 
 
 def _varlen() -> Any:

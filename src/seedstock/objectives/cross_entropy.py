@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
-_LOGITS = 2**23  # logits held in the head's precision at once: 16 MiB in bf16
-_BLOCK = 2**19  # of them in fp32 at once: 2 MiB, which a core's cache holds
+_LOGITS = 2**22  # logits held in the head's precision at once: 8 MiB in bf16
+_BLOCK = 2**17  # of them in fp32 at once: 512 KiB, which a core's cache holds
 
 
 def linear_cross_entropy(hidden: Tensor, weight: Tensor, targets: Tensor, z_loss: float = 0.0) -> tuple[Tensor, Tensor]:
@@ -28,20 +30,22 @@ class _LinearCrossEntropy(torch.autograd.Function):
     def forward(
         ctx: Any, hidden: Tensor, weight: Tensor, targets: Tensor, z_loss: float, wanted: bool
     ) -> tuple[Tensor, Tensor]:
-        N, V = len(hidden), len(weight)
+        N, V, device = len(hidden), len(weight), hidden.device
+        rows, block = _chunks(V, device)
         matrix = weight.to(hidden.dtype)
-        rows, block = _chunks(N, V, hidden.device)
-        nats = torch.empty(N, dtype=torch.float32, device=hidden.device)
-        total = torch.zeros((), dtype=torch.float32, device=hidden.device)
+        nats = torch.empty(N, dtype=torch.float32, device=device)
+        total = torch.zeros((), dtype=torch.float32, device=device)
         d_hidden = torch.empty_like(hidden) if wanted else None
         d_weight = torch.zeros_like(weight) if wanted else None
-        for low in range(0, N, rows):
-            part = slice(low, min(low + rows, N))
-            logits = hidden[part] @ matrix.t()
-            for start in range(0, len(logits), block):
-                inner = slice(start, start + block)
-                where = slice(low + start, min(low + start + block, part.stop))
-                nats[where] = _turn(logits[inner], targets[where], z_loss, wanted, total)
+        # Room that every chunk uses again: fresh memory costs a CPU as much as the products.
+        room = torch.empty(min(rows, N), V, dtype=hidden.dtype, device=device)
+        scores, shares = torch.empty(2, min(block, N), V, dtype=torch.float32, device=device)
+        for part in _slices(0, N, rows):
+            logits = torch.mm(hidden[part], matrix.t(), out=room[: part.stop - part.start])
+            for inner in _slices(part.start, part.stop, block):
+                view = logits[inner.start - part.start : inner.stop - part.start]
+                wide = scores[: len(view)].copy_(view)
+                nats[inner] = _turn(view, wide, shares[: len(view)], targets[inner], z_loss, wanted, total)
             if d_hidden is not None and d_weight is not None:
                 torch.mm(logits, matrix, out=d_hidden[part])
                 d_weight += logits.t() @ hidden[part]
@@ -50,22 +54,21 @@ class _LinearCrossEntropy(torch.autograd.Function):
         return total, nats
 
     @staticmethod
+    @once_differentiable
     def backward(ctx: Any, d_total: Tensor, _: Tensor) -> Any:
         d_hidden, d_weight = ctx.saved_tensors
         return d_hidden * d_total.to(d_hidden.dtype), d_weight * d_total, None, None, None
 
 
-def _turn(logits: Tensor, targets: Tensor, z_loss: float, wanted: bool, total: Tensor) -> Tensor:
+def _turn(
+    logits: Tensor, scores: Tensor, room: Tensor, targets: Tensor, z_loss: float, wanted: bool, total: Tensor
+) -> Tensor:
     """Each row's nats; adds to ``total``; where gradients are wanted, leaves them in the place of the logits."""
-    scores = logits.float()
     held = targets >= 0
     column = targets.clamp_min(0)[:, None]
-    if wanted:
-        shares = torch.softmax(scores, -1)
-        # The largest share never underflows, so that the log-partition is exact however unlikely the target.
-        log_partition = scores.amax(-1) - shares.amax(-1).log()
-    else:
-        log_partition = torch.logsumexp(scores, -1)
+    shares = torch.softmax(scores, -1, out=room)
+    # The largest share never underflows, so that the log-partition is exact however unlikely the target.
+    log_partition = scores.amax(-1) - shares.amax(-1).log()
     nats = (log_partition - scores.gather(1, column).squeeze(1)) * held
     total += nats.sum()
     if z_loss:
@@ -80,9 +83,14 @@ def _turn(logits: Tensor, targets: Tensor, z_loss: float, wanted: bool, total: T
     return nats
 
 
-def _chunks(rows: int, vocabulary: int, device: torch.device) -> tuple[int, int]:
+def _slices(start: int, stop: int, size: int) -> Iterator[slice]:
+    for low in range(start, stop, size):
+        yield slice(low, min(low + size, stop))
+
+
+def _chunks(vocabulary: int, device: torch.device) -> tuple[int, int]:
     """Rows of logits at once, and rows in fp32 at once: on a CPU small enough for its caches."""
     if device.type != "cpu":
         chunk = max(1024, 2**27 // vocabulary)
         return chunk, chunk
-    return max(64, _LOGITS // vocabulary), max(16, _BLOCK // vocabulary)
+    return max(64, _LOGITS // vocabulary), max(8, _BLOCK // vocabulary)
