@@ -34,6 +34,7 @@ def test_short_texts_and_names_are_found_as_a_whole():
     passages = Passages(["a short note"], exact=["https://example.org/page", "x"])
     assert passages.scrub("see a short\nnote!") == f"see {MARK}!"
     assert passages.scrub("at https://example.org/page.") == f"at {MARK}."
+    assert passages.scrub("from https://example.org/pages") == "from https://example.org/pages"
     assert passages.scrub("a shorter note x") == "a shorter note x"
 
 

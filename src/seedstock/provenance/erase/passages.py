@@ -37,7 +37,8 @@ class Passages:
             self._texts.append(text)
         wanted = sorted((text for text in whole if len(text) >= 8), key=lambda text: (-len(text), text))
         spaced = (re.escape(text).replace("\\ ", r"\s+") for text in wanted)
-        self._whole = re.compile("|".join(spaced)) if wanted else None
+        # Not inside a longer name: `a/b.py` is another document than `x/a/b.py`.
+        self._whole = re.compile(rf"(?<![\w./-])(?:{'|'.join(spaced)})(?![\w/-])") if wanted else None
 
     def __bool__(self) -> bool:
         return bool(self._blocks or self._whole)

@@ -76,12 +76,13 @@ def _loss(records: Records, last: int) -> dict[str, Any]:
 def _energy(records: Records, seconds: float) -> dict[str, Any] | None:
     """The last attempt's energy as the run recorded it; else, or where a person gives a power, time times power."""
     given = records.config.energy
-    found = (records.chain.last("trained") or {}).get("energy")
+    found, whole = (records.chain.last("trained") or {}).get("energy"), len(list(records.chain.of("attempt"))) < 2
     if seconds and (found is None or (given.watts and found["method"] == "estimated")):
         watts = (given.watts, given.watts, given.watts) if given.watts else None
-        found = asdict(energies.estimate(seconds, watts))
+        found, whole = asdict(energies.estimate(seconds, watts)), True
     if found is None:
         return None
+    found = {**found, "covers": "all of the training" if whole else "the last attempt alone"}
     overhead = given.overhead or 1.0
     found = {**found, **{name: found[name] * overhead for name in ("watt_hours", "low", "high")}, "overhead": overhead}
     grid = given.grams_co2_per_kwh or found["grid_grams_a_kwh"]
