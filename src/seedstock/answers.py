@@ -98,7 +98,7 @@ def nearest(run: Run, passage: str, k: int = 5) -> list[Answer]:
 
     from seedstock.provenance.nearest import nearest as near
 
-    examples = run.plan.examples(run.steps_done)[0]
+    examples = sum(run.plan.examples(run.steps_done - 1)) if run.steps_done else 0
 
     def steps(stratum: int, start: int, stop: int) -> list[int]:
         found = run.plan.find(stratum, np.arange(start, stop), examples)
@@ -132,7 +132,11 @@ def forget(run: Run, *, documents: list[str] | None = None, url: str | None = No
     """Erases documents everywhere and leaves tombstones; says which steps and checkpoints saw them."""
     from seedstock.provenance.forget import forget as erase
 
-    return erase(run.folder, [_id(document) for document in documents or []], url=url, reason=reason).record()
+    with run.lock():
+        found = erase(run.folder, [_id(document) for document in documents or []], url=url, reason=reason).record()
+    for seen in found["seen"]:
+        seen["steps"] = [step + 1 for step in seen["steps"]]  # people count steps from 1
+    return found
 
 
 def _kept_instead(run: Run, known: Answer) -> str | None:

@@ -110,7 +110,7 @@ def tokenizer(run: Run, reporter: Reporter) -> bool:
         folder = tokenizers.train(recipe.tokenizer, run.corpus, seed=recipe.seed, store=run.store, reporter=reporter)
         run.record_stage("tokenizer", folder)
         report = run.tokenizer_report
-        reporter.say(f"   {run.tokenizer.vocab_size:,} tokens, {report['bytes_per_token']:.2f} bytes a token")
+        reporter.say(f"   {run.tokenizer.vocab_size:,} tokens, {report['bytes_per_token']['all']:.2f} bytes a token")
     return True
 
 
@@ -243,7 +243,7 @@ def _validation(run: Run) -> Callable[[Any, int], dict[str, Any]] | None:
             limit=recipe.evaluation.validation_limit,
             batch_tokens=recipe.evaluation.batch_tokens,
         )
-        return found.summary()
+        return {key: found.summary()[key] for key in ("bits_per_byte", "standard_error", "nats_per_token")}
 
     return validate
 
@@ -264,12 +264,14 @@ def evaluate(run: Run, reporter: Reporter, *, again: bool = False) -> bool:
         from seedstock.evaluation.curve import curve
         from seedstock.evaluation.floors import floors
         from seedstock.evaluation.scores import evaluate as score
+        from seedstock.evaluation.windows import sample
         from seedstock.ledger.files import write_json
 
         config, folder = run.recipe.evaluation, run.folder / "evaluation"
         characters = run.recipe.tokenizer.kind == "characters"
         network, step = weights.load(run)
-        known = floors(run.corpus, config, characters=characters, reporter=reporter)
+        only = sample(run.shards, config.limit) if config.limit else None
+        known = floors(run.corpus, config, only=only, characters=characters, reporter=reporter)
         write_json(folder / "floors.json", known)
         scores = score(
             network,
@@ -287,7 +289,7 @@ def evaluate(run: Run, reporter: Reporter, *, again: bool = False) -> bool:
             run.folder / "events.jsonl",
             folder / "curve.png",
             floors=known,
-            bytes_per_token=report["bytes_per_token"],
+            bytes_per_token=report["bytes_per_token"]["all"],
             name=run.name,
         )
         run.chain.append("evaluation", {"asked": asked, "step": step, "held_out": scores["held_out"]})

@@ -61,15 +61,15 @@ def parse(text: str, where: str = "recipe") -> Any:
     return _check(_yaml(text, Path(where)), Path(where), set())
 
 
-def dump(recipe: Any) -> str:
-    """The recipe as YAML, every derived value in it."""
+def dump(recipe: Any, *, defaults: bool = True) -> str:
+    """The recipe as YAML: every value in it, or without ``defaults`` only what was set."""
     from ruamel.yaml import YAML
 
     yaml = YAML(typ="safe", pure=True)
     yaml.default_flow_style = False
     yaml.sort_base_mapping_type_on_output = False  # keys stay in the recipe's own order
     stream = io.StringIO()
-    yaml.dump(recipe.model_dump(mode="json", exclude_none=True), stream)
+    yaml.dump(recipe.model_dump(mode="json", exclude_none=True, exclude_unset=not defaults), stream)
     return stream.getvalue()
 
 

@@ -49,7 +49,7 @@ class Run:
         asked = sections(recipe)
         recorded = run.chain.last("run")
         if recorded is None:
-            write_text(run.folder / "recipe.yaml", recipes.dump(recipe))
+            write_text(run.folder / "recipe.yaml", recipes.dump(recipe, defaults=False))  # the dial fills the rest
             run.chain.append("run", {"name": recipe.name, "sections": asked, "environment": environment()})
             return run
         changed = [name for name in asked if name not in CHANGEABLE and recorded["sections"].get(name) != asked[name]]
