@@ -270,7 +270,7 @@ def evaluate(run: Run, reporter: Reporter, *, again: bool = False) -> bool:
         config, folder = run.recipe.evaluation, run.folder / "evaluation"
         characters = run.recipe.tokenizer.kind == "characters"
         network, step = weights.load(run)
-        only = sample(run.shards, config.limit) if config.limit else None
+        only = sample(run.shards, config.limit)
         known = floors(run.corpus, config, only=only, characters=characters, reporter=reporter)
         write_json(folder / "floors.json", known)
         scores = score(
