@@ -55,7 +55,7 @@ def test_it_learns_and_tells(tmp_path):
     last = steps[-1]
     assert last["examples"] == 60 * BATCH == result.examples
     assert last["tokens"] == 60 * BATCH * CONTEXT == result.tokens
-    assert {"learning_rate", "grad_norm", "tokens_per_second", "mfu", "seconds"} <= last.keys()
+    assert {"learning_rate", "grad_norm", "tokens_per_second", "mfu", "seconds", "waited"} <= last.keys()
     assert listener.advanced == listener.total == 60
     assert listener.shown[-1].keys() == {"loss", "tokens/s", "MFU", "left"} and listener.shown[-1]["left"] == "0:00"
     assert 0 < result.mfu < 1 and result.tokens_per_second > 0
@@ -70,7 +70,7 @@ def test_long_runs_write_about_a_thousand_events():
 
     events = Events()
     for step in range(1, Run.steps + 1):
-        events.read(Run, [Reading(step, step, step, float(step), 1.0, 0.1, 0.01, 7)])
+        events.read(Run, [Reading(step, step, step, float(step), 1.0, 0.1, 0.01, 0.0, 7)])
     found = Run.reporter.of("step")
     assert len(found) == 1000 and found[0]["loss"] == 13.0 and found[-1]["step"] == 25_000
     assert found[0]["tokens_per_second"] == 700
@@ -324,7 +324,11 @@ def test_the_attempt_names_what_the_bits_depend_on(tmp_path):
     body = chain.last("attempt")
     assert body["versions"]["torch"] == torch.__version__ and "instructions" in body["versions"]
     assert body["settled"] == {
-        **{"steps": 1, "precision": "fp32", "compile": False, "threads": 1, "micro_batch": BATCH},
+        "steps": 1,
+        "precision": "fp32",
+        "compile": False,
+        "threads": 1,
+        "micro_batch": BATCH,
         "optimizer.precision": "bf16",
     }
     state = checkpoints.read_state(tmp_path / "run" / "checkpoints" / "step-00000001")

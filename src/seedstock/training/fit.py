@@ -33,8 +33,9 @@ FOLDER = "checkpoints"
 
 @dataclass(frozen=True)
 class Result:
-    """What ``fit`` did. ``losses`` are those of this attempt's steps; the counts are since the run began.
+    """What ``fit`` did. ``losses`` are those of this attempt's steps; the rest is since the run began.
 
+    ``seconds`` are spent on steps: without validation, samples, checkpoints, and steps that were lost and done again.
     ``config`` has everything that was measured filled in; ``digest`` is the head of the chain over what was fed.
     """
 
@@ -183,6 +184,7 @@ def _resume(run: Trainer, folder: Path, chain: Chain) -> None:
     """Puts the run where a checkpoint left it, and says what is not as it was then."""
     held = state.restore(run, folder)
     run.step, run.examples, run.tokens, run.digest = (held[key] for key in ("step", "example", "tokens", "digest"))
+    run.busy = held["seconds"]
     if run.step > run.steps:
         what = f"the run is at step {run.step:,} already, beyond the {run.steps:,} of the recipe"
         raise RecipeError(what, where=folder, fix="raise training.steps, or take another name for a shorter run")
@@ -212,7 +214,7 @@ def _result(run: Trainer, checkpoint: Path, attempt: int) -> Result:
         attempt=attempt,
         losses=run.losses,
         seconds=run.busy,
-        tokens_per_second=run.trained / run.busy if run.busy else 0.0,
+        tokens_per_second=run.tokens / run.busy if run.busy else 0.0,
         flops_a_token=run.flops_a_token,
         peak_flops=run.peak_flops,
         validation=validation,

@@ -16,7 +16,7 @@ class Reading:
     """What one step was: ``step`` counts the steps done, ``examples`` and ``tokens`` since the run began.
 
     ``tokens`` are positions that went through the backbone; ``seconds`` is the step's share of the time between two
-    readings, without validation, samples and checkpoints.
+    readings, without validation, samples and checkpoints; ``waited`` for the batch, out of them.
     """
 
     step: int
@@ -26,6 +26,7 @@ class Reading:
     grad_norm: float
     learning_rate: float
     seconds: float
+    waited: float
     step_tokens: int
     losses: dict[str, float] = field(default_factory=dict)
     metrics: dict[str, float] = field(default_factory=dict)
@@ -37,6 +38,7 @@ class _Kept:
     examples: int
     tokens: int
     learning_rate: float
+    waited: float
     values: Step
     norm: Tensor
 
@@ -49,9 +51,11 @@ class Readings:
         self._kept: list[_Kept] = []
         self._seconds, self._began = 0.0, 0.0
 
-    def add(self, step: int, examples: int, tokens: int, rate: float, values: Step, norm: Tensor) -> None:
+    def add(
+        self, step: int, examples: int, tokens: int, rate: float, waited: float, values: Step, norm: Tensor
+    ) -> None:
         """Keeps what a step gave, on the device."""
-        self._kept.append(_Kept(step, examples, tokens, rate, values, norm))
+        self._kept.append(_Kept(step, examples, tokens, rate, waited, values, norm))
 
     def resume(self) -> None:
         """The clock runs from now on."""
@@ -84,7 +88,9 @@ class Readings:
             metrics = dict(zip(k.values.metrics, rest[len(losses) :], strict=True))
             seen = k.values.positions
             found.append(
-                Reading(k.step, k.examples, k.tokens, loss, norm, k.learning_rate, share, seen, losses, metrics)
+                Reading(
+                    k.step, k.examples, k.tokens, loss, norm, k.learning_rate, share, k.waited, seen, losses, metrics
+                )
             )
         self._kept, self._seconds = [], 0.0
         return found

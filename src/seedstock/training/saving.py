@@ -69,6 +69,7 @@ class Saver:
         return {
             "example": run.examples,
             "tokens": run.tokens,
+            "seconds": round(run.busy, 3),
             "digest": run.digest,
             "attempt": self.attempt,
             "parent": self.parent,

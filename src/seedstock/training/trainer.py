@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -66,7 +67,7 @@ class Trainer:
         self.flops_a_token = self.peak_flops = 0.0
         self.readings = Readings(1 if self.device.type == "cpu" else 10)
         self.losses: list[float] = []
-        self.busy, self.trained = 0.0, 0
+        self.busy = self._waited = 0.0
         self.stop = Stop()
 
     def run(self) -> None:
@@ -123,15 +124,20 @@ class Trainer:
             self.readings.resume()
 
     def _batches(self) -> Iterator[dict[str, np.ndarray]]:
-        if not hasattr(self.loader, "iterate"):
-            yield from (self.loader.batch(step) for step in range(self.step, self.steps))
-            return
-        with closing(self.loader.iterate(self.step, self.steps)) as made:
-            yield from made
+        iterate = getattr(self.loader, "iterate", None)
+        made = iterate(self.step, self.steps) if iterate else map(self.loader.batch, range(self.step, self.steps))
+        with closing(made) if hasattr(made, "close") else nullcontext():
+            while True:
+                began = time.perf_counter()
+                arrays = next(made, None)
+                self._waited = time.perf_counter() - began
+                if arrays is None:
+                    return
+                yield arrays
 
     def _step(self, arrays: dict[str, np.ndarray]) -> None:
         # Whoever draws from torch's own generator, against the advice, still repeats itself after a resume.
-        torch.manual_seed(int(derive(self.seed, "step", self.step)[0]) >> 1)
+        self._generator().manual_seed(int(derive(self.seed, "step", self.step)[0]) >> 1)
         batch = batches.tensors(arrays, self.device)
         values = accumulate(self.nets, self.objective, batch, arrays["examples"], size=self.micro_batch, seed=self.seed)
         gradients = [p.grad for p in self.parameters.values() if p.grad is not None]
@@ -143,7 +149,8 @@ class Trainer:
             for group, peak in zip(optimizer.param_groups, peaks, strict=True):
                 group["lr"] = peak * share
             optimizer.step()
-            optimizer.zero_grad(set_to_none=True)
+        for parameter in self.parameters.values():
+            parameter.grad = None
         self.step += 1
         self.examples = int(arrays["examples"].max()) + 1
         self.tokens += values.positions
@@ -154,7 +161,12 @@ class Trainer:
             self.average.update(self.step)
         self.objective.after_step(self.examples)
         self.digest = step_digest(self.digest, arrays["examples"], batches.digests(arrays))
-        self.readings.add(self.step, self.examples, self.tokens, self.peaks[0][0] * share, values, norm)
+        self.readings.add(self.step, self.examples, self.tokens, self.peaks[0][0] * share, self._waited, values, norm)
+
+    def _generator(self) -> torch.Generator:
+        if self.device.type == "cuda":
+            return torch.cuda.default_generators[self.device.index or 0]
+        return torch.default_generator
 
     def _tell(self, found: list[Reading]) -> None:
         if not found:
@@ -163,7 +175,6 @@ class Trainer:
             self._must_be_finite(reading)
         self.losses += [reading.loss for reading in found]
         self.busy += sum(reading.seconds for reading in found)
-        self.trained += sum(reading.step_tokens for reading in found)
         for callback in self.callbacks:
             callback.read(self, found)
 

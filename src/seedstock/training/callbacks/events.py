@@ -45,6 +45,7 @@ def summary(readings: list[Reading], run: Trainer) -> dict[str, Any]:
         "grad_norm": _mean([reading.grad_norm for reading in readings]),
         "tokens_per_second": round(rate, 1),
         "seconds": round(seconds, 4),
+        "waited": round(sum(reading.waited for reading in readings), 4),
     }
     if run.peak_flops:
         shown["mfu"] = round(rate * run.flops_a_token / run.peak_flops, 4)

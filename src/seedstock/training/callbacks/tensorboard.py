@@ -39,7 +39,7 @@ class TensorBoard(Callback):
     def read(self, run: Trainer, readings: list[Reading]) -> None:
         """Writes the scalars, without the counters."""
         found = summary(readings, run)
-        for name in found.keys() - {"step", "examples", "tokens", "seconds"}:
+        for name in found.keys() - {"step", "examples", "tokens", "seconds", "waited"}:
             self._writer.add_scalar(f"training/{name}", found[name], found["step"])
 
     def finish(self, run: Trainer) -> None:
