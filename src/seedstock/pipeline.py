@@ -306,7 +306,7 @@ def release(run: Run, reporter: Reporter, *, again: bool = False) -> bool:
 
     evaluation = run.chain.last("evaluation")
     asked = {"evaluation": evaluation, "config": sections(run.recipe)["release"]}
-    done = run.chain.last("release")
+    done = run.chain.last("released")
     if done and done["asked"] == digest(asked) and not again:
         return False
     with reporter.stage("release"):
@@ -314,7 +314,7 @@ def release(run: Run, reporter: Reporter, *, again: bool = False) -> bool:
         from seedstock.release.write import write
 
         export = (lambda folder: weights.export(run, folder)) if run.recipe.model.export_class else None
-        folder = write(run.folder, model_export=export, reporter=reporter)
-        run.chain.append("release", {"asked": digest(asked), "folder_name": folder.name})
+        folder = write(run.folder, model_export=export, chain=run.chain, reporter=reporter)
+        run.chain.append("released", {"asked": digest(asked)})
         reporter.say(f"   {folder}")
     return True

@@ -28,12 +28,13 @@ def model() -> type[Config]:
     def part(annotation: Any, /, **default: Any) -> Any:
         return (annotation, Field(default_factory=lambda: default, validate_default=True))
 
+    sources: Any = list[kinds.field("sources")]  # type: ignore[misc]
     return create_model(
         "Recipe",
         __base__=Config,
         name=(Annotated[str, Field(pattern=NAME)], ...),
         seed=(int, 1),
-        sources=(Annotated[list[kinds.field("sources")], Field(min_length=1)], ...),
+        sources=(Annotated[sources, Field(min_length=1)], ...),
         corpus=part(CorpusConfig),
         mixture=part(MixtureConfig),
         tokenizer=part(kinds.field("tokenizers", "bpe")),
@@ -67,7 +68,7 @@ def dump(recipe: Any, *, defaults: bool = True) -> str:
 
     yaml = YAML(typ="safe", pure=True)
     yaml.default_flow_style = False
-    yaml.sort_base_mapping_type_on_output = False  # keys stay in the recipe's own order
+    yaml.sort_base_mapping_type_on_output = False  # type: ignore[assignment]
     stream = io.StringIO()
     yaml.dump(recipe.model_dump(mode="json", exclude_none=True, exclude_unset=not defaults), stream)
     return stream.getvalue()
@@ -172,7 +173,8 @@ def _message(document: Any, path: Path, problem: Any, given: set[tuple[str | int
 
 def _line(node: Any, step: str | int, default: int) -> int:
     try:
-        position = node.lc.key(step) if isinstance(node, dict) else node.lc.item(step)
+        marks = node.lc
+        position = marks.key(step) if isinstance(node, dict) else marks.item(step)
         return position[0] + 1
     except (AttributeError, KeyError, TypeError):
         return default  # the value came from --set

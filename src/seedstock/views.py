@@ -36,7 +36,7 @@ def scores(values: dict[str, Any]) -> Group:
     error = held.get("standard_error")
     spread = f" ± {error:.3f}" if error is not None else ""
     shown.add_row("this model", f"{held['bits_per_byte']:.3f}{spread}", verdict, style="bold")
-    parts = [Text(), shown]
+    parts: list[Any] = [Text(), shown]
     if "nats_per_character" in held:
         parts.append(Text(f"{held['nats_per_character']:.4f} nats a character"))
     return Group(*parts)

@@ -49,15 +49,14 @@ def load(run: Run, step: int | None = None) -> tuple[Any, int]:
 
 def sample(run: Run, network: Any, *, prompt: str = "", tokens: int = 60, seed: int = 1, **options: Any) -> str:
     """A text from a network of the run, with its prompt."""
-    import torch
-
-    from seedstock.transfer.generate import generate
+    from seedstock.models.generate import generate
 
     tokenizer = run.tokenizer
     ids = [tokenizer.specials["bos"], *tokenizer.encode(prompt).tolist()]
     options = {"temperature": 0.8, "top_k": 50} | options
-    with torch.inference_mode():
-        written = generate(network, ids, tokens=tokens, seed=seed, eos=tokenizer.specials["eos"], **options)
+    specials = set(tokenizer.specials.values())
+    ends = {tokenizer.specials["eos"], tokenizer.specials["im_end"]}
+    written = generate(network, ids, tokens, seed=seed, stop=ends, forbidden=specials - ends, **options)
     return tokenizer.decode([*ids[1:], *written])
 
 
@@ -75,4 +74,12 @@ def export(run: Run, folder: Path, *, step: int | None = None) -> dict[str, Any]
 
     network, _ = load(run, step)
     network.use(torch.float32)
-    return write(network, run.recipe.model, run.stage_folder("tokenizer"), Path(folder))
+    return write(network, run.stage_folder("tokenizer"), Path(folder))
+
+
+def import_folder(folder: Path) -> dict[str, Any]:
+    """Reads a folder that ``transformers`` wrote; returns the parity report, with what was found."""
+    from seedstock.transfer.importing import import_model
+
+    found = import_model(Path(folder))
+    return {"parameters": sum(p.numel() for p in found.network.parameters()), **(found.report or {})}

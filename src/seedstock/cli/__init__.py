@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 
 from seedstock.cli import inspect, stages, weights
+from seedstock.errors import SeedstockError
 
 ABOUT = "Grows base models, with the evidence of where every part came from."
 EPILOG = "Start with `seedstock demo`: raw files to an accountable base model in a few minutes."
@@ -36,8 +37,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
             file=sys.stderr,
         )
         return 1
-    from seedstock.errors import SeedstockError
-
     options = parser().parse_args(arguments)
     try:
         return options.run(options) or 0
@@ -51,7 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 130
 
 
-def _tell(error: Exception, options: argparse.Namespace) -> int:
+def _tell(error: SeedstockError, options: argparse.Namespace) -> int:
     if getattr(options, "json", False):
         import json
 

@@ -42,7 +42,7 @@ def _generate(options: argparse.Namespace) -> None:
         options.prompt,
         tokens=options.tokens,
         temperature=options.temperature,
-        top_k=options.top_k,
+        top_k=options.top_k or None,
         seed=options.seed,
         step=options.step,
     )

@@ -26,7 +26,7 @@ FILE_BYTES = 1 << 30
 
 def inputs_of(corpus: Corpus, tokenizer: Tokenizer, *, file_bytes: int = FILE_BYTES) -> dict[str, Any]:
     """What the shards follow from: their digest names their folder in the store."""
-    root = manifest.read(corpus.folder).root
+    root = manifest.read(corpus.folder).origin  # an erasure changes the corpus, and not what followed from it
     return {"format": FORMAT, "corpus": root, "tokenizer": tokenizer.sha256, "file_bytes": file_bytes}
 
 

@@ -36,7 +36,7 @@ CHAT_TEMPLATE = (
 
 def inputs_of(config: TokenizerConfig, corpus: Corpus, *, seed: int) -> dict[str, Any]:
     """What the tokenizer follows from: its digest names its folder in the store."""
-    root = manifest.read(corpus.folder).root
+    root = manifest.read(corpus.folder).origin  # an erasure changes the corpus, and not what followed from it
     return {"format": FORMAT, "config": config.model_dump(mode="json"), "corpus": root, "seed": seed}
 
 
