@@ -55,5 +55,8 @@ def close(run_folder: Path, chain: Chain | None = None) -> str:
     }
     if not (is_closed(chain) and chain.records[-1]["body"] == body):
         chain.append("closed", body)
-    write_bytes(run_folder / HEAD, head_bytes(len(chain.records), chain.head))
+    ending = head_bytes(len(chain.records), chain.head)
+    head = run_folder / HEAD
+    if not head.is_file() or head.read_bytes() != ending:
+        write_bytes(head, ending)
     return chain.head
