@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 
 def angles(positions_BT: Tensor, head_size: int, base: float) -> tuple[Tensor, Tensor]:
@@ -14,6 +17,30 @@ def angles(positions_BT: Tensor, head_size: int, base: float) -> tuple[Tensor, T
 
 
 def rotate(x_BHTK: Tensor, cosines: Tensor, sines: Tensor) -> Tensor:
-    """Turns each pair (i, i + K/2) of dimensions by its position's angle."""
-    left, right = x_BHTK.chunk(2, -1)
-    return torch.cat((left * cosines - right * sines, right * cosines + left * sines), -1)
+    """Turns each pair (i, i + K/2) of dimensions by its position's angle; the result is contiguous."""
+    if torch.compiler.is_compiling():
+        left, right = x_BHTK.chunk(2, -1)
+        return torch.cat((left * cosines - right * sines, right * cosines + left * sines), -1)
+    return _Rotate.apply(x_BHTK, cosines, sines)
+
+
+class _Rotate(torch.autograd.Function):
+    """The same without a copy of each product; the gradient turns back."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, cosines: Tensor, sines: Tensor) -> Tensor:
+        ctx.save_for_backward(cosines, sines)
+        return _turned(x, cosines, sines, 1)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, up: Tensor) -> Any:
+        return _turned(up, *ctx.saved_tensors, -1), None, None
+
+
+def _turned(x: Tensor, cosines: Tensor, sines: Tensor, direction: int) -> Tensor:
+    out = torch.empty(x.shape, dtype=x.dtype, device=x.device)
+    (left, right), (new_left, new_right) = x.chunk(2, -1), out.chunk(2, -1)
+    torch.mul(left, cosines, out=new_left).addcmul_(right, sines, value=-direction)
+    torch.mul(right, cosines, out=new_right).addcmul_(left, sines, value=direction)
+    return out
