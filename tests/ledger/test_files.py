@@ -18,7 +18,7 @@ def test_a_failed_write_leaves_the_old_file_and_no_other(tmp_path):
         file.write(b"half")
         raise RuntimeError
     assert files.read_json(path) == {"step": 1}
-    assert os.listdir(tmp_path) == ["state.json"]
+    assert [found.name for found in tmp_path.iterdir()] == ["state.json"]
 
 
 def test_a_folder_appears_whole_or_not_at_all(tmp_path):

@@ -72,7 +72,7 @@ def test_any_key_can_be_set_from_the_command_line(tmp_path):
     path.write_text(TINY)
     loaded = recipe.load(path, ["training.steps=7", "sources.letters.limit=2 MB", "model.context=128", "seed=3"])
     assert (loaded.training.steps, loaded.sources[0].limit, loaded.model.context, loaded.seed) == (7, 2_000_000, 128, 3)
-    with pytest.raises(RecipeError, match="--set training.stepz: .*did you mean 'steps'"):
+    with pytest.raises(RecipeError, match=r"--set training.stepz: .*did you mean 'steps'"):
         recipe.load(path, ["training.stepz=7"])
     with pytest.raises(RecipeError, match="there is no item 'words'"):
         recipe.load(path, ["sources.words.limit=2"])

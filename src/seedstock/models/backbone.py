@@ -11,6 +11,7 @@ from seedstock.models import attention as self_attention
 from seedstock.models import rope
 from seedstock.models.block import Block
 from seedstock.models.cache import Cache
+from seedstock.models.convolution import reach
 from seedstock.models.mask import Mask
 from seedstock.models.norms import norm
 
@@ -55,9 +56,10 @@ class Backbone(nn.Module):
         if self.config.position == "rope":
             cosines, sines = rope.angles(positions, self.config.head_size, self.config.rope_base)
             angles = cosines.to(x.dtype), sines.to(x.dtype)
+        near = reach(positions, self.config.convolution, x.dtype) if self.config.convolution else None
         layers = []
         for number, block in enumerate(self.blocks):
-            x = block(x, angles, sight, cache.layer(number) if cache else None, examples)
+            x = block(x, angles, sight, cache.layer(number) if cache else None, examples, near)
             if keep_layers:
                 layers.append(x)
         if cache is not None:

@@ -14,6 +14,7 @@ class Cache:
     def __init__(self, layers: int, batch: int, groups: int, length: int, head_size: int, like: Tensor) -> None:
         shape = (layers, 2, batch, groups, length, head_size)
         self.held = torch.empty(shape, dtype=like.dtype, device=like.device)
+        self.tails: list[dict[str, Tensor]] = [{} for _ in range(layers)]
         self.filled = 0
 
     @property
@@ -24,7 +25,7 @@ class Cache:
     def layer(self, number: int) -> LayerCache:
         """One layer's part."""
         keys, values = self.held[number]
-        return LayerCache(keys, values, self.filled)
+        return LayerCache(keys, values, self.filled, self.tails[number])
 
     def advance(self, positions: int) -> None:
         """Counts positions that every layer has added."""
@@ -33,11 +34,15 @@ class Cache:
 
 @dataclass(frozen=True)
 class LayerCache:
-    """Keys and values ``[B, G, length, K]`` of one layer, of which ``filled`` positions are known."""
+    """Keys and values ``[B, G, length, K]`` of one layer, of which ``filled`` positions are known.
+
+    ``tails`` are the last inputs of its convolutions, by place.
+    """
 
     keys: Tensor
     values: Tensor
     filled: int
+    tails: dict[str, Tensor]
 
     def append(self, k_BGTK: Tensor, v_BGTK: Tensor) -> tuple[Tensor, Tensor]:
         """Adds new keys and values; returns all of them. Raises ValueError where there is no room."""
@@ -47,3 +52,10 @@ class LayerCache:
         self.keys[:, :, self.filled : end] = k_BGTK
         self.values[:, :, self.filled : end] = v_BGTK
         return self.keys[:, :, :end], self.values[:, :, :end]
+
+    def after(self, place: str, x_BTD: Tensor, before: int) -> Tensor:
+        """``x`` with the ``before`` inputs that came before it, zeros where there were none; keeps the last ones."""
+        B, _, D = x_BTD.shape
+        held = torch.cat([self.tails.get(place, x_BTD.new_zeros(B, before, D)), x_BTD], 1)
+        self.tails[place] = held[:, held.shape[1] - before :]
+        return held

@@ -31,7 +31,7 @@ def initialise(network: nn.Module, roles: dict[str, str], config: Any, seed: int
     for name, parameter in network.named_parameters():
         role, zero = roles[name], config.initialisation == "zero"
         if role == "vector":
-            parameter.fill_(0.0 if name.endswith(".bias") else 1.0)
+            parameter.fill_(1.0 if name.endswith("norm.weight") else 0.0)
             continue
         std = config.init_std or (0.5 / math.sqrt(parameter.shape[1]) if zero else 0.02)
         if role == "row" and config.initialisation == "scaled":

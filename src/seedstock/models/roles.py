@@ -17,9 +17,10 @@ ROLES: tuple[tuple[str, str], ...] = (
     ("*.down.weight", "row"),
     ("*norm.weight", "vector"),
     ("*.bias", "vector"),
+    ("*convolution.taps.*", "vector"),
 )
 """Name pattern → role, first match. ``embedding`` and ``head`` [vocabulary, width]. The hidden matrices [out, in]:
-``column``, which tensor parallelism would cut along out, and ``row``, along in. ``vector``: gains and biases."""
+``column``, which tensor parallelism would cut along out, and ``row``, along in. ``vector``: gains, biases and taps."""
 
 
 def assign(names: Iterable[str], patterns: Iterable[tuple[str, str]] = ROLES) -> dict[str, str]:

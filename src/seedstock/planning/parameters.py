@@ -23,6 +23,7 @@ class Shape:
     biases: bool
     learned_positions: bool
     tied_embeddings: bool
+    taps: int
 
     @classmethod
     def of(cls, model: Any) -> Shape:
@@ -34,7 +35,7 @@ class Shape:
         )
 
 
-def choices(filled: Any) -> dict[str, bool]:
+def choices(filled: Any) -> dict[str, Any]:
     """What a preset or the recipe chose, of the things that change a count."""
     return {
         "gated": filled.activation == "swiglu",
@@ -43,19 +44,20 @@ def choices(filled: Any) -> dict[str, bool]:
         "biases": filled.biases,
         "learned_positions": filled.position == "learned",
         "tied_embeddings": filled.tied_embeddings,
+        "taps": filled.convolution,
     }
 
 
 def parameters(shape: Shape, vocab_size: int) -> dict[str, int]:
     """Parameters by part, exactly: ``embedding``, ``positions``, ``attention``, ``mlp``, ``vectors``, ``head``.
 
-    ``vectors`` are the gains of norms and all biases; ``head`` is 0 where it is the embedding's matrix.
+    ``vectors`` are the gains of norms, the taps of convolutions and all biases; ``head`` is 0 where it is tied.
     """
     s = shape
     queries, keys = s.heads * s.head_size, s.kv_heads * s.head_size
     norm = s.width * (2 if s.layer_norm else 1)
     biases = queries + 2 * keys + 2 * s.width + (2 if s.gated else 1) * s.mlp_width
-    a_layer = 2 * norm + (2 * s.head_size if s.qk_norm else 0) + (biases if s.biases else 0)
+    a_layer = 2 * norm + 2 * s.taps * s.width + (2 * s.head_size if s.qk_norm else 0) + (biases if s.biases else 0)
     return {
         "embedding": s.width * vocab_size,
         "positions": s.width * s.context if s.learned_positions else 0,

@@ -15,16 +15,17 @@ if TYPE_CHECKING:
 Positive = Annotated[int, Field(gt=0)]
 Scale = Annotated[float, Field(gt=0)]
 
-_ROTARY: dict[str, Any] = {"norm": "rms", "position": "rope", "rope_base": 10_000.0, "biases": False}
+_ROTARY: dict[str, Any] = {"norm": "rms", "position": "rope", "rope_base": 10_000.0, "biases": False, "convolution": 0}
 PRESETS: dict[str, dict[str, Any]] = {
     "qwen3": {**_ROTARY, "activation": "swiglu", "qk_norm": True, "tied_embeddings": True}
     | {"norm_epsilon": 1e-6, "initialisation": "scaled"},
     "llama": {**_ROTARY, "activation": "swiglu", "qk_norm": False, "tied_embeddings": False}
     | {"norm_epsilon": 1e-5, "initialisation": "scaled"},
     "gpt2": {"norm": "layer", "position": "learned", "biases": True, "activation": "gelu", "qk_norm": False}
+    | {"convolution": 0}
     | {"tied_embeddings": True, "norm_epsilon": 1e-5, "initialisation": "scaled"},
     "plain": {**_ROTARY, "activation": "relu2", "qk_norm": True, "tied_embeddings": False}
-    | {"norm_epsilon": 1e-6, "initialisation": "zero"},
+    | {"norm_epsilon": 1e-6, "initialisation": "zero", "convolution": 3},
 }
 _SIZES = ("width", "layers", "heads", "kv_heads", "head_size", "mlp_width")
 
@@ -33,7 +34,8 @@ class DecoderConfig(Config):
     """A causal decoder. ``shape`` fills the choices, ``size`` the sizes; what is written out here stands.
 
     ``plain`` is the best-known small shape that no class of the ecosystem has: squared ReLU (So et al. 2021, Primer),
-    QK-norm (Henry et al. 2020), output projections and head that start at zero.
+    QK-norm (Henry et al. 2020), output projections and head that start at zero, and a short convolution before
+    attention and MLP (Allen-Zhu 2025).
     """
 
     kind: Literal["decoder"] = "decoder"
@@ -60,6 +62,9 @@ class DecoderConfig(Config):
     qk_norm: bool | None = None
     biases: bool | None = None
     tied_embeddings: bool | None = None
+    convolution: Annotated[int, Field(ge=0, le=16)] | None = Field(
+        None, description="taps of a causal convolution before attention and MLP; 0: none"
+    )
     dropout: Fraction = Field(
         default=0.0, description="on the embeddings and on what every block adds; keyed by example"
     )
@@ -104,6 +109,8 @@ class DecoderConfig(Config):
     def export_class(self) -> str | None:
         """The class of ``transformers`` that computes the same function, or None where there is none."""
         c = self.filled(check=False)
+        if c.convolution:
+            return None
         if (c.norm, c.position, c.activation) == ("rms", "rope", "swiglu"):
             if c.qk_norm:
                 return None if c.biases else "Qwen3ForCausalLM"
