@@ -35,7 +35,8 @@ class _Rotate(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, up: Tensor) -> Any:
-        return _turned(up, *ctx.saved_tensors, -1), None, None
+        cosines, sines = ctx.saved_tensors
+        return _turned(up, cosines, sines, -1), None, None
 
 
 def _turned(x: Tensor, cosines: Tensor, sines: Tensor, direction: int) -> Tensor:

@@ -63,7 +63,7 @@ class DecoderConfig(Config):
     biases: bool | None = None
     tied_embeddings: bool | None = None
     convolution: Annotated[int, Field(ge=0, le=16)] | None = Field(
-        None, description="taps of a causal convolution before attention and MLP; 0: none"
+        default=None, description="taps of a causal convolution before attention and MLP; 0: none"
     )
     dropout: Fraction = Field(
         default=0.0, description="on the embeddings and on what every block adds; keyed by example"
