@@ -7,7 +7,7 @@ from functools import cache
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import Field, ValidationError, create_model
+from pydantic import BaseModel, Field, ValidationError, create_model
 
 from seedstock import kinds
 from seedstock.config import Config
@@ -70,8 +70,23 @@ def dump(recipe: Any, *, defaults: bool = True) -> str:
     yaml.default_flow_style = False
     yaml.sort_base_mapping_type_on_output = False  # type: ignore[assignment]
     stream = io.StringIO()
-    yaml.dump(recipe.model_dump(mode="json", exclude_none=True, exclude_unset=not defaults), stream)
+    values = recipe.model_dump(mode="json", exclude_unset=not defaults)
+    yaml.dump(_without_empty(recipe, values), stream)
     return stream.getvalue()
+
+
+def _without_empty(part: Any, values: Any) -> Any:
+    """Leaves out what is null by default; a null that takes the place of another default says something."""
+    if isinstance(part, list | tuple):
+        return [_without_empty(inner, value) for inner, value in zip(part, values, strict=True)]
+    if not isinstance(part, BaseModel):
+        return values
+    fields = type(part).model_fields
+    return {
+        name: _without_empty(getattr(part, name), value)
+        for name, value in values.items()
+        if value is not None or fields[name].default is not None
+    }
 
 
 def _parse(path: Path) -> Any:

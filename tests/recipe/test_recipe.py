@@ -28,6 +28,7 @@ training:
 def test_every_shipped_recipe_checks_and_reads_back_the_same(path):
     loaded = recipe.load(path)
     assert recipe.parse(recipe.dump(loaded)) == loaded
+    assert recipe.parse(recipe.dump(loaded, defaults=False)) == loaded
 
 
 @pytest.mark.parametrize(
@@ -104,3 +105,10 @@ def test_a_recipe_is_read_without_torch_or_data():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def test_a_null_that_is_not_the_default_is_kept():
+    loaded = recipe.parse(TINY + "mixture: {max_repeats: null}\ncorpus: {dedup: null}\n")
+    for defaults in (True, False):
+        again = recipe.parse(recipe.dump(loaded, defaults=defaults))
+        assert again.mixture.max_repeats is None and again.corpus.dedup is None
