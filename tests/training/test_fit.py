@@ -217,7 +217,8 @@ def test_what_is_left_open_is_settled_once_and_repeated(tmp_path, monkeypatch):
     assert chosen.precision in ("fp32", "bf16") and chosen.compile is False and chosen.threads >= 1
     assert 1 <= chosen.micro_batch <= BATCH and chosen.optimizer.precision in ("fp32", "bf16")
     figures = listener.of("settled")[0]["figures"]
-    assert set(figures["precision"]) == {"fp32", "bf16"} and all(value > 0 for value in figures["precision"].values())
+    measured = figures["seconds_an_example"]
+    assert {"fp32, threads 1", "bf16, threads 1"} <= set(measured) and all(value > 0 for value in measured.values())
     assert any(not torch.equal(before[name], p) for name, p in network.named_parameters())
 
     def never(*args):
@@ -274,6 +275,10 @@ def test_a_loader_may_be_anything_that_gives_numbered_batches(tmp_path):
     plain = small_fit(tmp_path / "plain", small_config(steps=3))
     ahead = small_fit(tmp_path / "ahead", small_config(steps=3), loader=Ahead())
     assert plain.losses == ahead.losses and plain.digest != ahead.digest and Ahead.closed
+    Ahead.closed = False
+    with pytest.raises(SeedstockError, match="loss is inf"):
+        small_fit(tmp_path / "bad", small_config(), loader=Ahead(), objective=Poisoned(2, False))
+    assert Ahead.closed
 
 
 def test_equal_runs_are_equal_to_the_last_bit(tmp_path):

@@ -16,12 +16,12 @@ from seedstock.training import batches
 from seedstock.training.gradients import accumulate
 
 
-def gradients(size, step=0, count=BATCH, loader=None, **changes):
-    network = small_network(**changes)
+def gradients(size, step=0, dtype=torch.float32, **changes):
+    network = small_network(**changes).use(dtype)
     objective = CausalConfig().build()
-    arrays = (loader or SmallLoader()).batch(step)
-    batch = next(batches.split(batches.tensors(arrays, torch.device("cpu")), count))
-    values = accumulate(assemble(network, objective), objective, batch, arrays["examples"][:count], size=size, seed=1)
+    arrays = SmallLoader().batch(step)
+    batch = batches.tensors(arrays, torch.device("cpu"))
+    values = accumulate(assemble(network, objective), objective, batch, arrays["examples"], size=size, seed=1)
     return values, {name: p.grad for name, p in network.named_parameters()}
 
 
@@ -49,6 +49,16 @@ def test_equal_to_the_mean_over_all_predicted_tokens():
     assert torch.allclose(values.loss, loss, rtol=1e-5)
     for name, p in network.named_parameters():
         assert (p.grad - found[name]).abs().max() <= 2e-5 * p.grad.abs().max(), name
+
+
+def test_bf16_is_near_fp32_whatever_lay_in_memory_before():
+    _, exact = gradients(BATCH)
+    for _ in range(3):
+        left = [torch.full((count,), float("nan")) for count in (10**3, 10**4, 10**5, 10**6)]
+        del left
+        _, rough = gradients(BATCH, dtype=torch.bfloat16)
+        for name, gradient in exact.items():
+            assert (rough[name] - gradient).norm() <= 0.1 * gradient.norm(), name
 
 
 def test_examples_with_fewer_terms_do_not_weigh_more():

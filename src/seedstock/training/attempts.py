@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -41,10 +42,9 @@ def repeat(config: TrainingConfig, chain: Chain) -> TrainingConfig:
 @contextmanager
 def alone(folder: Path) -> Iterator[None]:
     """Holds the run against a second process that would train it too."""
-    path = folder / ".lock"
-    with plain_errors(path):
+    with plain_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        lock = path.open("w")
+        lock = os.open(folder, os.O_RDONLY)  # the folder itself: a file of its own would be one more to explain
     try:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -53,6 +53,5 @@ def alone(folder: Path) -> Iterator[None]:
                 "another process is training this run", where=folder.parent, fix="wait for it, or stop it first"
             ) from None
         yield
-        path.unlink(missing_ok=True)
     finally:
-        lock.close()
+        os.close(lock)

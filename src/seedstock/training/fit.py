@@ -25,8 +25,8 @@ from seedstock.training.checkpoint import folder as checkpoints
 from seedstock.training.configs.training import TrainingConfig
 from seedstock.training.saving import Saver
 from seedstock.training.schedule import decay_start
-from seedstock.training.settle import apply, settle
-from seedstock.training.trainer import DTYPES, Trainer
+from seedstock.training.settle import DTYPES, apply, settle
+from seedstock.training.trainer import Trainer
 
 FOLDER = "checkpoints"
 

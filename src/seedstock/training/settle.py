@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import copy
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,14 +22,17 @@ from seedstock.training.configs.training import TrainingConfig
 from seedstock.training.gradients import accumulate
 from seedstock.training.optimizers.groups import trained
 
-BUDGET = 15.0
-"""Seconds that the measurement may take, as long as one pass over one example fits in them."""
-PROBE = 1.0
-"""Seconds that one pass of the probe should take at most."""
+BUDGET = 12.0
+"""Seconds that the measurement may take, as long as a few passes over one example fit in them."""
+PROBE = 0.3
+"""Seconds that one pass should take: long enough to tell, short enough to repeat."""
+FAR_BEHIND = (5.0, 1.7, 1.3, 1.3, 1.3)
+"""For each round, how many times the best cost takes a candidate out of the race."""
 LONG = 1800.0
 """Seconds of training from which a compilation, which takes up to a minute, is worth trying."""
 TIME_SHARE = 0.9
 """Of a horizon in seconds, the share for steps; the rest is for validation, samples and checkpoints."""
+DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
 
 
 def settle(
@@ -58,7 +61,7 @@ def use(nets: nn.ModuleDict, dtype: torch.dtype) -> None:
 
 def apply(config: TrainingConfig, nets: nn.ModuleDict, reporter: Reporter) -> None:
     """Sets precision and compilation of the nets as settled."""
-    use(nets, torch.bfloat16 if config.precision == "bf16" else torch.float32)
+    use(nets, DTYPES[config.precision])
     if config.compile is True:
         reporter.say("compiling at the first step, which takes up to a minute")
         nets["network"].compile(dynamic=False)
@@ -78,68 +81,74 @@ class _Probe:
         self.count = len(self.arrays["examples"])
         self.until = time.perf_counter() + BUDGET
         self.figures: dict[str, Any] = {}
+        self.found: dict[str, Any] = {"tokens": None, "time": None}
         self.nets.train()
-        use(self.nets, torch.float32)
         positions = self._pass(1, 1)
-        began = time.perf_counter()
-        self._pass(1, 1)
-        probe = max(1, min(self.count, int(PROBE / (time.perf_counter() - began + 1e-9))))
-
-        self.found: dict[str, Any] = {}
         self._optimizer_precision()
-        self._choose("precision", self._precisions(), lambda value: self._precision(value, probe))
-        self._choose("threads", self._threads(), lambda value: self._with_threads(value, probe))
-        self._choose("micro_batch", self._sizes(probe), lambda value: self._time(self.count, value) / self.count)
+        self._precision_and_threads()
+        self._micro_batch()
         self.found["steps"] = self._steps(positions * self.count)
-        self.found |= {"tokens": None, "time": None}
         self.found["compile"] = self._compiles()
         return self.config.model_copy(update=self.found), self.figures
 
-    def _choose(self, name: str, candidates: Iterable[Any], cost: Callable[[Any], float]) -> None:
-        """Takes the candidate with the lowest cost; the first where there is no time to try another."""
-        candidates = list(candidates)
-        chosen = candidates[0]
-        if len(candidates) > 1:
-            costs: dict[Any, float] = {}
-            for candidate in candidates:
-                if not costs or time.perf_counter() < self.until:
-                    costs[candidate] = cost(candidate)
-            chosen = min(costs, key=lambda candidate: costs[candidate])
-            if costs[chosen] == float("inf"):
-                raise RecipeError(
-                    "the device's memory does not hold one example", where="training", fix="a smaller model or context"
-                )
-            self.figures[name] = {str(key): float(f"{value:.4g}") for key, value in costs.items()}
-        self.found[name] = chosen
-        if name == "precision":
-            use(self.nets, torch.bfloat16 if chosen == "bf16" else torch.float32)
-        elif name == "threads":
-            torch.set_num_threads(chosen)
-
-    def _precisions(self) -> list[str]:
-        return ["fp32", "bf16"] if self.config.precision == "auto" else [self.config.precision]
-
-    def _precision(self, value: str, probe: int) -> float:
-        use(self.nets, torch.bfloat16 if value == "bf16" else torch.float32)
-        return self._time(probe, probe)
-
-    def _threads(self) -> list[int]:
-        if self.config.threads:
-            return [self.config.threads]
+    def _precision_and_threads(self) -> None:
+        """Together, since bf16 may want another number of threads than fp32."""
+        precisions = [*DTYPES] if self.config.precision == "auto" else [self.config.precision]
         most = torch.get_num_threads()
-        return [most] if self.device.type != "cpu" else sorted({most, max(1, most // 2), 1}, reverse=True)
+        threads = [self.config.threads or most]
+        if not self.config.threads and self.device.type == "cpu":
+            threads = sorted({most, max(1, most // 2), 1}, reverse=True)
+        one = min(self._time(1, 1) for _ in range(3))
+        count = max(1, min(self.count, int(PROBE / one)))
 
-    def _with_threads(self, value: int, probe: int) -> float:
-        torch.set_num_threads(value)
-        return self._time(probe, probe)
+        def cost(candidate: tuple[str, int]) -> float:
+            self._use(*candidate)
+            return self._time(count, count) / count
 
-    def _sizes(self, probe: int) -> list[int]:
+        pairs = [(precision, number) for precision in precisions for number in threads]
+        (precision, number), costs = self._race(pairs, cost)
+        self._use(precision, number)
+        self.found |= {"precision": precision, "threads": number}
+        self.example = costs.get((precision, number), one)
+        self.figures["seconds_an_example"] = {f"{name}, threads {n}": _short(v) for (name, n), v in costs.items()}
+
+    def _micro_batch(self) -> None:
+        """The fastest size up to what a pass of a second or so allows; on a GPU, that memory allows."""
         if self.config.micro_batch or self.objective.coupling == "batch":
-            return [min(self.count, self.config.micro_batch or self.count)]
-        if self.device.type == "cpu" and probe < self.count:
-            return [probe]
-        halves = [-(-self.count // 2**n) for n in range(16 if self.device.type != "cpu" else 4)]
-        return sorted(set(halves), reverse=True)
+            self.found["micro_batch"] = min(self.count, self.config.micro_batch or self.count)
+            return
+        most, halvings = self.count, 16
+        if self.device.type == "cpu":
+            most, halvings = max(1, min(self.count, int(4 * PROBE / self.example))), 3
+        sizes = sorted({-(-most // 2**n) for n in range(halvings + 1)}, reverse=True)
+        size, costs = self._race(sizes, lambda size: self._time(most, size) / most)
+        if costs and costs[size] == float("inf"):
+            raise RecipeError(
+                "the device's memory does not hold one example", where="training", fix="take a smaller model or context"
+            )
+        self.figures["micro_batch"] = {str(key): _short(value) for key, value in costs.items()}
+        self.found["micro_batch"] = -(-self.count // -(-self.count // size))  # equal parts
+
+    def _race(self, candidates: list[Any], cost: Callable[[Any], float]) -> tuple[Any, dict[Any, float]]:
+        """The candidate with the lowest cost of several rounds; who is far behind drops out.
+
+        In rounds, not one after the other: what else the machine does comes and goes, and a first pass also pays for
+        what is made once.
+        """
+        costs: dict[Any, float] = {}
+        left = list(candidates)
+        for behind in FAR_BEHIND if len(left) > 1 else ():
+            for candidate in left:
+                if len(costs) == len(candidates) and time.perf_counter() > self.until:
+                    break
+                costs[candidate] = min(cost(candidate), costs.get(candidate, float("inf")))
+            best = min(costs.values())
+            left = [candidate for candidate in left if costs[candidate] <= behind * best]
+        return min(costs, key=lambda candidate: costs[candidate], default=candidates[0]), costs
+
+    def _use(self, precision: str, threads: int) -> None:
+        use(self.nets, DTYPES[precision])
+        torch.set_num_threads(threads)
 
     def _steps(self, positions: int) -> int:
         if self.config.steps:
@@ -150,29 +159,29 @@ class _Probe:
             raise RecipeError(
                 "the run has no length", where="training", fix="give training.steps, training.tokens or training.time"
             )
-        a_step = self._time(self.count, self.found["micro_batch"]) + self._optimizer_seconds()
-        self.figures["seconds_a_step"] = float(f"{a_step:.4g}")
-        return max(1, int(TIME_SHARE * self.config.time / a_step))
+        step = min(self._time(self.count, self.found["micro_batch"]) for _ in range(2)) + self._optimizer_seconds()
+        self.figures["seconds_a_step"] = _short(step)
+        return max(1, int(TIME_SHARE * self.config.time / step))
 
     def _compiles(self) -> bool:
         if self.config.compile != "auto":
             return self.config.compile
         size = self.found["micro_batch"]
-        plain = self._time(self.count, size)
-        if plain * self.found["steps"] < LONG:
+        if self.example * self.count * self.found["steps"] < LONG:
             return False
         network = self.nets["network"]
+        plain = min(self._time(size, size) for _ in range(3))
         try:
             network.compile(dynamic=False)
-            self._pass(self.count, size)
-            compiled = self._time(self.count, size)
+            self._pass(size, size)
+            compiled = min(self._time(size, size) for _ in range(3))
         except Exception as error:  # a missing C++ compiler, an operation that the compiler does not know
             self.figures["compile"] = {"error": type(error).__name__}
             return False
         finally:
             for module in network.modules():
                 module._compiled_call_impl = None
-        self.figures["compile"] = {"False": float(f"{plain:.4g}"), "True": float(f"{compiled:.4g}")}
+        self.figures["compile"] = {"eager": _short(plain), "compiled": _short(compiled)}
         return compiled < 0.95 * plain
 
     def _optimizer_precision(self) -> None:
@@ -180,8 +189,8 @@ class _Probe:
         optimizer = self.config.optimizer
         if getattr(optimizer, "precision", None) != "auto":
             return
-        rates = {name: measure.peak(dtype, self.device, 0.1) for name, dtype in _DTYPES.items()}
-        self.figures["optimizer.precision"] = {name: float(f"{rate:.4g}") for name, rate in rates.items()}
+        rates = {name: measure.peak(dtype, self.device, 0.2) for name, dtype in DTYPES.items()}
+        self.figures["flops"] = {name: _short(rate) for name, rate in rates.items()}
         chosen = max(rates, key=lambda name: rates[name])
         self.found["optimizer"] = optimizer.model_copy(update={"precision": chosen})
 
@@ -193,7 +202,7 @@ class _Probe:
             parameter.grad = torch.ones_like(parameter)
         optimizers = self.found.get("optimizer", self.config.optimizer).build(parameters, roles)
         fastest = float("inf")
-        for _ in range(2):
+        for _ in range(3):
             began = time.perf_counter()
             for optimizer in optimizers:
                 optimizer.step()
@@ -202,18 +211,15 @@ class _Probe:
         return fastest
 
     def _time(self, count: int, size: int) -> float:
-        """Seconds of one forward and backward pass over ``count`` examples, the best of up to three; inf if too big."""
-        fastest = float("inf")
+        """Seconds of one forward and backward pass over ``count`` examples; inf where memory does not hold it."""
+        began = time.perf_counter()
         try:
-            for _ in range(3):
-                began = time.perf_counter()
-                self._pass(count, size)
-                fastest = min(fastest, time.perf_counter() - began)
-                if time.perf_counter() > self.until:
-                    break
+            self._pass(count, size)
         except torch.OutOfMemoryError:
+            self.nets.zero_grad(set_to_none=True)
             torch.get_device_module(self.device).empty_cache()
-        return fastest
+            return float("inf")
+        return time.perf_counter() - began
 
     def _pass(self, count: int, size: int) -> int:
         rows = next(batches.split(self.batch, count))
@@ -223,4 +229,5 @@ class _Probe:
         return given.positions
 
 
-_DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
+def _short(value: float) -> float:
+    return float(f"{value:.4g}")

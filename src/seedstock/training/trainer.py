@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing, contextmanager, nullcontext
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +26,6 @@ from seedstock.training.interrupt import Stop
 from seedstock.training.optimizers.groups import trained
 from seedstock.training.readings import Reading, Readings
 from seedstock.training.schedule import factor
-
-DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
 
 
 class Trainer:
@@ -101,29 +100,35 @@ class Trainer:
             self.nets.train()
 
     def _loop(self) -> None:
-        self.readings.resume()
-        for arrays in self._batches():
-            self._step(arrays)
-            last = self.step == self.steps
-            saves = last or self.step % self.config.checkpoint_every == 0 or self.step in self.milestones
-            read = self.readings.read() if self.readings.due or saves else []
-            self.readings.pause()
-            self._tell(read)
-            for callback in self.callbacks:
-                callback.after_step(self)
-            if saves or self.stop.asked:
-                self.readings.resume()
-                self._tell(self.readings.read())
-                self._save(self)
-            if self.stop.asked and not last:
-                raise Interrupted(
-                    f"{self.stop.asked} after step {self.step:,} of {self.steps:,}; the state is saved",
-                    where=self.folder,
-                    fix=f"go on with: seedstock resume {self.folder.name}",
-                )
+        with closing(self._batches()) as made:
             self.readings.resume()
+            for arrays in made:
+                self._step(arrays)
+                self._after()
+                self.readings.resume()
 
-    def _batches(self) -> Iterator[dict[str, np.ndarray]]:
+    def _after(self) -> None:
+        """What follows a step: reading, telling, saving, stopping."""
+        last = self.step == self.steps
+        saves = last or self.step % self.config.checkpoint_every == 0 or self.step in self.milestones
+        read = self.readings.read() if self.readings.due or saves else []
+        self.readings.pause()
+        self._tell(read)
+        for callback in self.callbacks:
+            callback.after_step(self)
+        asked = self.stop.asked  # once: a signal may come between two looks
+        if saves or asked:
+            self.readings.resume()
+            self._tell(self.readings.read())
+            self._save(self)
+        if asked and not last:
+            raise Interrupted(
+                f"{asked} after step {self.step:,} of {self.steps:,}; the state is saved",
+                where=self.folder,
+                fix=f"go on with: seedstock resume {self.folder.name}",
+            )
+
+    def _batches(self) -> Generator[dict[str, np.ndarray], None, None]:
         iterate = getattr(self.loader, "iterate", None)
         made = iterate(self.step, self.steps) if iterate else map(self.loader.batch, range(self.step, self.steps))
         with closing(made) if hasattr(made, "close") else nullcontext():
@@ -169,26 +174,22 @@ class Trainer:
         return torch.default_generator
 
     def _tell(self, found: list[Reading]) -> None:
-        if not found:
-            return
-        for reading in found:
-            self._must_be_finite(reading)
-        self.losses += [reading.loss for reading in found]
-        self.busy += sum(reading.seconds for reading in found)
-        for callback in self.callbacks:
-            callback.read(self, found)
+        good = list(takewhile(lambda reading: np.isfinite([reading.loss, reading.grad_norm]).all(), found))
+        self.losses += [reading.loss for reading in good]
+        self.busy += sum(reading.seconds for reading in good)
+        for callback in self.callbacks if good else ():
+            callback.read(self, good)
+        if len(good) < len(found):
+            self._not_finite(found[len(good)])
 
-    def _must_be_finite(self, reading: Reading) -> None:
-        values = {"loss": reading.loss, "gradient's norm": reading.grad_norm}
-        bad = next((name for name, value in values.items() if not np.isfinite(value)), None)
-        if bad is None:
-            return
+    def _not_finite(self, reading: Reading) -> None:
+        what, value = ("gradient's norm", reading.grad_norm) if np.isfinite(reading.loss) else ("loss", reading.loss)
         number = reading.step - 1  # steps are numbered from 0, and counted from 1
         examples = self.loader.batch(number)["examples"]
-        self.reporter.event("not_finite", step=number, what=bad, examples=[int(e) for e in examples])
+        self.reporter.event("not_finite", step=number, what=what, examples=[int(e) for e in examples])
         numbers = f"{examples.min()} to {examples.max()}" if len(examples) > 8 else ", ".join(map(str, examples))
         raise SeedstockError(
-            f"the {bad} is {values[bad]} at step {number}, which was fed examples {numbers}; nothing of it is saved",
+            f"the {what} is {value} at step {number}, which was fed examples {numbers}; nothing of it is saved",
             where=self.folder,
             fix=f"`seedstock trace {self.folder.name} --step {number}` shows the documents; a lower learning rate"
             " (training.optimizer.learning_rate) or a tighter training.clip may help",

@@ -50,7 +50,8 @@ def summary(readings: list[Reading], run: Trainer) -> dict[str, Any]:
     if run.peak_flops:
         shown["mfu"] = round(rate * run.flops_a_token / run.peak_flops, 4)
     shown |= {f"loss.{name}": _mean([reading.losses[name] for reading in readings]) for name in parts}
-    return shown | {name: _mean([reading.metrics[name] for reading in readings]) for name in last.metrics}
+    metrics = {name: _mean([reading.metrics[name] for reading in readings]) for name in last.metrics}
+    return metrics | shown  # a metric that is called like a field of ours does not hide it
 
 
 def _mean(values: list[float]) -> float:

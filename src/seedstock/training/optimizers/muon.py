@@ -24,7 +24,7 @@ LEARNING_RATE = {"original": 0.02, "match_rms_adamw": 3e-3}
 COEFFICIENTS = (3.4445, -4.7750, 2.0315)
 EPS = 1e-7
 # Elements of a stack on a CPU: beyond it the stack leaves the cache, and matrices one by one are faster.
-STACK = 1 << 20
+STACK = 1 << 19
 
 
 def build(config: MuonConfig, parameters: Parameters, roles: dict[str, str]) -> list[Optimizer]:
