@@ -81,11 +81,11 @@ def _without_empty(part: Any, values: Any) -> Any:
         return [_without_empty(inner, value) for inner, value in zip(part, values, strict=True)]
     if not isinstance(part, BaseModel):
         return values
-    fields = type(part).model_fields
+    fields = {field.alias or name: (name, field) for name, field in type(part).model_fields.items()}
     return {
-        name: _without_empty(getattr(part, name), value)
-        for name, value in values.items()
-        if value is not None or fields[name].default is not None
+        key: _without_empty(getattr(part, fields[key][0]), value)
+        for key, value in values.items()
+        if value is not None or fields[key][1].default is not None
     }
 
 
