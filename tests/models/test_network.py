@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 import torch
+import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from small_networks import SHAPES, VOCABULARY, lively, packed, small
@@ -72,6 +75,30 @@ def test_attention_back_ends_agree_with_the_formula(mask, groups):
         assert sight.backend == ("products" if dtype == torch.bfloat16 else "sdpa")
         found = attention.attend(*(x.to(dtype) for x in (q, k, v)), sight)
         torch.testing.assert_close(found.double(), expected, rtol=tolerance, atol=tolerance)
+
+
+@pytest.mark.parametrize("groups", [1, 2, 4])
+def test_the_layout_of_the_packed_back_end_is_right(groups, monkeypatch):
+    """The kernel itself runs on CUDA alone; here each sequence that it is given is computed by the reference."""
+    from torch.nn.attention import varlen
+
+    def reference(q, k, v, starts, _starts, longest, _longest, *, window_size, enable_gqa):
+        assert window_size == (-1, 0)
+        assert starts.dtype == torch.int32 and starts[-1] == len(q) and not len(starts) % 64
+        out = torch.full_like(q, torch.nan)
+        for low, high in pairwise(starts.tolist()):
+            assert high - low <= longest
+            part = [x[low:high].transpose(0, 1)[None] for x in (q, k, v)]
+            done = F.scaled_dot_product_attention(*part, is_causal=True, enable_gqa=enable_gqa)
+            out[low:high] = done[0].transpose(0, 1)
+        return out
+
+    monkeypatch.setattr(varlen, "varlen_attn", reference)
+    documents = packed(batch=3, length=24)["documents"]
+    q, k, v = (torch.randn(3, heads, 24, 8) for heads in (4, groups, groups))
+    found = attention.attend(q, k, v, attention.Sight("varlen", starts=attention._starts(documents)))
+    sight = attention.prepare(Mask("causal", documents), torch.empty(3, 24, 4), 24)
+    torch.testing.assert_close(found, attention.attend(q, k, v, sight))
 
 
 @pytest.mark.parametrize("groups", [1, 2, 4])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import inspect
 import math
 from dataclasses import dataclass
 from typing import Any
@@ -38,13 +40,13 @@ def prepare(mask: Mask, x_BTD: Tensor, keys: int) -> Sight:
     queries = x_BTD.shape[1]
     device, dtype = x_BTD.device, x_BTD.dtype
     half = dtype in (torch.bfloat16, torch.float16)
-    plain = mask.pattern == "causal" and mask.documents is None and queries == keys
-    if device.type == "cuda" and half and mask.pattern == "causal" and queries == keys and not plain and _varlen():
-        return Sight("varlen", starts=_starts(mask.documents))  # type: ignore[arg-type]
+    causal = mask.pattern == "causal" and queries == keys
+    if device.type == "cuda" and half and causal and mask.documents is not None and _varlen():
+        return Sight("varlen", starts=_starts(mask.documents))
     if device.type == "cpu" and dtype == torch.bfloat16 and queries > 1 and keys <= products.LONGEST:
         hidden = ~mask.visible(queries, keys, device)[:, None]
         return Sight("products", seen=torch.zeros(hidden.shape, dtype=dtype).masked_fill_(hidden, -math.inf))
-    if plain:
+    if causal and mask.documents is None:
         return Sight("sdpa", causal=True)
     if mask.documents is None and (mask.pattern == "full" or queries == 1):
         return Sight("sdpa")
@@ -64,15 +66,15 @@ def attend(q_BHTK: Tensor, k_BGSK: Tensor, v_BGSK: Tensor, sight: Sight) -> Tens
     )
 
 
-def _varlen() -> Any:
-    """torch's attention over sequences of varying length, from 2.12 on in the form that is used here."""
+@functools.cache
+def _varlen() -> bool:
+    """Has torch its attention over sequences of varying length, in the form that is used here (from 2.12 on)?"""
     try:
-        import inspect
-
         from torch.nn.attention.varlen import varlen_attn
     except ImportError:
-        return None
-    return varlen_attn if {"window_size", "enable_gqa"} <= inspect.signature(varlen_attn).parameters.keys() else None
+        return False
+    known = inspect.signature(varlen_attn).parameters.keys()
+    return {"window_size", "enable_gqa"} <= known and torch.cuda.get_device_capability() >= (8, 0)
 
 
 def _starts(documents_BT: Tensor) -> Tensor:
@@ -85,9 +87,11 @@ def _starts(documents_BT: Tensor) -> Tensor:
 
 
 def _packed(q: Tensor, k: Tensor, v: Tensor, starts: Tensor) -> Tensor:
+    from torch.nn.attention import varlen
+
     B, H, T, K = q.shape
-    flat = [x.transpose(1, 2).reshape(B * T, x.shape[1], K) for x in (q, k, v)]
-    out = _varlen()(*flat, starts, starts, T, T, window_size=(-1, 0), enable_gqa=k.shape[1] != H)
+    q, k, v = (x.transpose(1, 2).reshape(B * T, x.shape[1], K) for x in (q, k, v))
+    out: Any = varlen.varlen_attn(q, k, v, starts, starts, T, T, window_size=(-1, 0), enable_gqa=k.shape[1] != H)
     return out.view(B, T, H, K).transpose(1, 2)
 
 
