@@ -61,7 +61,7 @@ def sample(run: Run, network: Any, *, prompt: str = "", tokens: int = 60, seed: 
 
 
 def generate(run: Run, prompt: str = "", *, tokens: int = 120, step: int | None = None, **options: Any) -> str:
-    """A text from a run's model: ``temperature``, ``top_k``, ``top_p``, ``seed`` as in transfer.generate."""
+    """A text from a run's model: ``temperature``, ``top_k``, ``top_p``, ``seed`` as in models.generate."""
     network, _ = load(run, step)
     return sample(run, network, prompt=prompt, tokens=tokens, **options)
 
