@@ -295,6 +295,25 @@ def test_settings_are_as_they_were_afterwards(tmp_path):
     assert torch.get_num_threads() == threads and torch.are_deterministic_algorithms_enabled() == strict
 
 
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="glibc alone has these settings")
+def test_memory_that_was_freed_is_used_again():
+    import resource
+
+    from seedstock.training.memory import kept
+
+    def faults():
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+        for _ in range(10):
+            held = [torch.ones(2**20) for _ in range(4)]  # 16 MB: about 4,000 pages
+            del held
+        return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+
+    with kept():
+        faults()
+        assert faults() < 400
+    assert faults() > 4000
+
+
 def test_the_peak_and_the_work_are_of_the_right_size():
     rate = measure.peak(torch.float32, torch.device("cpu"), 0.05)
     assert 1e8 < rate < 1e14

@@ -15,7 +15,7 @@ from seedstock.ledger.chain import Chain
 from seedstock.ledger.ids import sha256_file
 from seedstock.objectives.base import assemble
 from seedstock.progress import Reporter, Silent
-from seedstock.training import attempts, environment, measure, saving, state
+from seedstock.training import attempts, environment, measure, memory, saving, state
 from seedstock.training.callbacks.base import Callback
 from seedstock.training.callbacks.events import Events
 from seedstock.training.callbacks.progress import Progress
@@ -88,7 +88,7 @@ def fit(
     run_folder, reporter = Path(run_folder), reporter or Silent()
     folder = run_folder / FOLDER
     nets = assemble(network, objective)
-    with attempts.alone(folder), environment.settings(config):
+    with attempts.alone(folder), environment.settings(config), memory.kept():
         checkpoints.sweep(folder)
         damaged: set[int] = set()
 
