@@ -5,6 +5,7 @@ Run as ``python -m seedstock.environment`` or by ``seedstock demo``; imports the
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import platform
 import re
@@ -16,8 +17,9 @@ from pathlib import Path
 
 TORCH = "2.13.0"
 TRANSFORMERS = "transformers>=4.56"
+LOG = "pip-training.log"
 CPU_INDEX = "https://download.pytorch.org/whl/cpu"
-_SIZE = re.compile(r"(Downloading|Using cached|Processing) (\S+)(?: \(([0-9.]+) ([kMG]?)B\))?")
+_SIZE = re.compile(r"^\s*(Downloading|Using cached|Processing) (\S+)(?: \(([0-9.]+) ([kMG]?)B\))?", re.MULTILINE)
 _UNIT = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9}
 
 
@@ -35,7 +37,11 @@ def pip(*arguments: str) -> tuple[int, str]:
     """Runs pip in this environment; returns its exit code and output."""
     command = [sys.executable, "-m", "pip", *arguments, "--disable-pip-version-check", "--progress-bar", "off"]
     result = subprocess.run(command, capture_output=True, text=True, check=False)
-    return result.returncode, result.stdout + result.stderr
+    output = result.stdout + result.stderr
+    if result.returncode == 0:
+        with contextlib.suppress(OSError), (Path(sys.prefix) / LOG).open("a") as log:
+            log.write(output)
+    return result.returncode, output
 
 
 def downloaded(output: str) -> int:

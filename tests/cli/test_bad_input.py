@@ -75,7 +75,7 @@ def test_an_archive_that_cannot_be_read_and_bytes_that_are_no_text(capsys):
     Path("broken.jsonl.gz").write_bytes(whole[: len(whole) // 2])
     change("kind: text, path: letters.txt", "kind: jsonl, path: broken.jsonl.gz")
     code, message = failing(capsys, "train", "recipe.yaml", "--name", "broken")
-    assert code == 3 and "nothing is left" in message.lower() or "no document" in message.lower(), message
+    assert code == 3 and "broken.jsonl.gz" in message
 
 
 def test_an_empty_corpus_says_which_step_dropped_it(capsys):

@@ -60,9 +60,9 @@ def peak_memory() -> int:
 
 def _installation(seconds: float) -> dict[str, Any]:
     """How long since the clone's ``make`` began, and what pip fetched, where make left that to be known."""
-    from seedstock.environment import downloaded
+    from seedstock.environment import LOG, downloaded
 
-    logs = [Path(sys.prefix) / name for name in ("pip.log", "pip-training.log")]
+    logs = [Path(sys.prefix) / name for name in ("pip.log", LOG)]
     fetched = sum(downloaded(log.read_text(errors="replace")) for log in logs if log.is_file())
     started = os.environ.get("SEEDSTOCK_STARTED", "")
     since = time.time() - float(started) if started.isdigit() else None
