@@ -193,8 +193,8 @@ def train(run: Run, reporter: Reporter) -> bool:
                 chain=run.chain,
                 reporter=reporter,
                 seed=recipe.seed,
-                validate=_validation(run),
-                sample=lambda network, step: weights.sample(run, network, seed=step),
+                validate=_uncompiled(_validation(run)),
+                sample=_uncompiled(lambda network, step: weights.sample(run, network, seed=step)),
                 settled=lambda config: _settled(run, config),
             )
             energy = meter.read()
@@ -224,6 +224,19 @@ def _settled(run: Run, training: Any) -> None:
     recipe = run.recipe.model_copy(update={"training": training})
     if recipe != run.recipe:
         run.rewrite(recipe)
+
+
+def _uncompiled(function: Any) -> Any:
+    """Runs it without compilation: the shapes of an evaluation come once, and each would cost a compilation."""
+    if function is None:
+        return None
+    import torch
+
+    def call(network: Any, step: int) -> Any:
+        with torch.compiler.set_stance("force_eager"):
+            return function(network, step)
+
+    return call
 
 
 def _validation(run: Run) -> Callable[[Any, int], dict[str, Any]] | None:
