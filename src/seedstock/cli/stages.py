@@ -29,6 +29,8 @@ def add(commands: Any) -> None:
     demo.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", dest="overrides", help="set a key")
     demo.set_defaults(run=_demo, name=None, recipe="quickstart")
     plan = shared.recipe(commands.add_parser("plan", help="parameters, FLOPs, memory, time and energy, before a run"))
+    plan.add_argument("--hardware", metavar="NAME", help="a100, h100, h200, … (this machine, measured)")
+    plan.add_argument("--devices", type=int, default=1, metavar="N", help="how many of it (1)")
     plan.set_defaults(run=_plan)
     schema = commands.add_parser("schema", help="print the JSON schema of a recipe")
     schema.set_defaults(run=_schema)
@@ -72,8 +74,20 @@ def _demo(options: argparse.Namespace) -> None:
 def _plan(options: argparse.Namespace) -> None:
     from seedstock.planning.plan import plan
 
-    result = plan(shared.load_recipe(options))
+    result = plan(shared.load_recipe(options), hardware=_hardware(options.hardware), devices=options.devices)
     shared.show(options, result.record(), result.table)
+
+
+def _hardware(name: str | None) -> Any:
+    from seedstock.errors import RecipeError
+    from seedstock.machine import hardware
+    from seedstock.planning.hardware import DEVICES
+
+    if name is None:
+        return hardware()
+    if name.lower() not in DEVICES:
+        raise RecipeError("unknown hardware", where=f"--hardware {name}", fix=f"known: {', '.join(DEVICES)}")
+    return DEVICES[name.lower()]
 
 
 def _schema(options: argparse.Namespace) -> None:

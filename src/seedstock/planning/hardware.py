@@ -9,13 +9,14 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Hardware:
-    """A device: dense FLOP/s at its training precision, bytes of memory, watts, and the share of the peak to expect."""
+    """A device: dense FLOP/s at its training precision, bytes of memory, watts, and the share of the peak to expect. ``local``: the one here."""
 
     name: str
     flops: float
     memory: int
     watts: float
     utilisation: float
+    local: bool = False
 
 
 GIB = 2**30
@@ -56,7 +57,7 @@ def this_machine(seconds: float = 0.3) -> Hardware:
         memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     except (ValueError, OSError):
         memory = 0
-    return Hardware("this machine in fp32", 2 * 768**3 / fastest, memory, CPU_WATTS[1] * processors(), 0.5)
+    return Hardware("this machine in fp32", 2 * 768**3 / fastest, memory, CPU_WATTS[1] * processors(), 0.5, True)
 
 
 def processors() -> int:

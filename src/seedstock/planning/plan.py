@@ -77,7 +77,7 @@ def plan(
     RecipeError as ``size.resolve`` does.
     """
     vocab_size = vocab_size or vocabulary(recipe.tokenizer)
-    local, hardware = hardware is None, hardware or this_machine()
+    hardware = hardware or this_machine()
     first, *_ = resolve(recipe.model, recipe.training, vocab_size)
     shape = parameters.Shape.of(first)
     a_token = flops.training(shape, vocab_size)
@@ -87,7 +87,7 @@ def plan(
     batch = examples * shape.context
     tokens = training.steps * batch if training.steps else training.tokens or training.time * speed
     seconds = training.time or tokens / speed
-    if local:
+    if hardware.local:
         low, middle, high = (one * processors() for one in CPU_WATTS)
     else:
         low, middle, high = (share * hardware.watts * devices for share in (0.5, 0.8, 1.2))
