@@ -9,7 +9,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Hardware:
-    """A device: dense FLOP/s at its training precision, bytes of memory, watts, and the share of the peak to expect. ``local``: the one here."""
+    """A device: dense FLOP/s at its training precision, bytes of memory, watts, and the share of the peak to expect.
+
+    ``local``: it is the one here.
+    """
 
     name: str
     flops: float
