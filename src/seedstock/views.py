@@ -20,6 +20,11 @@ def table(title: str, *columns: str) -> Table:
     return made
 
 
+def _row(shown: Table, *cells: str) -> None:
+    """A row of data: ``a[i]`` and ``[/usr/bin]`` are no markup, whatever console prints them."""
+    shown.add_row(*map(Text, cells))
+
+
 def scores(values: dict[str, Any]) -> Group:
     """Bits per byte of the model beside the floors, in total and by group."""
     held = values["held_out"]
@@ -51,7 +56,7 @@ def _step(result: dict[str, Any]) -> Group:
     spans = result["spans"]
     shown = table(f"step {result['step']}: {len(spans)} spans of documents", *_SPAN)
     for span in spans[:SHOWN]:
-        shown.add_row(f"{span['example']:,}", f"{span['stop'] - span['start']:,}", span["document"], *_origin(span))
+        _row(shown, f"{span['example']:,}", f"{span['stop'] - span['start']:,}", span["document"], *_origin(span))
     return Group(shown, _rest(spans))
 
 
@@ -68,10 +73,10 @@ def _documents(result: dict[str, Any]) -> Group:
         decision = entry["decision"]
         why = f" ({decision['phase']}: {decision['reason']})" if decision["reason"] else ""
         shown = table(f"document {entry['document']}", "", "")
-        shown.add_row("where", f"{entry['source']}: {entry['locator'] or 'forgotten'}")
-        shown.add_row("URL", entry["url"] or "none")
-        shown.add_row("licence", entry["licence"] or "none declared")
-        shown.add_row("decision", f"{decision['decision']}{why}")
+        _row(shown, "where", f"{entry['source']}: {entry['locator'] or 'forgotten'}")
+        _row(shown, "URL", entry["url"] or "none")
+        _row(shown, "licence", entry["licence"] or "none declared")
+        _row(shown, "decision", f"{decision['decision']}{why}")
         if entry["kept_instead"]:
             shown.add_row("kept instead", entry["kept_instead"])
         for place in entry["occurrences"]:
@@ -88,7 +93,7 @@ def _matches(result: dict[str, Any]) -> Group:
         return Group(Text("no training or held-out document holds this text"))
     shown = table(f"{len(matches)} places hold this text", "split", "document", "where", "licence", "language")
     for match in matches[:SHOWN]:
-        shown.add_row(match["split"], match["document"], *_origin(match))
+        _row(shown, match["split"], match["document"], *_origin(match))
     return Group(shown, _rest(matches))
 
 
@@ -145,7 +150,8 @@ def passage(text: str, near: list[dict[str, Any]]) -> Group:
         shown = table("nearest training documents", "shared>", "passage", "where", "licence", "read in steps")
         for one in near:
             shared = " ".join(one["passage"].split())
-            shown.add_row(
+            _row(
+                shown,
                 f"{one['score']:.0%}",
                 shared if len(shared) <= 48 else shared[:47] + "…",
                 one["locator"] or "",

@@ -13,6 +13,13 @@ from seedstock.progress import Bar, Events
 LINE_SECONDS = 15.0
 
 
+def terminal(stderr: bool = False) -> Any:
+    """A rich console that prints documents as they are: what looks like markup, a link or an emoji's code is text."""
+    from rich.console import Console as Rich
+
+    return Rich(stderr=stderr, markup=False, emoji=False, highlight=False)
+
+
 class Console(Events):
     """A Reporter that writes to standard error."""
 
@@ -27,13 +34,11 @@ class Console(Events):
         if self.quiet:
             return
         if self._active is not None:
-            self._active.console.print(text, highlight=False, markup=False)
+            self._active.console.print(text)
         elif isinstance(text, str):
             print(text, file=sys.stderr, flush=True)
         else:
-            from rich.console import Console as Rich
-
-            Rich(stderr=True).print(text)
+            terminal(stderr=True).print(text)
 
     @contextlib.contextmanager
     def stage(self, name: str) -> Iterator[None]:
@@ -49,17 +54,16 @@ class Console(Events):
         if not self._terminal or self._active is not None:
             yield _Lines(self, label, total, unit)
             return
-        from rich.console import Console as Rich
         from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
         columns = (
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=24),
             TextColumn("{task.percentage:3.0f} %" if total else "{task.completed:,.0f}"),
-            TextColumn("{task.fields[shown]}"),
+            TextColumn("{task.fields[shown]}", markup=False),
             TimeRemainingColumn(),
         )
-        with Progress(*columns, console=Rich(stderr=True), transient=True) as progress:
+        with Progress(*columns, console=terminal(stderr=True), transient=True) as progress:
             self._active = progress
             try:
                 yield _Live(progress, progress.add_task(f"   {label}", total=total, shown=""), unit)

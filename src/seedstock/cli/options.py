@@ -83,6 +83,6 @@ def show(options: argparse.Namespace, result: Any, text: Any = None) -> None:
     if isinstance(shown, str):
         print(shown)
     elif shown is not None:
-        from rich.console import Console
+        from seedstock.cli.console import terminal
 
-        Console().print(shown)
+        terminal().print(shown)

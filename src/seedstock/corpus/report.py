@@ -51,6 +51,7 @@ def table(summary: dict[str, Any]) -> RenderableType:
     """A summary for the terminal: what was read, what was dropped and why, and what is left by language and licence."""
     from rich.console import Group
     from rich.table import Table
+    from rich.text import Text
 
     flow = Table(title="documents, from read to kept", title_justify="left")
     for column in ("phase", "step", "reason"):
@@ -59,7 +60,8 @@ def table(summary: dict[str, Any]) -> RenderableType:
         flow.add_column(column, justify="right")
     flow.add_row("read", "", "", *_numbers(summary["read"]))
     for row in summary["flow"]:
-        flow.add_row(f"− {row['phase']}", row["step"], row["reason"], *_numbers(row))
+        names = (f"− {row['phase']}", row["step"], row["reason"])
+        flow.add_row(*map(Text, names), *_numbers(row))  # a name may hold what looks like markup
     flow.add_section()
     flow.add_row("= kept", "", _notes(summary), *_numbers(summary["kept"]), style="bold")
 
@@ -72,7 +74,7 @@ def table(summary: dict[str, Any]) -> RenderableType:
         for name, counts in _ranked(summary[key])[:6]:
             if counts["kept_documents"]:
                 shown = {"documents": counts["kept_documents"], "bytes": counts["kept_bytes"]}
-                kept.add_row(GROUPS[key].lower(), name, *_numbers(shown))
+                kept.add_row(GROUPS[key].lower(), Text(name), *_numbers(shown))
         kept.add_section()
     return Group(flow, kept)
 

@@ -1,0 +1,64 @@
+"""What people see is what the documents hold: nothing in them is read as markup."""
+
+import argparse
+import io
+
+import pytest
+
+from seedstock import views
+from seedstock.cli import options
+from seedstock.cli.console import Console, terminal
+from seedstock.corpus import report
+
+ODD = ["list[int] -> a[i]", "[/usr/bin]", "[bold]x", ":warning:", "https://example.org/[a]"]
+
+
+def nearest(text):
+    return {"score": 0.5, "passage": text, "locator": text, "licence": text, "steps": [1]}
+
+
+@pytest.mark.parametrize("text", ODD)
+def test_a_document_is_printed_as_it_is(capsys, monkeypatch, text):
+    monkeypatch.setenv("COLUMNS", "200")
+    shown = views.passage(text, [nearest(text)])
+    options.show(argparse.Namespace(json=False), {}, shown)
+    Console().say(shown)
+    Console().say(text)
+    captured = capsys.readouterr()
+    assert captured.out.count(text) == 4
+    assert captured.err.count(text) == 5
+
+
+@pytest.mark.parametrize("text", ODD)
+def test_names_from_data_are_printed_as_they_are_on_any_console(text):
+    import rich.console
+
+    counts = {"documents": 1, "bytes": 1}
+    group = {text: {"documents": 1, "bytes": 1, "kept_documents": 1, "kept_bytes": 1}}
+    summary = {"read": counts, "kept": counts, "changed": counts, "held_out": counts, "quarantine": 0}
+    summary |= {"flow": [{"phase": "filter", "step": text, "reason": text, **counts}]}
+    summary |= {"by_language": group, "by_licence": group}
+    printed = io.StringIO()
+    rich.console.Console(file=printed, width=200, emoji=False).print(report.table(summary))
+    assert printed.getvalue().count(text) == 4
+
+
+def test_a_live_bar_prints_what_it_is_told(monkeypatch):
+    printed = io.StringIO()
+    monkeypatch.setattr("seedstock.cli.console.terminal", lambda **_: _on(printed))
+    console = Console()
+    console._terminal = True
+    with console.bar("[/usr/bin]", 10, "steps") as bar:
+        bar.advance(1, text="a[i]")
+        bars = bar._progress.make_tasks_table(bar._progress.tasks)
+        console.say("list[int] [/usr/bin]")
+    assert "list[int] [/usr/bin]" in printed.getvalue()
+    drawn = io.StringIO()
+    _on(drawn).print(bars)
+    assert "[/usr/bin]" in drawn.getvalue() and "a[i]" in drawn.getvalue()
+
+
+def _on(file):
+    made = terminal()
+    made.file, made._force_terminal, made.width = file, True, 200
+    return made
