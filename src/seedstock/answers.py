@@ -21,20 +21,20 @@ def _raw_length(run: Run) -> Any:
 
 
 def step(run: Run, number: int) -> Answer:
-    """The documents that training step ``number`` (from 1) read, with their spans.
+    """The documents that training step ``number`` (from 1) reads, with their spans.
 
-    Raises DataError where the run has not come that far.
+    ``on_record`` says whether a checkpoint has that step behind it: a step that failed, or is yet to come, has not.
+    Raises DataError where the run has no such step.
     """
     from seedstock.provenance.trace import trace_step
 
-    if not 1 <= number <= run.steps_done:
-        raise DataError(
-            f"step {number} is not one of the {run.steps_done:,} steps that are on record",
-            where=run.folder,
-            fix="steps count from 1",
-        )
+    steps = max(run.steps_done, run.recipe.training.steps or 0)
+    if not 1 <= number <= steps:
+        what = f"step {number} is not one of the {steps:,} steps of this run"
+        raise DataError(what, where=run.folder, fix="steps count from 1")
     seen = trace_step(number - 1, run.plan, run.shards, corpus=run.corpus, raw_length=_raw_length(run))
-    return {"question": "step", "step": number, "spans": [_record(span) for span in seen]}
+    known = number <= run.steps_done
+    return {"question": "step", "step": number, "on_record": known, "spans": [_record(span) for span in seen]}
 
 
 def documents(run: Run, *, document: str | None = None, url: str | None = None) -> Answer:

@@ -54,7 +54,8 @@ def answer(result: dict[str, Any]) -> Group | Table:
 
 def _step(result: dict[str, Any]) -> Group:
     spans = result["spans"]
-    shown = table(f"step {result['step']}: {len(spans)} spans of documents", *_SPAN)
+    beyond = "" if result["on_record"] else ", beyond the newest checkpoint"
+    shown = table(f"step {result['step']}{beyond}: {len(spans)} spans of documents", *_SPAN)
     for span in spans[:SHOWN]:
         _row(shown, f"{span['example']:,}", f"{span['stop'] - span['start']:,}", span["document"], *_origin(span))
     return Group(shown, _rest(spans))
@@ -138,7 +139,8 @@ def forgotten(result: dict[str, Any]) -> str:
     for seen in result["seen"]:
         lines.append(
             f"{seen['run']}: {len(seen['steps'])} steps read {seen['document'][:16]}; "
-            f"checkpoints that learnt it: {_numbers(seen['checkpoints']) or 'none'}"
+            f"checkpoints that learnt it: {_numbers(seen['checkpoints']) or 'none'}; without it again: "
+            f"seedstock resume {seen['run']} --from {seen['resume_from']}"
         )
     return "\n".join([*lines, result["advice"]])
 

@@ -136,7 +136,7 @@ def test_a_run_that_stopped_itself_says_where(tmp_path):
     with (tmp_path / "events.jsonl").open("a") as file:
         file.write("\n" + json.dumps({"event": "not_finite", "step": 31, "what": "loss", "examples": [1, 2]}) + "\n")
     found = doctor(tmp_path)
-    assert found[0].level == "problem" and "step 31" in found[0].evidence and "--step 30" in found[0].advice
+    assert found[0].level == "problem" and "step 31" in found[0].evidence and "--step 31" in found[0].advice
 
 
 def test_nothing_trained_is_said(tmp_path):

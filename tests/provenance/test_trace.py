@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import sysconfig
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
+from seedstock import answers, views
 from seedstock.corpus.build import build
 from seedstock.corpus.config import CorpusConfig
 from seedstock.corpus.reader import Corpus
@@ -143,3 +145,20 @@ def test_questions_without_an_answer_say_so(house):
         trace_document("xyz", plan, shards, steps=1)
     with pytest.raises(DataError, match="no text"):
         trace_text("", shards, tokenizer)
+
+
+def test_a_step_is_answered_for_before_a_checkpoint_has_it(house):
+    corpus, _, shards, plan = house
+    recipe = SimpleNamespace(training=SimpleNamespace(steps=STEPS), objective=SimpleNamespace(kind="causal"))
+    run = SimpleNamespace(
+        recipe=recipe, steps_done=10, folder="run", chain=SimpleNamespace(last=lambda kind: None), corpus=corpus
+    )
+    run.shards, run.plan = shards, plan
+    done, next_one = answers.step(run, 10), answers.step(run, 11)
+    assert done["on_record"] and not next_one["on_record"]
+    first, count = plan.examples(10)
+    assert {span["example"] for span in next_one["spans"]} == set(range(first, first + count))
+    assert "beyond the newest checkpoint" in views.answer(next_one).renderables[0].title
+    for number in (0, STEPS + 1):
+        with pytest.raises(DataError, match=f"not one of the {STEPS} steps"):
+            answers.step(run, number)

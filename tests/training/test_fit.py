@@ -173,8 +173,9 @@ def test_what_is_not_finite_stops_the_run_and_is_not_saved(tmp_path, gradient):
     with pytest.raises(SeedstockError, match=what) as error:
         config = small_config(checkpoint_every=4)
         small_fit(tmp_path / "run", config, objective=Poisoned(7, gradient), reporter=listener)
-    assert "at step 7, which was fed examples 42, 43, 44, 45, 46, 47" in str(error.value)
-    assert "seedstock trace run --step 7" in str(error.value)
+    assert "at step 8, which was fed examples 42, 43, 44, 45, 46, 47" in str(error.value)
+    assert "seedstock trace run --step 8" in str(error.value), "people count steps from 1"
+    assert listener.of("not_finite")[0]["step"] == 8
     assert listener.of("not_finite")[0]["examples"] == [42, 43, 44, 45, 46, 47]
     assert checkpoints.newest(tmp_path / "run" / "checkpoints").name == "step-00000004"
 

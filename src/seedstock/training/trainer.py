@@ -184,8 +184,8 @@ class Trainer:
 
     def _not_finite(self, reading: Reading) -> None:
         what, value = ("gradient's norm", reading.grad_norm) if np.isfinite(reading.loss) else ("loss", reading.loss)
-        number = reading.step - 1  # steps are numbered from 0, and counted from 1
-        examples = self.loader.batch(number)["examples"]
+        number = reading.step  # people count steps from 1, loaders from 0
+        examples = self.loader.batch(number - 1)["examples"]
         self.reporter.event("not_finite", step=number, what=what, examples=[int(e) for e in examples])
         numbers = f"{examples.min()} to {examples.max()}" if len(examples) > 8 else ", ".join(map(str, examples))
         raise SeedstockError(

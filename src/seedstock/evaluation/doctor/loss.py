@@ -28,7 +28,7 @@ def first_loss(first: float, expected: float, tolerance: float = 0.05) -> Findin
 def stopped(event: dict[str, Any]) -> Finding:
     """An event ``not_finite``: training stopped itself at a step whose loss or gradient was no number."""
     evidence = f"the {event['what']} at step {event['step']:,}, fed {len(event['examples'])} examples"
-    advice = f"`seedstock trace RUN --step {event['step'] - 1}` shows its documents; lower the learning rate"
+    advice = f"`seedstock trace RUN --step {event['step']}` shows its documents; lower the learning rate"
     return Finding("problem", "training stopped at a number that was none", evidence, advice)
 
 
