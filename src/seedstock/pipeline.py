@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+import shutil
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from seedstock.errors import DataError
+from seedstock.errors import DataError, IntegrityError, SeedstockError
+from seedstock.ledger import manifest
 from seedstock.ledger.ids import digest, project_key
 from seedstock.progress import Reporter, Silent
-from seedstock.runs import Run
+from seedstock.runs import Run, lock, sections
 
 STAGES = ("corpus", "tokenizer", "shards", "training", "evaluation", "release")
 
@@ -20,18 +22,33 @@ def run(recipe: Any, *, runs: Path | str = "runs", reporter: Reporter | None = N
 
     Raises SeedstockError (see docs/cli.md for the kinds); what was complete is kept, and the same call goes on.
     """
-    reporter = reporter or Silent()
-    opened = Run.begin(recipe, runs)
-    return _stages(opened, reporter, until)
+    with lock(Path(runs), recipe.name):
+        return _stages(Run.begin(recipe, runs), reporter or Silent(), STAGES[: STAGES.index(until) + 1])
 
 
-def resume(run: Run, *, reporter: Reporter | None = None) -> Run:
-    """Goes on with a run where it was cut off, with its own recipe."""
-    return _stages(run, reporter or Silent(), STAGES[-1])
+def resume(run: Run, *, reporter: Reporter | None = None, step: int | None = None) -> Run:
+    """Goes on with a run where it was cut off, with its own recipe.
+
+    ``step`` takes it back to the checkpoint of that step first (0: to the beginning), which removes the later ones.
+    """
+    with run.lock():
+        run.check_recipe()
+        if step is not None:
+            rewind(run, step)
+        return _stages(run, reporter or Silent(), STAGES)
 
 
-def _stages(run: Run, reporter: Reporter, until: str) -> Run:
-    work: dict[str, Callable[[Run, Reporter], bool]] = {
+def again(run: Run, stage: str, *, reporter: Reporter | None = None) -> Run:
+    """Does the evaluation or the release of a run once more."""
+    with run.lock():
+        run.check_recipe()
+        return _stages(run, reporter or Silent(), (stage,), again=True)
+
+
+def _stages(run: Run, reporter: Reporter, stages: Sequence[str], **options: bool) -> Run:
+    from seedstock.provenance.close import close
+
+    work: dict[str, Callable[..., bool]] = {
         "corpus": corpus,
         "tokenizer": tokenizer,
         "shards": shards,
@@ -39,39 +56,55 @@ def _stages(run: Run, reporter: Reporter, until: str) -> Run:
         "evaluation": evaluate,
         "release": release,
     }
-    with _working(run, reporter):
-        done = [work[stage](run, reporter) for stage in STAGES[: STAGES.index(until) + 1]]
-        if not any(done):
-            reporter.say(f"{run.folder}: everything up to {until} is up to date")
-    return run
-
-
-def again(run: Run, stage: str, *, reporter: Reporter | None = None) -> Run:
-    """Does the evaluation or the release of a run once more."""
-    reporter = reporter or Silent()
-    with _working(run, reporter):
-        {"evaluation": evaluate, "release": release}[stage](run, reporter, again=True)
+    done = [work[stage](run, reporter, **options) for stage in stages]
+    if not any(done):
+        reporter.say(f"{run.folder}: everything up to {stages[-1]} is up to date")
+    close(run.folder, run.chain)
     return run
 
 
 @contextlib.contextmanager
-def _working(run: Run, reporter: Reporter) -> Iterator[None]:
-    """Holds the run's lock and writes its events; a run that ends without an error is closed."""
-    from seedstock.provenance.close import close
+def _stage(run: Run, reporter: Reporter, name: str) -> Iterator[None]:
+    """A stage at work: the run counts as open from here on, and events go to its file."""
+    from seedstock.provenance.close import is_closed
 
-    with run.lock():
-        _events(run, reporter)
-        try:
-            yield
-        finally:
-            _events(None, reporter)
-        close(run.folder, run.chain)
-
-
-def _events(run: Run | None, reporter: Reporter) -> None:
-    """Sends the reporter's events to a run's ``events.jsonl``, or nowhere."""
+    if is_closed(run.chain):
+        run.chain.append("opened", {"stage": name})
     if hasattr(reporter, "path"):
-        reporter.path = run.folder / "events.jsonl" if run else None
+        reporter.path = run.folder / "events.jsonl"
+    try:
+        with reporter.stage(name):
+            yield
+    finally:
+        if hasattr(reporter, "path"):
+            reporter.path = None
+
+
+def rewind(run: Run, step: int) -> None:
+    """Takes a run back to one of its checkpoints: the later ones are removed, and that is on record."""
+    if step and step not in run.checkpoints:
+        there = ", ".join(map(str, run.checkpoints)) or "none"
+        raise DataError(
+            f"there is no checkpoint of step {step}", where=run.folder, fix=f"checkpoints there: 0, {there}"
+        )
+    run.chain.append("rewound", {"step": step, "from": run.steps_done})
+    for later in run.checkpoints:
+        if later > step:
+            shutil.rmtree(run.folder / "checkpoints" / f"step-{later:08d}")
+
+
+def _begun(run: Run) -> bool:
+    """Whether the model has begun to learn: from then on the stages before are those on record, come what may."""
+    if not run.steps_done:
+        return False
+    for stage in ("corpus", "tokenizer", "shards"):
+        if not manifest.is_sealed(run.stage_folder(stage)):
+            raise IntegrityError(
+                f"the {stage} that this run learned from is gone",
+                where=run.stage_folder(stage),
+                fix="restore it from a copy; a new one would not be what the weights were trained on",
+            )
+    return True
 
 
 def corpus(run: Run, reporter: Reporter) -> bool:
@@ -79,16 +112,16 @@ def corpus(run: Run, reporter: Reporter) -> bool:
     from seedstock.corpus import build, report
 
     recipe = run.recipe
-    done = run.chain.last("stage") is not None
-    inputs = build.inputs_of(recipe.sources, recipe.corpus, recipe.seed, project_key())
-    if done and run.store.has(build.STAGE, inputs):
-        return run.record_stage("corpus", run.store.folder(build.STAGE, inputs))
-    if done and run.steps_done:
-        # The model has begun to learn from the corpus on record: what a source holds by now belongs to another run.
-        if digest(inputs)[:32] != run.stage_folder("corpus").name:
-            reporter.say("   the sources changed since this run began; it goes on with the corpus it has")
+    if _begun(run):
+        with contextlib.suppress(SeedstockError):  # sources may be gone by now
+            inputs = build.inputs_of(recipe.sources, recipe.corpus, recipe.seed, project_key())
+            if run.store.folder(build.STAGE, inputs) != run.stage_folder("corpus"):
+                reporter.say("   the sources changed since this run began; it keeps the corpus that it has")
         return False
-    with reporter.stage("corpus"):
+    inputs = build.inputs_of(recipe.sources, recipe.corpus, recipe.seed, project_key())
+    if run.store.has(build.STAGE, inputs):
+        return run.record_stage("corpus", run.store.folder(build.STAGE, inputs))
+    with _stage(run, reporter, "corpus"):
         folder = build.build(
             recipe.sources, recipe.corpus, seed=recipe.seed, key=project_key(), store=run.store, reporter=reporter
         )
@@ -102,11 +135,13 @@ def tokenizer(run: Run, reporter: Reporter) -> bool:
     """Trains the tokenizer; returns whether there was anything to do."""
     from seedstock.inputs.tokenizers import train as tokenizers
 
+    if _begun(run):
+        return False
     recipe = run.recipe
     inputs = tokenizers.inputs_of(recipe.tokenizer, run.corpus, seed=recipe.seed)
     if run.store.has(tokenizers.STAGE, inputs):
         return run.record_stage("tokenizer", run.store.folder(tokenizers.STAGE, inputs))
-    with reporter.stage("tokenizer"):
+    with _stage(run, reporter, "tokenizer"):
         folder = tokenizers.train(recipe.tokenizer, run.corpus, seed=recipe.seed, store=run.store, reporter=reporter)
         run.record_stage("tokenizer", folder)
         report = run.tokenizer_report
@@ -118,10 +153,12 @@ def shards(run: Run, reporter: Reporter) -> bool:
     """Writes the shards; returns whether there was anything to do."""
     from seedstock.inputs import write
 
+    if _begun(run):
+        return False
     inputs = write.inputs_of(run.corpus, run.tokenizer)
     if run.store.has(write.STAGE, inputs):
         return run.record_stage("shards", run.store.folder(write.STAGE, inputs))
-    with reporter.stage("shards"):
+    with _stage(run, reporter, "shards"):
         folder = write.write(run.corpus, run.tokenizer, store=run.store, reporter=reporter)
         run.record_stage("shards", folder)
         tokens = sum(stratum.tokens for stratum in run.shards.strata("train"))
@@ -142,37 +179,46 @@ def resolve(run: Run, reporter: Reporter) -> Any:
             reporter.say(f"   {value}")
         run.chain.append("derived", {"values": [{"key": d.key, "value": d.value, "why": d.why} for d in derived]})
     if resolved != recipe:
-        run.rewrite(resolved)
+        run.rewrite(resolved, resolved=True)
     return resolved
 
 
 def plan(run: Run) -> Any:
-    """The data plan of a run: recorded once, and followed ever after."""
+    """The data plan of a run: recorded, and followed from the first step on.
+
+    Raises IntegrityError where the model has begun to learn by another plan than the recipe and the shards give.
+    """
     from seedstock.inputs.plan import DataPlan
 
-    if run.chain.last("plan") is None:
-        recipe = run.recipe
-        made = DataPlan.of(
-            run.shards,
-            recipe.mixture,
-            seed=recipe.seed,
-            length=recipe.model.context,
-            batch=recipe.training.batch_examples,
+    recipe, recorded = run.recipe, run.chain.last("plan")
+    context = recipe.model.context
+    made = DataPlan.of(
+        run.shards, recipe.mixture, seed=recipe.seed, length=context, batch=recipe.training.batch_examples
+    )
+    if recorded and recorded["fingerprint"] == made.fingerprint:
+        return run.plan
+    if recorded and run.steps_done:
+        raise IntegrityError(
+            "the data plan on record is not the one that this recipe and these shards give",
+            where=run.folder,
+            fix="give the recipe a run of its own with --name",
         )
-        run.chain.append("plan", {"plan": made.to_json(), "fingerprint": made.fingerprint})
+    reach = recipe.objective.build().raw_length(context) - context
+    run.chain.append("plan", {"plan": made.to_json(), "fingerprint": made.fingerprint, "reach": reach})
+    run.__dict__.pop("plan", None)
     return run.plan
 
 
 def train(run: Run, reporter: Reporter) -> bool:
     """Trains to the recipe's last step; returns whether there was anything to do."""
     trained = run.chain.last("trained")
-    if trained and trained["step"] == run.recipe.training.steps and run.checkpoints[-1:] == [trained["step"]]:
+    if trained and trained["step"] == run.recipe.training.steps == run.steps_done:
         return False
-    with reporter.stage("training"):
+    with _stage(run, reporter, "training"):
         from seedstock import weights
         from seedstock.inputs.loader import Loader
         from seedstock.objectives.base import Spec
-        from seedstock.planning.energy import Meter
+        from seedstock.planning.energy import Meter, estimate
         from seedstock.training.fit import fit
 
         recipe = resolve(run, reporter)
@@ -197,7 +243,8 @@ def train(run: Run, reporter: Reporter) -> bool:
                 sample=_uncompiled(lambda network, step: weights.sample(run, network, seed=step)),
                 settled=lambda config: _settled(run, config),
             )
-            energy = meter.read()
+            # An attempt that found everything done measured nothing of the training.
+            energy = meter.read() if result.losses else estimate(result.seconds)
         run.chain.append(
             "trained",
             {
@@ -205,17 +252,15 @@ def train(run: Run, reporter: Reporter) -> bool:
                 "examples": result.examples,
                 "tokens": result.tokens,
                 "seconds": round(result.seconds, 2),
-                "tokens_per_second": round(result.tokens_per_second, 1),
+                "tokens_per_second": round(result.tokens_per_second or 0.0, 1),
                 "flops_a_token": result.flops_a_token,
                 "peak_flops": result.peak_flops,
-                "mfu": round(result.mfu, 4),
+                "mfu": round(result.mfu, 4) if result.losses else None,
                 "energy": energy.record(),
             },
         )
-        reporter.say(
-            f"   step {result.step:,}: {result.tokens:,} tokens, {result.tokens_per_second:,.0f} a second, "
-            f"MFU {result.mfu:.0%}"
-        )
+        speed = f", {result.tokens_per_second:,.0f} a second, MFU {result.mfu:.0%}" if result.losses else ""
+        reporter.say(f"   step {result.step:,}: {result.tokens:,} tokens{speed}")
     return True
 
 
@@ -263,16 +308,17 @@ def _validation(run: Run) -> Callable[[Any, int], dict[str, Any]] | None:
 
 def evaluate(run: Run, reporter: Reporter, *, again: bool = False) -> bool:
     """Scores the newest checkpoint beside the floors and draws the curve; returns whether there was anything to do."""
-    from seedstock.runs import sections
-
-    trained = run.chain.last("trained")
-    if trained is None:
+    if run.checkpoint is None:
         raise DataError("this run is not trained yet", where=run.folder, fix=f"`seedstock resume {run.name}` goes on")
-    asked = {"step": trained["step"], "config": sections(run.recipe)["evaluation"]}
+    if not run.shards.strata("held_out"):
+        if again:
+            raise DataError("nothing is held out to score", where=run.folder, fix="set corpus.held_out in a new run")
+        return False
+    asked = {"checkpoint": run.checkpoint["manifest_sha256"], "config": sections(run.recipe)["evaluation"]}
     done = run.chain.last("evaluation")
     if done and done["asked"] == asked and not again:
         return False
-    with reporter.stage("evaluation"):
+    with _stage(run, reporter, "evaluation"):
         from seedstock import weights
         from seedstock.evaluation.curve import curve
         from seedstock.evaluation.floors import floors
@@ -315,14 +361,17 @@ def evaluate(run: Run, reporter: Reporter, *, again: bool = False) -> bool:
 
 def release(run: Run, reporter: Reporter, *, again: bool = False) -> bool:
     """Writes the release folder: the base model, its papers and its evidence; returns whether there was need."""
-    from seedstock.runs import sections
-
-    evaluation = run.chain.last("evaluation")
-    asked = {"evaluation": evaluation, "config": sections(run.recipe)["release"]}
+    if run.checkpoint is None:
+        raise DataError("this run is not trained yet", where=run.folder, fix=f"`seedstock resume {run.name}` goes on")
+    asked = {
+        "checkpoint": run.checkpoint["manifest_sha256"],
+        "evaluation": run.chain.last("evaluation"),
+        "config": sections(run.recipe)["release"],
+    }
     done = run.chain.last("released")
     if done and done["asked"] == digest(asked) and not again:
         return False
-    with reporter.stage("release"):
+    with _stage(run, reporter, "release"):
         from seedstock import weights
         from seedstock.release.write import write
 

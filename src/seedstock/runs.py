@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from seedstock import recipe as recipes
-from seedstock.errors import DataError, SeedstockError, nearest
+from seedstock.errors import DataError, IntegrityError, SeedstockError, nearest
 from seedstock.ledger import manifest
 from seedstock.ledger.chain import Chain
-from seedstock.ledger.files import read_json, write_text
+from seedstock.ledger.files import plain_errors, read_json, write_text
 from seedstock.ledger.ids import digest, sha256, sha256_file
 from seedstock.ledger.store import Store
 
@@ -49,8 +49,10 @@ class Run:
         asked = sections(recipe)
         recorded = run.chain.last("run")
         if recorded is None:
-            write_text(run.folder / "recipe.yaml", recipes.dump(recipe, defaults=False))  # the dial fills the rest
-            run.chain.append("run", {"name": recipe.name, "sections": asked, "environment": environment()})
+            text = recipes.dump(recipe, defaults=False)  # the dial fills the rest
+            write_text(run.folder / "recipe.yaml", text)
+            body = {"name": recipe.name, "sections": asked, "environment": environment()}
+            run.chain.append("run", {**body, "sha256": sha256(text.encode())})
             return run
         changed = [name for name in asked if name not in CHANGEABLE and recorded["sections"].get(name) != asked[name]]
         if changed:
@@ -60,6 +62,7 @@ class Run:
                 fix="give this recipe a run of its own with --name, or go on with the other one: `seedstock resume "
                 f"{recipe.name}`",
             )
+        run.check_recipe()
         kept = run.recipe.model_copy(update={name: getattr(recipe, name) for name in CHANGEABLE})
         if kept != run.recipe:
             run.rewrite(kept)
@@ -70,25 +73,34 @@ class Run:
         """The recipe as resolved so far."""
         return recipes.load(self.folder / "recipe.yaml")
 
-    def rewrite(self, recipe: Any) -> None:
-        """Replaces the run's recipe, and records its digest."""
-        text = recipes.dump(recipe)
+    def rewrite(self, recipe: Any, *, resolved: bool | None = None) -> None:
+        """Records the digest of the run's new recipe, then replaces the file.
+
+        Until it is ``resolved`` (by default: as it was), the file holds what was set, and the dial fills the rest.
+        """
+        if resolved is None:
+            resolved = any(body.get("resolved") for body in self.chain.of("recipe"))
+        text = recipes.dump(recipe, defaults=resolved)
+        self.chain.append("recipe", {"sha256": sha256(text.encode()), "resolved": resolved})
         write_text(self.folder / "recipe.yaml", text)
         self.__dict__["recipe"] = recipe
-        self.chain.append("recipe", {"sha256": sha256(text.encode())})
 
-    @contextlib.contextmanager
-    def lock(self) -> Iterator[None]:
+    def check_recipe(self) -> None:
+        """Raises IntegrityError where ``recipe.yaml`` is not what was recorded.
+
+        The one before the last is accepted too: a crash may come between the record and the file.
+        """
+        known = [body["sha256"] for kind in ("run", "recipe") for body in self.chain.of(kind) if "sha256" in body]
+        if known and sha256_file(self.folder / "recipe.yaml") not in known[-2:]:
+            raise IntegrityError(
+                "the run's recipe was changed after it was recorded",
+                where=self.folder / "recipe.yaml",
+                fix="restore it, or give the changed recipe a run of its own: `seedstock run FILE --name NAME`",
+            )
+
+    def lock(self) -> contextlib.AbstractContextManager[None]:
         """One command at a time works on a run."""
-        self.runs.mkdir(parents=True, exist_ok=True)
-        with (self.runs / f".{self.name}.lock").open("w") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise SeedstockError(
-                    "another command is working on this run", where=self.folder, fix="wait for it to end"
-                ) from None
-            yield
+        return lock(self.runs, self.name)
 
     # What the chain knows of the stages.
 
@@ -184,10 +196,30 @@ class Run:
         return sorted(int(path.name.removeprefix("step-")) for path in folder.glob("step-*") if path.is_dir())
 
     @property
+    def checkpoint(self) -> dict[str, Any] | None:
+        """The record of the newest checkpoint that is there."""
+        records = reversed(list(self.chain.of("checkpoint")))
+        return next((body for body in records if (self.folder / body["folder"]).is_dir()), None)
+
+    @property
     def steps_done(self) -> int:
-        """The step of the newest checkpoint on record."""
-        record = self.chain.last("checkpoint")
-        return record["step"] if record else 0
+        """The step of the newest checkpoint that is on record and there."""
+        return self.checkpoint["step"] if self.checkpoint else 0
+
+
+@contextlib.contextmanager
+def lock(runs: Path, name: str) -> Iterator[None]:
+    """Holds the lock of a run, which may not exist yet. Raises SeedstockError where another command holds it."""
+    with plain_errors(runs):
+        runs.mkdir(parents=True, exist_ok=True)
+    with (runs / f".{name}.lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise SeedstockError(
+                "another command is working on this run", where=runs / name, fix="wait for it to end"
+            ) from None
+        yield
 
 
 def sections(recipe: Any) -> dict[str, str]:

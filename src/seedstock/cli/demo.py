@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import resource
+import shutil
 import sys
 import time
 from pathlib import Path
@@ -45,10 +46,10 @@ def run(options: argparse.Namespace) -> Any:
         return result
     from rich.console import Console
 
-    console = Console()
-    console.print(views.passage(text, near), highlight=False)
+    console = Console(markup=False, highlight=False)
+    console.print(views.passage(text, near))
     console.print()
-    console.print(_ending(done, result), highlight=False)
+    console.print(_ending(done, result))
     return result
 
 
@@ -79,13 +80,22 @@ def _ending(run: Any, result: dict[str, Any]) -> str:
             f"from `make demo` to here in {install['seconds_since_make']:.0f} s, "
             f"{install['fetched_bytes'] / 1e6:,.0f} MB fetched by pip"
         )
-    folder = run.folder
+    folder, command = run.folder, _command()
     lines += [
         f"the papers:  {folder / 'release'}",
         f"the curve:   {folder / 'evaluation' / 'curve.png'}",
-        "now try:     seedstock doctor quickstart",
-        "             seedstock trace quickstart --step 100",
-        "             seedstock verify quickstart",
-        "             seedstock generate quickstart --prompt 'import ' --trace",
+        f"now try:     {command} doctor quickstart",
+        f"             {command} trace quickstart --step 100",
+        f"             {command} verify quickstart",
+        f"             {command} generate quickstart --prompt 'import ' --trace",
     ]
     return "\n".join(lines)
+
+
+def _command() -> str:
+    """How to start this program again from here."""
+    if shutil.which("seedstock"):
+        return "seedstock"
+    started = Path(sys.argv[0])
+    near = Path(os.path.relpath(started))
+    return str(near if len(str(near)) < len(str(started)) else started)

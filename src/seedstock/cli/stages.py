@@ -24,6 +24,10 @@ def add(commands: Any) -> None:
         ("release", "write the base model and its papers"),
     ):
         command = shared.run(commands.add_parser(name, help=text, description=text))
+        if name == "resume":
+            command.add_argument(
+                "--from", type=int, dest="step", metavar="STEP", help="go back to this checkpoint first (0: start over)"
+            )
         command.set_defaults(run={"resume": _resume, "evaluate": _evaluate, "release": _release}[name])
     demo = shared.common(commands.add_parser("demo", help="from raw files to a base model in a few minutes"))
     demo.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", dest="overrides", help="set a key")
@@ -47,7 +51,7 @@ def _run(options: argparse.Namespace) -> None:
 def _resume(options: argparse.Namespace) -> None:
     from seedstock import pipeline
 
-    run = pipeline.resume(shared.open_run(options), reporter=shared.reporter(options))
+    run = pipeline.resume(shared.open_run(options), reporter=shared.reporter(options), step=options.step)
     shared.show(options, run.summary())
 
 
