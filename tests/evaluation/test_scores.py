@@ -8,12 +8,13 @@ import numpy as np
 import pytest
 import torch
 from small_corpus import SmallCorpus
-from small_shards import ByteTokenizer, write_shards
+from small_shards import PAD, ByteTokenizer, document_id, write_shards
 
 from seedstock.evaluation.config import EvaluationConfig
 from seedstock.evaluation.floors import floors
 from seedstock.evaluation.scores import beside, evaluate
 from seedstock.models.configs.decoder import DecoderConfig
+from seedstock.provenance.erase import streams
 
 TEXTS = [f"document {number}: " + "the quick brown fox jumps over the lazy dog " * number for number in range(1, 9)]
 
@@ -41,6 +42,32 @@ def test_scores_and_floors_of_the_same_bytes(tmp_path, network):
     table = np.load(tmp_path / "documents.npy", allow_pickle=False)
     assert table["bytes"].sum() == held_out["bytes"]
     assert table["nats"].sum() / np.log(2) / held_out["bytes"] == pytest.approx(held_out["bits_per_byte"])
+
+
+def test_what_was_erased_is_neither_scored_nor_counted(tmp_path, network):
+    texts = [text.encode() for text in TEXTS[4:]]
+    whole, fewer = (
+        write_shards(tmp_path / name, [("a", "text", "en", some)])
+        for name, some in (("whole", texts), ("few", texts[1:]))
+    )
+    streams.erase(whole.folder, frozenset({document_id(texts[0])}))
+    for limit in (None, len(texts[1]) + 300):
+        config = EvaluationConfig(limit=limit)
+        erased, never = (
+            evaluate(network, ByteTokenizer, one, config, context=64)["held_out"] for one in (whole, fewer)
+        )
+        assert {**erased, "available_bytes": 0} == {**never, "available_bytes": 0}
+    measured = floors(SmallCorpus([("a", "text", "en", TEXTS[0])], [("a", "text", "en", text) for text in TEXTS[5:]]))
+    result = evaluate(network, ByteTokenizer, whole, context=64, floors=measured)
+    assert result["floors"]["same_bytes"] and result["held_out"]["available_bytes"] == result["held_out"]["bytes"]
+
+
+def test_padding_in_a_document_is_not_scored(tmp_path, network):
+    text = TEXTS[4].encode()
+    shards = write_shards(tmp_path, [("a", "text", "en", [text])])
+    (path,) = (tmp_path / "held_out").glob("*.tokens")
+    streams._overwrite(path, [(100, len(text) + 2)], np.dtype("<u2"), PAD)
+    assert evaluate(network, ByteTokenizer, shards, context=64)["held_out"]["tokens"] == 99
 
 
 def test_a_limit_scores_less_and_says_so(tmp_path, network):

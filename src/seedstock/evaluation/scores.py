@@ -47,13 +47,12 @@ def evaluate(
         limit=config.limit,
         reporter=reporter,
     )
+    figures = found.summary()
+    written = sum(stratum.bytes for stratum in shards.strata("held_out"))  # what was erased later is among them
     result = {
         "format": FORMAT,
         "parameters": sum(parameter.numel() for parameter in network.parameters()),
-        "held_out": {
-            **found.summary(),
-            "available_bytes": sum(stratum.bytes for stratum in shards.strata("held_out")),
-        },
+        "held_out": {**figures, "available_bytes": figures["bytes"] if config.limit is None else written},
         "by": found.by(),
         "in_context": found.in_context(),
         "windows": {"context": context, "stride": stride, "counted": "every token of text once; neither BOS nor EOS"},

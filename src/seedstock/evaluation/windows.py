@@ -43,20 +43,21 @@ class Window:
 def documents(shards: Any, split: str = "held_out", limit: int | None = None) -> Documents:
     """Every document of a split, or about ``limit`` bytes of them: those with the lowest ids, at least one.
 
-    Ids are keyed digests, so this is an unbiased sample that stays when the corpus grows. Raises DataError where the
-    split is empty.
+    Ids are keyed digests, so this is an unbiased sample that stays when the corpus grows. What was erased is left out,
+    as it is in the corpus. Raises DataError where the split is empty.
     """
     ids: list[bytes] = []
     labels: dict[str, list[str]] = {group: [] for group in GROUPS}
     strata, starts, sizes, weights = [], [], [], []
     for stratum in shards.strata(split):
         names, begins = shards.documents(split, stratum.stratum)
-        tokens = np.diff(begins)
+        there = shards.read(split, stratum.stratum, begins[:-1], 1)[:, 0] != shards.specials["pad"]  # else erased
+        names, begins, tokens = names[there], begins[:-1][there], np.diff(begins)[there]
         ids += [name.tobytes() for name in names]
         for group in GROUPS:
             labels[group] += [getattr(stratum, group)] * len(names)
         strata.append(np.full(len(names), stratum.stratum))
-        starts.append(begins[:-1])
+        starts.append(begins)
         sizes.append(tokens - 2)
         weights.append(tokens * (stratum.bytes / max(1, stratum.tokens)))
     found = Documents(
@@ -107,7 +108,8 @@ def windows(
             begin = found.starts[rows[here]] + start[chosen[here]]
             tokens[here] = shards.read(split, int(stratum), begin, longest + 1)
         place = np.arange(longest)
-        scored = (place < lengths[:, None]) & (place >= fresh[chosen][:, None])
+        # Padding that is stored was put over something erased, by a forget that may still be under way.
+        scored = (place < lengths[:, None]) & (place >= fresh[chosen][:, None]) & (tokens[:, 1:] != pad)
         tokens[:, 1:][place >= lengths[:, None]] = pad  # behind everything that counts, so out of its sight
         yield Window(tokens, scored, lengths, rows)
 
