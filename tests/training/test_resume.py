@@ -3,6 +3,7 @@
 import multiprocessing
 import os
 import random
+import shutil
 import signal
 import time
 from pathlib import Path
@@ -209,6 +210,19 @@ def test_another_recipes_checkpoints_are_refused(tmp_path):
         small_fit(tmp_path / "run", small_config(steps=8, optimizer={"kind": "adamw"}))
     with pytest.raises(RecipeError, match="beyond the 2 of the recipe"):
         small_fit(tmp_path / "run", small_config(steps=2))
+
+
+def test_a_checkpoint_of_another_recipe_or_plan_is_refused_wherever_it_came_from(tmp_path):
+    """Same shapes, seed and optimizer: only the identity tells them apart, and the chain does not know the folder."""
+    for name, batches in (("ours", 4), ("theirs", 8)):
+        small_fit(tmp_path / name, small_config(steps=batches, checkpoint_every=4), identity=name)
+    moved = tmp_path / "ours" / "checkpoints" / "step-00000008"
+    shutil.copytree(tmp_path / "theirs" / "checkpoints" / "step-00000008", moved)
+    with pytest.raises(IntegrityError, match=r"step-00000008: the checkpoints belong to another recipe") as error:
+        small_fit(tmp_path / "ours", small_config(steps=12), identity="ours")
+    assert "`seedstock resume ours`" in error.value.fix
+    shutil.rmtree(moved)
+    assert small_fit(tmp_path / "ours", small_config(steps=12), identity="ours").step == 12
 
 
 def test_two_processes_do_not_train_one_run(tmp_path):

@@ -73,6 +73,7 @@ def fit(
     sample: Callable[[nn.Module, int], str] | None = None,
     callbacks: Sequence[Callback] = (),
     settled: Callable[[TrainingConfig], None] | None = None,
+    identity: str | None = None,
 ) -> Result:
     """Trains ``network`` on ``objective`` to the end of ``config``, or goes on from ``run_folder/checkpoints``.
 
@@ -80,6 +81,8 @@ def fit(
     (uint8 ``[B, 16]``); ``loader.iterate(first, last)`` is used where there is one. The network lies on its device
     already. ``validate(network, step)`` gives numbers by name, ``sample(network, step)`` a text. What is left to
     measure is measured once; ``settled`` is then handed the configuration before the first step, to be kept.
+    ``identity`` is a digest of what the checkpoints belong to (recipe and data plan, without what is measured): every
+    checkpoint holds it, and one with another is not gone on from.
 
     Raises Interrupted, with the state saved, after SIGTERM or Ctrl-C; SeedstockError where a loss is not finite, where
     the disk is full (earlier checkpoints stay), and where another process trains this run; IntegrityError where every
@@ -118,6 +121,7 @@ def fit(
                 save=saver,
                 sample=sample,
                 milestones=_milestones(config),
+                identity=identity,
             )
             if newest is not None:
                 _resume(run, newest, chain)

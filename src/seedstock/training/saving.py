@@ -74,6 +74,7 @@ class Saver:
             "attempt": self.attempt,
             "parent": self.parent,
             "seed": run.seed,
+            "identity": run.identity,
             "threads": run.config.threads,
             "precision": run.config.precision,
             "compile": run.config.compile,

@@ -41,7 +41,10 @@ def gather(run: Trainer) -> dict[str, Tensor]:
 
 
 def restore(run: Trainer, folder: Path) -> dict[str, Any]:
-    """Loads a verified checkpoint into the run's modules, optimizers and average; returns its ``state.json``."""
+    """Loads a verified checkpoint into the run's modules, optimizers and average; returns its ``state.json``.
+
+    Raises IntegrityError where it belongs to another recipe or plan.
+    """
     state = checkpoints.read_state(folder)
     if state["seed"] != run.seed:
         what = f"the checkpoint is of a run with seed {state['seed']}, not {run.seed}"
@@ -50,6 +53,13 @@ def restore(run: Trainer, folder: Path) -> dict[str, Any]:
     if kind != run.config.optimizer.kind:
         what = f"the checkpoint's optimizer is {kind}, not {run.config.optimizer.kind}"
         raise IntegrityError(what, where=folder, fix="use another name for another recipe")
+    if run.identity is not None and state.get("identity") != run.identity:
+        raise IntegrityError(
+            "the checkpoints belong to another recipe or data plan",
+            where=folder,
+            fix="take what is not this run's out of its folder, then "
+            f"`seedstock resume {run.folder.name}` goes on; another recipe needs another name (--name)",
+        )
     sizes = checkpoints.sizes(folder)
     slots = {name.removeprefix("optimizer."): size for name, size in sizes.items() if name.startswith("optimizer.")}
     if bool(run.average) != any(name.startswith("ema.") for name in sizes):

@@ -32,7 +32,7 @@ class Trainer:
     """One attempt at a run: its state, and the loop over its steps.
 
     ``config`` has nothing left to measure. ``save(run)`` writes a checkpoint; ``milestones`` are steps that get one
-    besides the regular ones.
+    besides the regular ones; ``identity`` goes into each of them.
     """
 
     def __init__(
@@ -49,11 +49,13 @@ class Trainer:
         save: Callable[[Trainer], None],
         sample: Callable[[nn.Module, int], str] | None = None,
         milestones: frozenset[int] = frozenset(),
+        identity: str | None = None,
     ) -> None:
         assert config.steps is not None and config.micro_batch is not None
         self.nets, self.objective, self.loader, self.config = nets, objective, loader, config
         self.folder, self.reporter, self.seed, self.sample = folder, reporter, seed, sample
         self.callbacks, self._save, self.milestones = list(callbacks), save, milestones
+        self.identity = identity
         self.network: nn.Module = nets["network"]
         self.steps, self.micro_batch = config.steps, config.micro_batch
         self.parameters, roles = trained(nets)
