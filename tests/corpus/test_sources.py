@@ -50,6 +50,33 @@ def test_text_reads_a_folder_by_names_below_it(tmp_path):
     assert [item.locator for item in globbed] == ["b/c.md.zst", "b/code.py.gz"]
 
 
+def test_files_of_one_name_are_told_apart_by_the_folders_above_them(tmp_path):
+    folders = [tmp_path / name / "data" for name in "abc"]
+    for folder in folders:
+        folder.mkdir(parents=True)
+        (folder / "x.txt").write_text(str(folder))
+    for paths in (
+        [*folders, folders[0]],
+        [folder / "x.txt" for folder in folders],
+        [f"{one}/*.txt" for one in folders],
+    ):
+        items, _ = everything(Text(name="t", path=[str(path) for path in paths]))
+        assert {item.locator: item.raw for item in items} == {
+            name: str(folder).encode()
+            for name, folder in zip(("x.txt", "data/x.txt", "c/data/x.txt"), folders, strict=True)
+        }
+
+
+def test_names_that_cannot_be_told_apart_are_refused(tmp_path):
+    place = tmp_path / "x.txt"
+    below = [tmp_path / "other" / Path(*place.parts[first:]) for first in range(1, len(place.parts))]
+    for path in (place, *below):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("one")
+    with pytest.raises(DataError, match=r"two files go by the name x\.txt"):
+        Text(name="t", path=[str(tmp_path / "other"), str(place)]).partitions()
+
+
 def test_text_is_cut_at_its_separator(tmp_path):
     (tmp_path / "a.txt").write_text("one\n---\ntwo\n---\n\n")
     items, _ = everything(Text(name="t", path=str(tmp_path / "a.txt"), separator="\n---\n"))

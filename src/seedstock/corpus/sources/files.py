@@ -6,7 +6,7 @@ import glob
 import io
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, cast
@@ -48,7 +48,8 @@ def find(paths: str | Sequence[str], suffixes: Sequence[str], where: str) -> lis
 
     Hidden files are left out, links to folders are not followed. Raises DataError where a path holds nothing.
     """
-    found: dict[str, tuple[Path, str]] = {}
+    found: dict[str, Path] = {}
+    seen: set[str] = set()
     given = [paths] if isinstance(paths, str) else list(paths)
     for text in given:
         path = expand(text, where)
@@ -63,11 +64,25 @@ def find(paths: str | Sequence[str], suffixes: Sequence[str], where: str) -> lis
             what = f"there is no file{kinds}" if path.exists() else "there is no such file or folder"
             raise DataError(what, where=f"{where}: {path}", fix="mend the path in the recipe")
         for file, name in listed:
-            # Two folders may hold files of one name: the folder's own name then tells them apart.
-            unique = name if name not in found or found[name][0] == file else f"{path.name}/{name}"
-            found[unique] = (file, unique)
-    files = sorted(found.values(), key=lambda pair: pair[1])
-    return _fingerprints([(path, name, path.stat()) for path, name in files])
+            place = os.path.abspath(file)  # noqa: PTH100 - a Path keeps "..", and to follow links would rename files
+            if place not in seen:
+                seen.add(place)
+                found[_unique(place, name, found, where)] = file
+    return _fingerprints([(path, name, path.stat()) for name, path in sorted(found.items())])
+
+
+def _unique(place: str, name: str, taken: Container[str], where: str) -> str:
+    """``name``, with as many of the folders above it as tell it apart: two folders may hold files of one name."""
+    parts = Path(place).parts[1:]
+    for first in range(len(parts) - len(Path(name).parts), -1, -1):
+        wanted = "/".join(parts[first:])
+        if wanted not in taken:
+            return wanted
+    raise DataError(
+        f"two files go by the name {name}",
+        where=f"{where}: {place}",
+        fix="rename one of them, or give it its own source",
+    )
 
 
 def _below(path: Path, suffixes: Sequence[str]) -> Iterator[tuple[Path, str]]:
