@@ -6,6 +6,7 @@ import gzip
 import json
 import os
 import pickle
+import sys
 import sysconfig
 from email.message import Message
 from pathlib import Path
@@ -65,6 +66,34 @@ def test_files_of_one_name_are_told_apart_by_the_folders_above_them(tmp_path):
             name: str(folder).encode()
             for name, folder in zip(("x.txt", "data/x.txt", "c/data/x.txt"), folders, strict=True)
         }
+
+
+@pytest.mark.skipif(sys.platform == "darwin", reason="its file systems know no other names than UTF-8")
+def test_names_that_are_not_utf8_are_recorded_and_read(tmp_path):
+    folder = os.fsencode(tmp_path) + b"/\xfcber"
+    Path(os.fsdecode(folder)).mkdir()
+    pq.write_table(pa.table({"text": ["row"]}), tmp_path / "p")
+    (tmp_path / "p").rename(os.fsdecode(folder + b"/\xff.parquet"))
+    for name, data in (
+        (b"\xff.txt", b"plain"),
+        (b"\xff.txt.gz", gzip.compress(b"gz")),
+        (b"\xff.jsonl", b'{"text": "line"}'),
+    ):
+        Path(os.fsdecode(folder + b"/" + name)).write_bytes(data)
+    found = {}
+    for source in (
+        Text(name="t", path=str(tmp_path), limit=10**6),
+        *(kind(name="t", path=str(tmp_path)) for kind in (JsonLines, Parquet)),
+    ):
+        items, bad = everything(source)
+        assert not bad and source.fingerprint()
+        found |= {item.locator.encode(): item.raw or item.text for item in items}
+    assert found == {
+        rb"\xfcber/\xff.txt": b"plain",
+        rb"\xfcber/\xff.txt.gz": b"gz",
+        rb"\xfcber/\xff.jsonl:1": "line",
+        rb"\xfcber/\xff.parquet:0": "row",
+    }
 
 
 def test_names_that_cannot_be_told_apart_are_refused(tmp_path):

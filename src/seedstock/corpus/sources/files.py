@@ -9,10 +9,13 @@ import re
 from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, cast
+from typing import IO, TYPE_CHECKING, cast
 
 from seedstock.errors import DataError
 from seedstock.ledger.ids import sha256_file
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 COMPRESSED = (".gz", ".zst", ".bz2", ".lz4")
 HASHED = 64 * 2**20  # bytes: a listing up to this size is told by its content, so that copies of it are the same input
@@ -75,7 +78,8 @@ def _unique(place: str, name: str, taken: Container[str], where: str) -> str:
     """``name``, with as many of the folders above it as tell it apart: two folders may hold files of one name."""
     parts = Path(place).parts[1:]
     for first in range(len(parts) - len(Path(name).parts), -1, -1):
-        wanted = "/".join(parts[first:])
+        # A name need not be text in the file system; in the records it must be.
+        wanted = os.fsencode("/".join(parts[first:])).decode("utf-8", "backslashreplace")
         if wanted not in taken:
             return wanted
     raise DataError(
@@ -133,11 +137,20 @@ def stem(name: str) -> str:
     return name[: -len(Path(name).suffix)] if name.lower().endswith(COMPRESSED) else name
 
 
+def raw(path: str) -> pa.NativeFile:
+    """A file as it is stored, opened by Arrow; its name need not be UTF-8."""
+    import pyarrow as pa
+
+    return pa.OSFile(os.fsencode(path))
+
+
 def stream(path: str) -> IO[bytes]:
     """A byte stream of a file, decompressed by its suffix; reading raises OSError where the archive is damaged."""
     import pyarrow as pa
 
-    opened = pa.input_stream(path, compression="detect")
+    opened = raw(path)
+    if stem(path) != path:
+        opened = pa.CompressedInputStream(opened, pa.Codec.detect(path.lower()).name)
     return cast(IO[bytes], io.BufferedReader(opened, buffer_size=1 << 16))  # a damaged end costs at most a buffer
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Literal
 
 from seedstock.corpus.sources.base import Item, Partition, Source, Unreadable, share
-from seedstock.corpus.sources.files import find, problem
+from seedstock.corpus.sources.files import find, problem, raw
 from seedstock.corpus.sources.jsonl import Fields, as_item
 
 
@@ -24,7 +24,7 @@ class Parquet(Source):
         listed = []
         for file in find(self.path, (".parquet", ".pq"), f"source {self.name!r}"):
             try:
-                groups = pq.read_metadata(file.path)
+                groups = pq.read_metadata(raw(file.path))
             except (OSError, pa.ArrowException) as error:
                 reason = f"cannot be read: {problem(error)}"
                 listed.append(Partition(file.name, file.fingerprint, 0, (file.path, None, reason)))
@@ -48,7 +48,7 @@ class Parquet(Source):
             return
         row, seen = first, set[str]()
         try:
-            for batch in pq.ParquetFile(path).iter_batches(batch_size=256, row_groups=[group]):
+            for batch in pq.ParquetFile(raw(path)).iter_batches(batch_size=256, row_groups=[group]):
                 for record in batch.to_pylist():
                     where = f"{name}:{row}"
                     yield as_item(record, self.fields, name, where, seen)
