@@ -119,6 +119,18 @@ def test_a_signal_saves_at_the_end_of_the_step_and_says_how_to_go_on(tmp_path, n
     assert checkpoints.newest(tmp_path / "name" / "checkpoints").name == "step-00000003"
 
 
+@pytest.mark.parametrize("when", ["after_step", "finish"])
+def test_a_signal_in_the_last_step_is_not_lost(tmp_path, when):
+    def send(self, run):
+        if run.step == 4:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    with pytest.raises(Interrupted, match="training is finished and saved, evaluation comes next"):
+        small_fit(tmp_path / "run", small_config(steps=4), callbacks=[type("Send", (Callback,), {when: send})()])
+    done = small_fit(tmp_path / "run", small_config(steps=4))
+    assert done.step == 4 and done.losses == []
+
+
 def train_alone(folder):
     torch.set_num_threads(1)
     small_fit(folder, small_config(steps=24, checkpoint_every=2, ema=0.9))

@@ -86,6 +86,12 @@ class Trainer:
             finally:
                 for callback in self.callbacks:
                     callback.finish(self)
+            if self.stop.asked:  # during the last step, or since
+                raise Interrupted(
+                    f"{self.stop.asked}; training is finished and saved, evaluation comes next",
+                    where=self.folder,
+                    fix=f"go on with: seedstock resume {self.folder.name}",
+                )
 
     @contextmanager
     def evaluating(self) -> Iterator[None]:
