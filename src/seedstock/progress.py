@@ -57,13 +57,18 @@ class Silent:
 
 
 class Events(Silent):
-    """Appends events to a run's ``events.jsonl``, a line each, with the time in seconds since 1970."""
+    """Appends events to a run's ``events.jsonl``, a line each, with the time in seconds since 1970.
+
+    Raises SeedstockError where the disk is full or refuses.
+    """
 
     def __init__(self, path: Path | None = None) -> None:
         self.path = path
 
     def event(self, kind: str, **fields: Any) -> None:
         if self.path is not None:
+            from seedstock.ledger.files import plain_errors
+
             line = json.dumps({"time": round(time.time(), 3), "event": kind, **fields}, ensure_ascii=False)
-            with self.path.open("a", encoding="utf-8") as file:
+            with plain_errors(self.path), self.path.open("a", encoding="utf-8") as file:
                 file.write(line + "\n")
