@@ -31,8 +31,9 @@ def place(run_folder: Path, folder: str) -> Path:
 def sealed(run_folder: Path, records: Iterable[dict[str, Any]]) -> tuple[dict[str, Sealed], list[str]]:
     """The sealed folders of a run by their recorded names, and the tombstones that do not follow from what was before.
 
-    A later record of the same folder replaces an earlier one (it was built again); a tombstone must name the manifest
-    that it replaces.
+    They stand in the order of their last records, so the newest of a stage comes last. A later record of the same
+    folder replaces an earlier one (it was built again, or a recipe was changed back); a tombstone must name the
+    manifest that it replaces.
     """
     folders: dict[str, Sealed] = {}
     breaks: list[str] = []
@@ -46,6 +47,7 @@ def sealed(run_folder: Path, records: Iterable[dict[str, Any]]) -> tuple[dict[st
             folders[name] = Sealed(old.path, old.kind, old.stage, body["new"]["manifest_sha256"], body["new"]["root"])
         elif "folder" in body and "manifest_sha256" in body:
             name = body["folder"]
+            folders.pop(name, None)
             folders[name] = Sealed(
                 place(run_folder, name), kind, body.get("stage", kind), body["manifest_sha256"], body["root"]
             )

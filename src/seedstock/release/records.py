@@ -52,8 +52,8 @@ class Records:
         """The record of the newest checkpoint that is there, with its ``path``. Raises DataError where none is."""
         for entry in reversed(self.sealed.values()):
             if entry.kind == "checkpoint" and entry.path.is_dir():
-                body = next(body for body in self.chain.of("checkpoint") if self.folder / body["folder"] == entry.path)
-                return {**body, "path": entry.path}
+                own = (body for body in self.chain.of("checkpoint") if self.folder / body["folder"] == entry.path)
+                return {**list(own)[-1], "path": entry.path}
         raise DataError("this run has no checkpoint yet", where=self.folder, fix="`seedstock resume` goes on with it")
 
     def evaluation(self, name: str) -> dict[str, Any] | None:
