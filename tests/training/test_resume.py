@@ -100,8 +100,9 @@ def test_the_resumed_weights_are_those_that_are_loaded(tmp_path):
     data = bytearray(path.read_bytes())
     data[-1] ^= 1
     path.write_bytes(data)
-    with pytest.raises(IntegrityError, match=r"model\.safetensors"):
+    with pytest.raises(IntegrityError, match=r"model\.safetensors") as error:
         load_weights(newest, other)
+    assert "remove that folder, then `seedstock resume run`" in error.value.fix
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -207,6 +208,9 @@ def test_a_finished_run_is_left_alone(tmp_path):
     done = small_fit(tmp_path / "run")
     again = small_fit(tmp_path / "run", loader=SmallLoader())
     assert again.step == 20 and again.losses == [] and again.digest == done.digest
+    assert again.resumed_at_end and not done.resumed_at_end
+    assert again.mfu == pytest.approx(done.mfu, rel=0.01) and done.mfu > 0, "figures are those of the run"
+    assert again.tokens_per_second == pytest.approx(done.tokens_per_second, rel=0.01)
     assert len(Chain(tmp_path / "run" / "ledger" / "chain.jsonl").records) == 6
 
 
@@ -220,8 +224,9 @@ def test_another_recipes_checkpoints_are_refused(tmp_path):
         small_fit(tmp_path / "run", small_config(steps=8, ema=0.9))
     with pytest.raises(IntegrityError, match="optimizer is muon, not adamw"):
         small_fit(tmp_path / "run", small_config(steps=8, optimizer={"kind": "adamw"}))
-    with pytest.raises(RecipeError, match="beyond the 2 of the recipe"):
+    with pytest.raises(RecipeError, match="beyond the 2 of the recipe") as error:
         small_fit(tmp_path / "run", small_config(steps=2))
+    assert "--name" in error.value.fix
 
 
 def test_a_checkpoint_of_another_recipe_or_plan_is_refused_wherever_it_came_from(tmp_path):

@@ -35,6 +35,9 @@ FOLDER = "checkpoints"
 class Result:
     """What ``fit`` did. ``losses`` are those of this attempt's steps; the rest is since the run began.
 
+    An attempt that found every step done (``resumed_at_end``) has no losses; speed, FLOPs and peak are then those that
+    its checkpoint holds. ``tokens_per_second`` is None where no step was ever timed.
+
     ``seconds`` are spent on steps: without validation, samples, checkpoints, and steps that were lost and done again.
     ``config`` has everything that was measured filled in; ``digest`` is the head of the chain over what was fed.
     """
@@ -48,15 +51,20 @@ class Result:
     attempt: int
     losses: list[float] = field(default_factory=list)
     seconds: float = 0.0
-    tokens_per_second: float = 0.0
+    tokens_per_second: float | None = None
     flops_a_token: float = 0.0
     peak_flops: float = 0.0
     validation: dict[str, Any] = field(default_factory=dict)
 
     @property
     def mfu(self) -> float:
-        """Model FLOPs utilisation: the share of the measured peak."""
-        return self.tokens_per_second * self.flops_a_token / self.peak_flops if self.peak_flops else 0.0
+        """Model FLOPs utilisation: the share of the measured peak; 0 where either is not known."""
+        return (self.tokens_per_second or 0.0) * self.flops_a_token / self.peak_flops if self.peak_flops else 0.0
+
+    @property
+    def resumed_at_end(self) -> bool:
+        """Whether this attempt found nothing left to do."""
+        return not self.losses
 
 
 def fit(
@@ -188,10 +196,10 @@ def _resume(run: Trainer, folder: Path, chain: Chain) -> None:
     """Puts the run where a checkpoint left it, and says what is not as it was then."""
     held = state.restore(run, folder)
     run.step, run.examples, run.tokens, run.digest = (held[key] for key in ("step", "example", "tokens", "digest"))
-    run.busy = held["seconds"]
+    run.busy, run.flops_a_token, run.peak_flops = (held[key] for key in ("seconds", "flops_a_token", "peak_flops"))
     if run.step > run.steps:
         what = f"the run is at step {run.step:,} already, beyond the {run.steps:,} of the recipe"
-        raise RecipeError(what, where=folder, fix="raise training.steps, or take another name for a shorter run")
+        raise RecipeError(what, where=folder, fix="a shorter run needs another name (--name); this one keeps its steps")
     for callback in run.callbacks:
         if callback.name in held["callbacks"]:
             callback.restore(held["callbacks"][callback.name])
@@ -218,7 +226,7 @@ def _result(run: Trainer, checkpoint: Path, attempt: int) -> Result:
         attempt=attempt,
         losses=run.losses,
         seconds=run.busy,
-        tokens_per_second=run.tokens / run.busy if run.busy else 0.0,
+        tokens_per_second=run.tokens / run.busy if run.busy else None,
         flops_a_token=run.flops_a_token,
         peak_flops=run.peak_flops,
         validation=validation,

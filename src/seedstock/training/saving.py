@@ -70,6 +70,8 @@ class Saver:
             "example": run.examples,
             "tokens": run.tokens,
             "seconds": round(run.busy, 3),
+            "flops_a_token": run.flops_a_token,
+            "peak_flops": run.peak_flops,
             "digest": run.digest,
             "attempt": self.attempt,
             "parent": self.parent,
