@@ -34,7 +34,8 @@ def load(run: Run, step: int | None = None) -> tuple[Any, int]:
 
     steps = run.checkpoints
     if not steps or (step is not None and step not in steps):
-        there = f"checkpoints there: {', '.join(map(str, steps))}" if steps else "train first: `seedstock train`"
+        listed = ", ".join(map(str, steps))
+        there = f"checkpoints there: {listed}" if steps else f"train first: `seedstock resume {run.name}`"
         raise DataError(
             f"there is no checkpoint{'' if step is None else f' of step {step}'}", where=run.folder, fix=there
         )

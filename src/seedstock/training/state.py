@@ -85,7 +85,11 @@ def load_weights(folder: Path, network: nn.Module, *, average: bool | None = Non
     """
     found = checkpoints.problems(folder)
     if found:
-        raise IntegrityError("the checkpoint is damaged:\n    " + "\n    ".join(found), where=folder, fix="use another")
+        raise IntegrityError(
+            "the checkpoint is damaged:\n    " + "\n    ".join(found),
+            where=folder,
+            fix=f"remove that folder, then `seedstock resume {folder.parent.parent.name}` makes it again",
+        )
     held = any(name.startswith("ema.") for name in checkpoints.sizes(folder))
     checkpoints.load(folder, {f"model.{name}": tensor.detach() for name, tensor in weights(network).items()})
     if held if average is None else average:
