@@ -93,6 +93,21 @@ def provider(group: str, name: str) -> dict[str, str]:
     }
 
 
+def providers(recipe: Any) -> dict[str, dict[str, str]]:
+    """Who provides each kind that training by ``recipe`` rests on, by its place there: ``objective causal``, ….
+
+    Sources and signals are on record in the corpus.
+    """
+    used = [
+        ("tokenizers", "tokenizer", recipe.tokenizer),
+        ("models", "model", recipe.model),
+        ("objectives", "objective", recipe.objective),
+        ("optimizers", "optimizer", recipe.training.optimizer),
+        *(("callbacks", "callback", callback) for callback in recipe.training.callbacks),
+    ]
+    return {f"{place} {part.kind}": provider(group, part.kind) for group, place, part in used}
+
+
 def field(group: str, default: str | None = None) -> Any:
     """The annotation of a recipe field that takes any kind of ``group``; a missing ``kind`` means ``default``."""
     from pydantic import Discriminator, Tag

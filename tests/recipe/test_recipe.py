@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seedstock import recipe
+from seedstock import kinds, recipe
 from seedstock.config import _count, _fraction, _size
 from seedstock.errors import RecipeError
 
@@ -112,3 +112,9 @@ def test_a_null_that_is_not_the_default_is_kept():
     for defaults in (True, False):
         again = recipe.parse(recipe.dump(loaded, defaults=defaults))
         assert again.mixture.max_repeats is None and again.corpus.dedup is None
+
+
+def test_every_kind_that_training_rests_on_names_its_provider():
+    found = kinds.providers(recipe.parse(TINY + "  callbacks: [{kind: samples}]\n"))
+    assert {name.split()[0] for name in found} >= {"tokenizer", "model", "objective", "optimizer", "callback"}
+    assert all(one["package"] == "seedstock" and len(one["sha256"]) == 64 for one in found.values())

@@ -16,9 +16,20 @@ from small_run import SmallLoader, small_config, small_fit, small_network
 from seedstock.errors import IntegrityError, Interrupted, RecipeError, SeedstockError
 from seedstock.ledger import manifest
 from seedstock.ledger.chain import Chain
+from seedstock.progress import Silent
 from seedstock.training.callbacks.base import Callback
 from seedstock.training.checkpoint import folder as checkpoints
 from seedstock.training.state import load_weights
+
+
+class Listener(Silent):
+    """Keeps what it is told."""
+
+    def __init__(self):
+        self.said = []
+
+    def say(self, text):
+        self.said.append(text)
 
 
 class StopAt(Callback):
@@ -172,20 +183,10 @@ def test_a_damaged_newest_checkpoint_is_passed_over(tmp_path):
     data = bytearray(victim.read_bytes())
     data[len(data) // 2] ^= 4
     victim.write_bytes(data)
-    said = []
-
-    class Listener:
-        def __getattr__(self, name):
-            from seedstock.progress import Silent
-
-            return getattr(Silent(), name)
-
-        def say(self, text):
-            said.append(text)
-
-    small_fit(tmp_path / "cut", config, reporter=Listener())
-    assert any("step-00000012 is damaged" in text and "optimizer.safetensors" in text for text in said)
-    assert any("going on from step-00000010" in text for text in said)
+    listener = Listener()
+    small_fit(tmp_path / "cut", config, reporter=listener)
+    assert any("step-00000012 is damaged" in text and "optimizer.safetensors" in text for text in listener.said)
+    assert any("going on from step-00000010" in text for text in listener.said)
     assert_same(tmp_path / "whole", tmp_path / "cut")
     assert not victim.parent.exists() or manifest.problems(victim.parent)
 
@@ -240,6 +241,24 @@ def test_a_checkpoint_of_another_recipe_or_plan_is_refused_wherever_it_came_from
     assert "`seedstock resume ours`" in error.value.fix
     shutil.rmtree(moved)
     assert small_fit(tmp_path / "ours", small_config(steps=12), identity="ours").step == 12
+
+
+def test_another_version_of_a_package_is_named_on_resume(tmp_path):
+    listener = Listener()
+
+    def versioned(version):
+        one = {"package": "seedstock", "version": "1", "sha256": "ab" * 32}
+        return {"objective odd": {"package": "oddities", "version": version, "sha256": "cd" * 32}, "model decoder": one}
+
+    with pytest.raises(Interrupted):
+        small_fit(tmp_path / "run", small_config(steps=6), callbacks=[StopAt(2)], providers=versioned("1.0"))
+    with pytest.raises(Interrupted):
+        small_fit(tmp_path / "run", small_config(steps=6), callbacks=[StopAt(4)], providers=versioned("1.0"))
+    small_fit(tmp_path / "run", small_config(steps=6), providers=versioned("1.1"), reporter=listener)
+    told = "; not bit for bit, since objective odd oddities 1.0 (cdcdcdcd) → oddities 1.1 (cdcdcdcd)"
+    assert listener.said == [f"going on from step-00000004{told}"]
+    attempts = list(Chain(tmp_path / "run" / "ledger" / "chain.jsonl").of("attempt"))
+    assert [body["providers"]["objective odd"]["version"] for body in attempts] == ["1.0", "1.0", "1.1"]
 
 
 def test_two_processes_do_not_train_one_run(tmp_path):

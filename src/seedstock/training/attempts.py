@@ -39,6 +39,11 @@ def repeat(config: TrainingConfig, chain: Chain) -> TrainingConfig:
     return config.model_copy(update=update)
 
 
+def shown(providers: dict[str, dict[str, str]]) -> dict[str, str]:
+    """Providers (``kinds.providers``) in a line each: package, version and the start of their file's digest."""
+    return {name: f"{one['package']} {one['version']} ({one['sha256'][:8]})" for name, one in providers.items()}
+
+
 @contextmanager
 def alone(folder: Path) -> Iterator[None]:
     """Holds the run against a second process that would train it too."""

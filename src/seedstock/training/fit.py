@@ -82,6 +82,7 @@ def fit(
     callbacks: Sequence[Callback] = (),
     settled: Callable[[TrainingConfig], None] | None = None,
     identity: str | None = None,
+    providers: dict[str, dict[str, str]] | None = None,
 ) -> Result:
     """Trains ``network`` on ``objective`` to the end of ``config``, or goes on from ``run_folder/checkpoints``.
 
@@ -90,7 +91,8 @@ def fit(
     already. ``validate(network, step)`` gives numbers by name, ``sample(network, step)`` a text. What is left to
     measure is measured once; ``settled`` is then handed the configuration before the first step, to be kept.
     ``identity`` is a digest of what the checkpoints belong to (recipe and data plan, without what is measured): every
-    checkpoint holds it, and one with another is not gone on from.
+    checkpoint holds it, and one with another is not gone on from. ``providers`` (``kinds.providers``) go into the
+    record of the attempt; a resume says which have changed.
 
     Raises Interrupted, with the state saved, after SIGTERM or Ctrl-C; SeedstockError where a loss is not finite, where
     the disk is full (earlier checkpoints stay), and where another process trains this run; IntegrityError where every
@@ -132,10 +134,12 @@ def fit(
                 identity=identity,
             )
             if newest is not None:
-                _resume(run, newest, chain)
+                _resume(run, newest, chain, providers or {})
             if run.step < run.steps:
                 body = {"attempt": attempt, "step": run.step, "parent": parent, "seed": seed}
-                found = {"settled": attempts.settled(config), "versions": environment.versions()}
+                found: dict[str, Any] = {"settled": attempts.settled(config), "versions": environment.versions()}
+                if providers:
+                    found["providers"] = providers
                 chain.append(attempts.KIND, body | found)
                 run.peak_flops = measure.peak(DTYPES[config.precision], run.device)
                 run.run()
@@ -192,7 +196,7 @@ def _callbacks(
     return found
 
 
-def _resume(run: Trainer, folder: Path, chain: Chain) -> None:
+def _resume(run: Trainer, folder: Path, chain: Chain, providers: dict[str, dict[str, str]]) -> None:
     """Puts the run where a checkpoint left it, and says what is not as it was then."""
     held = state.restore(run, folder)
     run.step, run.examples, run.tokens, run.digest = (held[key] for key in ("step", "example", "tokens", "digest"))
@@ -208,6 +212,9 @@ def _resume(run: Trainer, folder: Path, chain: Chain) -> None:
     if run.step < run.steps:
         now = environment.versions() | {name: getattr(run.config, name) for name in ("threads", "precision", "compile")}
         then = held["versions"] | {name: held[name] for name in ("threads", "precision", "compile")}
+        earlier = (chain.last(attempts.KIND) or {}).get("providers", {})
+        if earlier and providers:
+            then, now = then | attempts.shown(earlier), now | attempts.shown(providers)
         changed = environment.differences(then, now)
         note = f"; not bit for bit, since {', '.join(changed)}" if changed else ""
         run.reporter.event("resumed", step=run.step, folder=folder.name, changed=changed)
