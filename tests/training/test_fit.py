@@ -180,6 +180,13 @@ def test_what_is_not_finite_stops_the_run_and_is_not_saved(tmp_path, gradient):
     assert checkpoints.newest(tmp_path / "run" / "checkpoints").name == "step-00000004"
 
 
+def test_an_objective_of_more_passes_is_refused_by_name(tmp_path):
+    objective = type("Twice", (Causal,), {"passes": 2})()
+    with pytest.raises(RecipeError, match="the objective Twice wants 2 passes"):
+        small_fit(tmp_path / "run", objective=objective)
+    assert not (tmp_path / "run").exists()
+
+
 def test_a_full_disk_during_a_run_leaves_the_last_checkpoint(tmp_path, monkeypatch):
     from seedstock.training.checkpoint import writer
 

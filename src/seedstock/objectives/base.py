@@ -39,13 +39,9 @@ class Objective:
     """
 
     passes: int = 1
-    """How often the backbone runs for one loss."""
+    """How often the backbone runs for one loss; ``fit`` runs it once."""
     coupling: Literal["none", "batch"] = "none"
     """``batch`` where a loss has terms between examples: micro-batches may not then be summed."""
-
-    def defaults(self) -> dict[str, Any]:
-        """Optimizer, schedule, EMA and so on as published, for what the recipe leaves open."""
-        return {}
 
     def raw_length(self, context: int) -> int:
         """Stored symbols that an example of ``context`` positions needs."""
@@ -82,10 +78,6 @@ class Objective:
     def expect(self, spec: Any) -> Expectation:
         """What a healthy run looks like."""
         raise NotImplementedError
-
-    def exports(self) -> dict[str, Any]:
-        """What ``transfer`` must know beyond the network's own map; nothing where the network is exported as it is."""
-        return {}
 
 
 def assemble(network: nn.Module, objective: Objective) -> nn.ModuleDict:

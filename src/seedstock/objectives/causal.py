@@ -30,10 +30,6 @@ class Causal(Objective):
     def __init__(self, config: CausalConfig | None = None) -> None:
         self.config = config or CausalConfig()
 
-    def defaults(self) -> dict[str, Any]:
-        """AdamW with betas 0.9 and 0.95, decay 0.1, clipping at 1 (Brown et al. 2020, appendix B)."""
-        return {"optimizer": {"kind": "adamw", "betas": (0.9, 0.95), "weight_decay": 0.1}, "clip": 1.0}
-
     def raw_length(self, context: int) -> int:
         """One more than the positions, for the last target."""
         return context + 1

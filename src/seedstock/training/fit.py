@@ -96,10 +96,13 @@ def fit(
 
     Raises Interrupted, with the state saved, after SIGTERM or Ctrl-C; SeedstockError where a loss is not finite, where
     the disk is full (earlier checkpoints stay), and where another process trains this run; IntegrityError where every
-    checkpoint is damaged or they belong to another recipe.
+    checkpoint is damaged or they belong to another recipe; RecipeError where the objective needs more than one pass.
     """
     run_folder, reporter = Path(run_folder), reporter or Silent()
     folder = run_folder / FOLDER
+    if objective.passes != 1:
+        what = f"the objective {type(objective).__name__} wants {objective.passes} passes of the backbone for one loss"
+        raise RecipeError(what, where="objective", fix="use one with a single pass: more are not supported yet")
     nets = assemble(network, objective)
     with attempts.alone(folder), environment.settings(config), memory.kept():
         checkpoints.sweep(folder)
