@@ -14,10 +14,12 @@ import pytest
 import small_run
 
 from seedstock.errors import DataError, IntegrityError, SeedstockError
+from seedstock.inputs.plan import DataPlan
 from seedstock.inputs.shards import Shards
 from seedstock.inputs.tokenizers import Tokenizer
 from seedstock.ledger import forgotten, manifest
 from seedstock.ledger.chain import Chain
+from seedstock.provenance.exposure import exposures
 from seedstock.provenance.forget import forget
 from seedstock.provenance.verify import verify
 
@@ -145,8 +147,6 @@ def test_who_saw_it_and_from_where_to_resume(small):
     one = small.document("sched")
     report = forget(small.run, [one.id], **WHY)
     plan_record, shards = small.chain.last("plan"), small.shards
-    from seedstock.inputs.plan import DataPlan
-
     plan = DataPlan.from_json(plan_record["plan"])
     last = max(body["example"] for body in small.chain.of("checkpoint"))
     located = plan.locate(np.arange(last))
@@ -163,6 +163,25 @@ def test_who_saw_it_and_from_where_to_resume(small):
     assert entry["steps"] == sorted({plan.step(example) for example in seen}) and entry["exposures"] == len(seen)
     assert entry["checkpoints"] == [step for step in (5, 10, 20) if step > first]
     assert entry["resume_from"] == max([0, *(step for step in (5, 10) if step <= first)])
+
+
+def test_an_objective_that_reads_further_saw_more(small):
+    chain, ids = small.chain, frozenset(one.id for one in small.documents)
+    record = chain.last("plan")
+    located = DataPlan.from_json(record["plan"]).locate(
+        np.arange(max(body["example"] for body in chain.of("checkpoint")))
+    )
+    counts = []
+    for reach in (1, 500):
+        chain.append("plan", record | {"reach": reach})
+        found = exposures(small.run, chain, ids)
+        for entry in found:
+            [(_, stratum, start, tokens)] = small.shards.occurrences(bytes.fromhex(entry["document"]))
+            stops = located.starts + located.lengths + reach
+            seen = (located.strata == stratum) & (located.starts < start + tokens) & (stops > start)
+            assert entry["exposures"] == seen.sum()
+        counts.append(sum(entry["exposures"] for entry in found))
+    assert counts[0] < counts[1]
 
 
 def counting(stop=None):

@@ -23,13 +23,16 @@ def exposures(run_folder: Path, chain: Chain, ids: frozenset[bytes]) -> list[dic
     record, saved = chain.last("plan"), {body["step"]: body["folder"] for body in chain.of("checkpoint")}
     if record is None or not saved or not (stages.get("shards", run_folder) / "index.json").is_file():
         return []
+    reach = record.get("reach", 1)  # stored tokens that the objective reads beyond a window
     plan, shards = DataPlan.from_json(record["plan"]), Shards(stages["shards"])
     there = [step for step, folder in saved.items() if (run_folder / folder).is_dir()]
     found = []
     for one in sorted(ids):
         if not shards.occurrences(one):
             continue
-        traced = trace_document(one, plan, shards, steps=max(saved), checkpoints=there)
+        traced = trace_document(
+            one, plan, shards, steps=max(saved), checkpoints=there, raw_length=lambda length: length + reach
+        )
         if traced.steps:
             before = [step for step in there if step <= traced.steps[0]]
             seen = {"document": one.hex(), "steps": traced.steps, "exposures": len(traced.exposures)}
