@@ -1,3 +1,5 @@
+import contextlib
+import fcntl
 import json
 
 import pytest
@@ -171,3 +173,24 @@ def test_the_store_builds_once_and_never_shows_half_a_stage(tmp_path):
             pass
     assert store.has("corpus", {"a": 1}) and not store.has("corpus", {"a": 2})
     assert manifest.problems(store.folder("corpus", {"a": 1})) == []
+
+
+def test_what_is_whole_is_never_built_again(tmp_path):
+    store = Store(tmp_path)
+    for text in ("first", "second"):
+        refused = contextlib.nullcontext() if text == "first" else pytest.raises(SeedstockError, match="meanwhile")
+        with refused, store.build("corpus", {}) as folder:
+            (folder / "part").write_text(text)
+    assert (store.folder("corpus", {}) / "part").read_text() == "first"
+    assert manifest.problems(store.folder("corpus", {})) == []
+
+
+def test_who_opened_the_lock_during_a_build_still_keeps_others_out_afterwards(tmp_path):
+    store = Store(tmp_path)
+    folder = store.folder("corpus", {})
+    with contextlib.ExitStack() as stack:
+        with store.build("corpus", {}):
+            waiting = stack.enter_context(folder.with_name(folder.name + ".lock").open())
+        fcntl.flock(waiting, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        with pytest.raises(SeedstockError, match="another process is building"), store.build("corpus", {}):
+            pass

@@ -33,13 +33,14 @@ class Store:
     def build(self, stage: str, inputs: dict[str, Any], *, resumable: bool = False) -> Iterator[Path]:
         """Yields a folder to fill; when the block ends without an error it is sealed and moved into place.
 
-        A resumable stage finds in the folder what an earlier, cut-off attempt left there. Raises SeedstockError where
-        another process is building the same thing.
+        A resumable stage finds in the folder what an earlier, cut-off attempt left there. A folder that is whole is
+        never replaced. Raises SeedstockError where another process is building the same thing, or has just built it.
         """
         final = self.folder(stage, inputs)
         partial = final.with_name(final.name + ".partial")
         with plain_errors(final):
             final.parent.mkdir(parents=True, exist_ok=True)
+            # The lock file stays: another process may have it open, and would hold a lock that nobody else can see.
             with final.with_name(final.name + ".lock").open("w") as lock:
                 try:
                     fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -47,13 +48,16 @@ class Store:
                     raise SeedstockError(
                         f"another process is building this {stage}", where=final, fix="wait for it, then start again"
                     ) from None
+                if self.has(stage, inputs):
+                    raise SeedstockError(
+                        f"another process has built this {stage} meanwhile", where=final, fix="start again to use it"
+                    )
                 if not resumable:
                     shutil.rmtree(partial, ignore_errors=True)
                 partial.mkdir(exist_ok=True)
                 yield partial
                 manifest.seal(partial, stage, inputs)
                 sync_tree(partial)
-                shutil.rmtree(final, ignore_errors=True)
+                shutil.rmtree(final, ignore_errors=True)  # not whole, or it would have been found above
                 partial.rename(final)
                 sync_folder(final.parent)
-                final.with_name(final.name + ".lock").unlink(missing_ok=True)
