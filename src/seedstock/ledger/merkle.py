@@ -8,9 +8,7 @@ from collections.abc import Iterable
 
 def root(leaves: Iterable[tuple[str, str]]) -> str:
     """The hexadecimal root over (name, digest) pairs, sorted by name: a swap of two files changes it."""
-    level = [
-        hashlib.sha256(b"\0" + name.encode() + b"\0" + digest.encode()).digest() for name, digest in sorted(leaves)
-    ]
+    level = [_leaf(name, digest) for name, digest in sorted(leaves)]
     if not level:
         return hashlib.sha256(b"").hexdigest()
     while len(level) > 1:
