@@ -219,3 +219,50 @@ def test_greedy_text_goes_on_where_the_end_token_is_the_likeliest(tokenizer_fold
     report = export(network, tokenizer_folder, tmp_path / "out")
     assert report["greedy"]["passed"]
     assert report["greedy"]["tokens"] == [end] * 32
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (None, "config.json: cannot be read: No such file"),
+        ("[1, 2]", "not a JSON object"),
+        ("{", "not readable as JSON"),
+        ('{"architectures": "LlamaForCausalLM"}', "a model without a class"),
+        ('{"architectures": ["GPT2LMHeadModel"], "vocab_size": 9}', "it lacks 'n_positions'"),
+    ],
+)
+def test_a_folder_without_a_usable_configuration_says_what_to_do(written, text, words):
+    path = written / "config.json"
+    path.unlink() if text is None else path.write_text(text)
+    with pytest.raises(SeedstockError, match=words) as error:
+        import_model(written, parity=False)
+    assert error.value.fix and "stage" not in error.value.fix
+
+
+@pytest.mark.parametrize("size", [None, "many", 0])
+def test_a_missing_or_odd_vocabulary_is_named(written, size):
+    _change(written, vocab_size=size)
+    with pytest.raises(SeedstockError, match="vocab_size"):
+        import_model(written, parity=False)
+
+
+@pytest.mark.parametrize("name", ["../model.safetensors", "/etc/model.safetensors", "..", "a\\b", "", 7])
+def test_an_index_does_not_lead_out_of_its_folder(written, name):
+    (written / "model.safetensors").rename(written.parent / "model.safetensors")
+    index = written / "model.safetensors.index.json"
+    index.write_text(json.dumps({"weight_map": {"head.weight": name}}))
+    with pytest.raises(SeedstockError, match=r"no file of this folder|no map of weights") as error:
+        import_model(written, parity=False)
+    assert error.value.where == str(index)
+
+
+def test_what_transformers_cannot_load_is_told_and_nothing_of_the_folder_is_run(written, monkeypatch):
+    (written / "evil.py").write_text("raise SystemExit('was run')")
+    _change(written, auto_map={"AutoConfig": "evil.C", "AutoModelForCausalLM": "evil.M"})
+    assert import_model(written).report["passed"]
+    network = lively("llama")
+    torch.save({}, written / "pytorch_model.bin")
+    (written / "model.safetensors").unlink()
+    with pytest.raises(SeedstockError, match="transformers cannot load it") as error:
+        parity.compare(network, written)
+    assert error.value.__cause__ is not None and "safetensors" in error.value.what

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,6 @@ import torch
 from torch import Tensor
 
 from seedstock.errors import IntegrityError, SeedstockError
-from seedstock.ledger.files import read_json
 from seedstock.models.configs.decoder import DecoderConfig
 from seedstock.models.network import Network
 from seedstock.transfer import parity as proof
@@ -38,15 +38,19 @@ def import_model(folder: Path, *, parity: bool = True) -> Imported:
         raise SeedstockError("there is no such folder", where=folder, fix="name a folder with a config.json")
     if parity:
         proof.transformers()
-    settings = read_json(folder / "config.json")
-    classes = settings.get("architectures") or ["a model without a class"]
-    source = find(classes[0], folder / "config.json")
+    settings = _json(folder / "config.json")
+    classes = settings.get("architectures")
+    named = isinstance(classes, list) and classes and isinstance(classes[0], str)
+    source = find(classes[0] if named else "a model without a class", folder / "config.json")
     try:
-        config = source.from_config(settings, folder / "config.json")
-    except (KeyError, ValueError) as error:
-        what = f"not a configuration of {source.CLASS}: {error}"
+        config, vocab_size = source.from_config(settings, folder / "config.json"), settings["vocab_size"]
+        if not isinstance(vocab_size, int) or vocab_size < 1:
+            raise ValueError(f"vocab_size is {vocab_size!r}")
+    except (KeyError, TypeError, ValueError) as error:
+        missing = f"it lacks {error}" if isinstance(error, KeyError) else str(error)
+        what = f"not a configuration of {source.CLASS}: {missing}"
         raise SeedstockError(what, where=folder / "config.json", fix="complete it") from error
-    network = Network(config.resolved(), settings["vocab_size"], device="meta")
+    network = Network(config.resolved(), vocab_size, device="meta")
     shapes = {name: tensor.shape for name, tensor in network.state_dict().items()}
     rules = list(by_layer(source.RULES, config.resolved().layers))
     found = _named_as_now(_read(folder), tied="head.weight" not in shapes)
@@ -59,12 +63,41 @@ def import_model(folder: Path, *, parity: bool = True) -> Imported:
     return Imported(config, network, report)
 
 
+def _json(path: Path) -> dict[str, Any]:
+    """A JSON object of the folder."""
+    fix = "name a folder that transformers wrote (save_pretrained), or fetch it again"
+    try:
+        found = json.loads(path.read_bytes())
+    except OSError as error:
+        raise SeedstockError(f"cannot be read: {error.strerror}", where=path, fix=fix) from error
+    except ValueError as error:
+        raise SeedstockError(f"not readable as JSON: {error}", where=path, fix=fix) from error
+    if not isinstance(found, dict):
+        raise SeedstockError("not a JSON object", where=path, fix=fix)
+    return found
+
+
+def _files(index: Path) -> list[str]:
+    """The files that an index names, which lie beside it."""
+    places = _json(index).get("weight_map")
+    names = set(places.values()) if isinstance(places, dict) and all(map(_is_text, places.values())) else {""}
+    for name in sorted(names):
+        if name in ("", "..") or "/" in name or "\\" in name or "\0" in name:
+            what = f"the weight map names {name!r}, which is no file of this folder" if name else "no map of weights"
+            raise SeedstockError(what, where=index, fix="fetch the folder again from a source that you trust")
+    return sorted(names)
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str)
+
+
 def _read(folder: Path) -> dict[str, Tensor]:
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
     index = folder / "model.safetensors.index.json"
-    names = sorted(set(read_json(index)["weight_map"].values())) if index.exists() else ["model.safetensors"]
+    names = _files(index) if index.exists() else ["model.safetensors"]
     found: dict[str, Tensor] = {}
     for name in names:
         if not (folder / name).is_file():

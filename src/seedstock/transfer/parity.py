@@ -45,14 +45,15 @@ def compare(
 ) -> dict[str, Any]:
     """Loads ``folder`` with transformers in fp32 and compares; ``network`` holds the weights that the folder should.
 
+    Raises SeedstockError where transformers cannot load it; neither code nor pickles of the folder are run.
     Returns a report whose ``passed`` says whether everything agrees. Unless ``own_tokenizer``, one of a kind that we
     do not have is no failure, and ``token_ids`` says so.
     """
     library = transformers()
-    theirs = library.AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32, local_files_only=True).eval()
+    theirs = _load(library.AutoModelForCausalLM, folder, dtype=torch.float32, use_safetensors=True).eval()
     tokenizer, ids, report = None, [], {}
     if (Path(folder) / "tokenizer.json").exists():
-        tokenizer = library.AutoTokenizer.from_pretrained(folder, local_files_only=True)
+        tokenizer = _load(library.AutoTokenizer, folder)
         report["token_ids"] = _token_ids(tokenizer, folder, texts, insist=own_tokenizer)
         ids = [token for text in texts for token in tokenizer(text, add_special_tokens=False)["input_ids"]]
     context, vocab_size = network.config.context, network.vocab_size
@@ -78,6 +79,15 @@ def compare(
         "passed": not failed,
         **report,
     }
+
+
+def _load(kind: Any, folder: Path, **options: Any) -> Any:
+    try:
+        return kind.from_pretrained(folder, local_files_only=True, trust_remote_code=False, **options)
+    except Exception as error:  # its own kinds of error, and those of whatever reads the files
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        what = f"transformers cannot load it ({kind.__name__}): {reason}"
+        raise SeedstockError(what, where=folder, fix="see that its files are whole and of this version") from error
 
 
 def insist(report: dict[str, Any], where: object) -> None:
