@@ -46,14 +46,17 @@ def model() -> type[Config]:
     )
 
 
-def load(path: Path | str, overrides: list[str] | None = None) -> Any:
-    """Reads and checks a recipe, with ``key.path=value`` overrides applied.
+def load(path: Path | str, overrides: list[str] | None = None, *, name: str | None = None) -> Any:
+    """Reads and checks a recipe, with ``key.path=value`` overrides applied, and then its ``name``.
 
     Raises RecipeError that names the file, the line and the nearest known key.
     """
     path = Path(path)
     document = _parse(path)
     given = {_override(document, text) for text in overrides or []}
+    if name is not None:
+        document["name"] = name  # as it is: 1e3 is a name, not a number
+        given.add(("name",))
     return _check(document, path, given)
 
 
@@ -102,29 +105,40 @@ def _parse(path: Path) -> Any:
 
 def _yaml(text: str, where: Path) -> Any:
     from ruamel.yaml import YAML
-    from ruamel.yaml.error import MarkedYAMLError
+    from ruamel.yaml.error import YAMLError
 
     try:
         document = YAML(typ="rt", pure=True).load(text)
-    except MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else 1
-        raise RecipeError(
-            f"not valid YAML: {(error.problem or str(error)).strip()}", where=f"{where}:{line}", fix="mend that line"
-        ) from error
+    except (YAMLError, ValueError) as error:
+        mark = getattr(error, "problem_mark", None)
+        line = mark.line + 1 if mark else 1
+        raise RecipeError(_invalid(error), where=f"{where}:{line}", fix="mend that line") from error
     if not isinstance(document, dict):
         raise RecipeError("a recipe is a mapping of keys to values", where=f"{where}:1", fix="start from recipes/")
     return document
 
 
+def _invalid(error: Exception) -> str:
+    """What is wrong with a piece of YAML, in a line."""
+    problem = getattr(error, "problem", None) or str(error)
+    return f"not valid YAML: {' '.join(problem.split())}"
+
+
 def _override(document: Any, text: str) -> tuple[str | int, ...]:
     """Applies ``training.steps=200`` to the parsed recipe; list items go by number or by their ``name``."""
     from ruamel.yaml import YAML
+    from ruamel.yaml.error import YAMLError
 
     key, equals, value = text.partition("=")
-    if not equals:
-        raise RecipeError(f"--set {text} has no value", fix="write --set training.steps=200")
-    node, path = document, []
     parts = key.split(".")
+    if not equals or not all(parts):
+        lacks = "key" if equals else "value"
+        raise RecipeError(f"--set {text} has no {lacks}", fix="write --set training.steps=200")
+    try:
+        given = YAML(typ="safe", pure=True).load(value)
+    except (YAMLError, ValueError) as error:
+        raise RecipeError(_invalid(error), where=f"--set {text}", fix="quote the value where it is text") from error
+    node, path = document, []
     for depth, part in enumerate(parts):
         step: str | int = part
         if isinstance(node, list):
@@ -134,7 +148,7 @@ def _override(document: Any, text: str) -> tuple[str | int, ...]:
                 raise RecipeError(f"--set {key}: there is no item {part!r}", fix="name one by its number or name")
         path.append(step)
         if depth == len(parts) - 1:
-            node[step] = YAML(typ="safe", pure=True).load(value)
+            node[step] = given
         else:
             node = node.setdefault(step, {}) if isinstance(node, dict) else node[step]
             if not isinstance(node, dict | list):

@@ -81,6 +81,38 @@ def test_any_key_can_be_set_from_the_command_line(tmp_path):
         recipe.load(path, ["training.steps"])
 
 
+@pytest.mark.parametrize(
+    ("override", "words"),
+    [
+        ("seed=[1", "not valid YAML"),
+        ("seed=2001-99-99", "not valid YAML"),
+        ("seed=\0", "not valid YAML"),
+        ("=x", "--set =x has no key"),
+        ("training..steps=2", "has no key"),
+    ],
+)
+def test_an_override_that_is_not_yaml_says_so(tmp_path, override, words):
+    path = tmp_path / "recipe.yaml"
+    path.write_text(TINY)
+    with pytest.raises(RecipeError, match=words) as error:
+        recipe.load(path, [override])
+    assert "--set" in str(error.value)
+
+
+@pytest.mark.parametrize("character", ["\0", "\x07", "\x1b"])
+def test_control_characters_are_no_yaml(character):
+    with pytest.raises(RecipeError, match="not valid YAML"):
+        recipe.parse(TINY + f"# {character}\n")
+
+
+@pytest.mark.parametrize("name", ["1e3", "007", "null", "true", "2024-01-01"])
+def test_a_name_stays_what_was_written(tmp_path, name):
+    path = tmp_path / "recipe.yaml"
+    path.write_text(TINY)
+    assert recipe.load(path, name=name).name == name
+    assert recipe.parse(recipe.dump(recipe.load(path, name=name))).name == name
+
+
 @given(st.integers(0, 10**9))
 def test_units_scale_numbers(n):
     assert _count(f"{n}k") == n * 1000 == _size(f"{n} kB")
