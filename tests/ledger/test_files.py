@@ -43,6 +43,14 @@ def test_a_full_disk_is_said_with_the_path(tmp_path, monkeypatch):
     assert "make room" in str(caught.value) and str(tmp_path / "shard") in str(caught.value)
 
 
+def test_a_file_in_the_place_of_a_folder_is_said(tmp_path):
+    (tmp_path / "runs").write_text("a file")
+    with pytest.raises(SeedstockError, match="a file stands where a folder belongs"):
+        files.write_bytes(tmp_path / "runs" / "x", b"")
+    with pytest.raises(SeedstockError, match="a file stands where a folder belongs"):
+        files.write_bytes(tmp_path / "runs" / "deeper" / "x", b"")
+
+
 @pytest.mark.parametrize("delay", [0.0, 0.02, 0.05])
 def test_killed_while_writing_there_is_always_one_whole_version(tmp_path, delay):
     path = tmp_path / "versions"

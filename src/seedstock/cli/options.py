@@ -53,18 +53,20 @@ def load_recipe(options: argparse.Namespace) -> Any:
     """The recipe that a command line names, with its overrides and its name."""
     from seedstock import recipe
 
-    overrides = [*options.overrides, *([f"name={options.name}"] if options.name else [])]
-    return recipe.load(recipe_path(options.recipe), overrides)
+    return recipe.load(recipe_path(options.recipe), options.overrides, name=options.name)
 
 
 def open_run(options: argparse.Namespace) -> Any:
     """The run that a command line names: by its name in ``--runs``, or by its folder."""
+    from seedstock.errors import SeedstockError
     from seedstock.pipeline import Run
 
-    folder = Path(options.name)
-    if "/" in options.name or (folder / "recipe.yaml").exists():
+    folder = Path(options.name).resolve()  # "." has no name of its own
+    if (folder / "recipe.yaml").exists() or "/" in options.name.rstrip("/"):
         return Run.open(folder.parent, folder.name)
-    return Run.open(options.runs, options.name)
+    if options.runs.exists() and not options.runs.is_dir():
+        raise SeedstockError("not a folder", where=options.runs, fix="--runs names the folder that holds the runs")
+    return Run.open(options.runs, options.name.rstrip("/"))
 
 
 def reporter(options: argparse.Namespace) -> Any:

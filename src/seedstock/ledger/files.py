@@ -13,6 +13,12 @@ from typing import IO, Any
 
 from seedstock.errors import SeedstockError
 
+_FIXES = {
+    **dict.fromkeys((errno.ENOSPC, errno.EDQUOT), "make room"),
+    **dict.fromkeys((errno.EACCES, errno.EPERM, errno.EROFS, errno.EIO), "make it writable"),
+    **dict.fromkeys((errno.ENOTDIR, errno.EEXIST), "a file stands where a folder belongs: move it, or name another"),
+}
+
 
 @contextlib.contextmanager
 def plain_errors(path: Path) -> Iterator[None]:
@@ -20,9 +26,9 @@ def plain_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS, errno.EIO):
+        fix = _FIXES.get(error.errno or 0)
+        if fix is None:
             raise
-        fix = "make room" if error.errno in (errno.ENOSPC, errno.EDQUOT) else "make it writable"
         raise SeedstockError(
             f"cannot write: {error.strerror}",
             where=path,
