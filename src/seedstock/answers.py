@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import asdict
 from typing import Any
 
@@ -115,10 +116,15 @@ def doctor(run: Run) -> list[Answer]:
 
 
 def verify(run: Run, head: str | None = None) -> Answer:
-    """Every digest and every chain: the problems, and what was checked."""
+    """Every digest and every chain: the problems, and what was checked.
+
+    ``head`` is one that was noted earlier. Raises DataError where it is no digest.
+    """
     from seedstock.provenance.verify import verify as check
 
-    found = check(run.folder, head)
+    if head is not None and not re.fullmatch("[0-9a-fA-F]{64}", head):
+        raise DataError("a chain's head is 64 hexadecimal digits", where=head, fix="copy it whole")
+    found = check(run.folder, head and head.lower())
     return {
         "problems": [{"file": problem.file, "what": problem.what} for problem in found],
         "checked": found.checked,

@@ -127,7 +127,7 @@ def verified(result: dict[str, Any]) -> str:
     if result["problems"]:
         lines.append(f"FAILED: {len(result['problems'])} problems in {counts}")
     else:
-        lines.append(f"verified: {counts}; head {result['head'][:16]}")
+        lines.append(f"verified: {counts}; head {result['head']}")
     return "\n".join(lines)
 
 

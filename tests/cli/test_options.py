@@ -1,6 +1,7 @@
 """How a command line names recipes and runs."""
 
 import argparse
+import json
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from seedstock.cli import main
 from seedstock.cli.options import open_run
 from seedstock.errors import SeedstockError
+from seedstock.ledger.chain import Chain
 
 
 @pytest.fixture
@@ -32,6 +34,25 @@ def test_a_run_is_found_by_its_folder_however_it_is_written(runs, monkeypatch, i
 @pytest.mark.parametrize("name", ["small", "small/"])
 def test_a_run_is_found_by_its_name(runs, name):
     assert opened(name).name == "small"
+
+
+def test_verify_holds_the_chain_against_a_head_that_was_noted(runs, capsys):
+    chain = Chain(runs / "small" / "ledger" / "chain.jsonl")
+    chain.append("run", {"name": "small"})
+    noted = chain.head
+    chain.append("more", {})
+    assert main(["verify", "small"]) == 0
+    assert chain.head in capsys.readouterr().out, "what is to be noted is printed whole"
+    assert main(["verify", "small", "--head", noted.upper()]) == 0
+    assert main(["verify", "small", "--head", "0" * 64]) == 4
+    assert "does not hold the head" in capsys.readouterr().out
+    assert main(["verify", "small", "--head", noted[:16]]) == 3
+    assert "64 hexadecimal digits" in capsys.readouterr().err
+
+
+def test_the_schema_takes_json_as_every_command_does(capsys):
+    assert main(["schema", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["properties"]["training"]
 
 
 def test_a_file_is_no_folder_of_runs(runs, capsys):

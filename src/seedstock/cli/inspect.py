@@ -23,6 +23,7 @@ def add(commands: Any) -> None:
     doctor.set_defaults(run=_doctor)
     text = "check every digest and every chain of a run"
     verify = shared.run(commands.add_parser("verify", help=text, description=text))
+    verify.add_argument("--head", metavar="HEX", help="a head of the chain, noted earlier, that it must still hold")
     verify.set_defaults(run=_verify)
     text = "erase a document everywhere, and leave a tombstone"
     forget = shared.run(commands.add_parser("forget", help=text, description=text))
@@ -57,7 +58,7 @@ def _doctor(options: argparse.Namespace) -> int:
 def _verify(options: argparse.Namespace) -> int:
     from seedstock import answers, views
 
-    result = answers.verify(shared.open_run(options))
+    result = answers.verify(shared.open_run(options), options.head)
     shared.show(options, result, lambda: views.verified(result))
     return 4 if result["problems"] else 0
 

@@ -37,6 +37,7 @@ def add(commands: Any) -> None:
     plan.add_argument("--devices", type=int, default=1, metavar="N", help="how many of it (1)")
     plan.set_defaults(run=_plan)
     schema = commands.add_parser("schema", help="print the JSON schema of a recipe")
+    schema.add_argument("--json", action="store_true", help="as every command has it: this one always prints JSON")
     schema.set_defaults(run=_schema)
 
 
