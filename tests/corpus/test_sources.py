@@ -296,6 +296,16 @@ def test_this_python_installation_is_read_with_its_licences():
     assert not any(place in text for place in places for text in texts)
 
 
+def test_an_edit_of_the_standard_library_is_seen_whatever_its_size_and_time(tmp_path, monkeypatch):
+    monkeypatch.setattr(sysconfig, "get_path", lambda name: str(tmp_path))
+    found = set()
+    for text in ("x = 1", "x = 2"):
+        (tmp_path / "module.py").write_text(text)
+        os.utime(tmp_path / "module.py", (1, 1))
+        found.add(PythonPackages(name="p", include=["python"]).fingerprint())
+    assert len(found) == 2
+
+
 def test_chosen_packages_come_whole_and_alone():
     items, _ = everything(PythonPackages(name="p", include=["PyArrow", "python"], exclude=["python"]))
     assert {item.meta["package"] for item in items} == {"pyarrow"}

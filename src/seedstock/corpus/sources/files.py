@@ -120,12 +120,13 @@ def _raise(error: OSError) -> None:
 def _fingerprints(files: list[tuple[Path, str, os.stat_result]]) -> list[Found]:
     hashed = sum(stat.st_size for _, _, stat in files) <= HASHED
     return [
-        Found(str(path), name, stat.st_size, _content(path) if hashed else f"{stat.st_size}-{stat.st_mtime_ns}")
+        Found(str(path), name, stat.st_size, content(path) if hashed else f"{stat.st_size}-{stat.st_mtime_ns}")
         for path, name, stat in files
     ]
 
 
-def _content(path: Path) -> str:
+def content(path: Path) -> str:
+    """The digest of what a file holds, or why that cannot be known."""
     try:
         return sha256_file(path)
     except OSError as error:

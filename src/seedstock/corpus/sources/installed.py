@@ -19,7 +19,10 @@ import re
 import sysconfig
 from collections.abc import Iterator
 from importlib import metadata
+from pathlib import Path
 from typing import NamedTuple
+
+from seedstock.corpus.sources.files import content
 
 STDLIB = "python"
 SUFFIXES = {".py": "code", ".md": "docs", ".rst": "docs", ".txt": "docs"}
@@ -76,6 +79,7 @@ def licence_text(found: metadata.Distribution) -> str:
 
 
 def _library_files() -> list[File]:
+    """The standard library's files by their content: no record of it lies beside them."""
     root = sysconfig.get_path("stdlib")
     files = []
     for folder, folders, names in os.walk(root):
@@ -84,7 +88,7 @@ def _library_files() -> list[File]:
         for name in names:
             path = f"{below}/{name}" if below else name
             if path.endswith(".py") and not _LEFT_OUT.search(path) and (size := _size(f"{folder}/{name}")):
-                files.append(File(path, size, f"{platform.python_version()}-{size}"))
+                files.append(File(path, size, f"{platform.python_version()}-{content(Path(folder, name))}"))
     return files
 
 
@@ -98,13 +102,13 @@ def _distribution_files(found: metadata.Distribution) -> list[File]:
         folder for path, *_ in rows if _LICENCE_FILE.search(path) and "/" in (folder := path.rpartition("/")[0])
     }
     files = []
-    for path, content, *_ in rows:
+    for path, digest, *_ in rows:
         if path.startswith(f"{own}/"):
             wanted = path.removeprefix(f"{own}/") in DESCRIPTIONS
         else:
             wanted = path.endswith(tuple(SUFFIXES)) and not (_LEFT_OUT.search(path) or _LICENCE_FILE.search(path))
         if wanted and (size := _size(f"{parent}/{path}")):
-            files.append(File(path, size, f"{content}-{size}", _covering(path, licensed)))
+            files.append(File(path, size, f"{digest}-{size}", _covering(path, licensed)))
     return files
 
 
