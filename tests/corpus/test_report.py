@@ -14,6 +14,8 @@ from rich.console import Console
 from seedstock.corpus import report, samples
 from seedstock.corpus.build import build
 from seedstock.corpus.config import CorpusConfig
+from seedstock.corpus.phases import FAILED
+from seedstock.corpus.signals.emails import Emails
 from seedstock.corpus.sources.jsonl import JsonLines
 from seedstock.ledger.store import Store
 from seedstock.progress import Silent
@@ -153,6 +155,45 @@ def test_redaction_takes_out_all_and_nothing_else():
     text = f"größe ann@here.org and {TOKEN}: user://x:hunter-two9@host.net/ end"
     assert samples.redacted(text) == "größe <email> and <secret>: user://x:<secret>@host.net/ end"
     assert samples.redacted("") == "" and samples.redacted("nothing") == "nothing"
+
+
+def test_what_the_signals_fail_on_is_not_shown_and_stops_nothing(folder, summary, monkeypatch):
+    whole = Emails.compute
+
+    def compute(self, batch):
+        if "bed 3 " in batch["text"][0].as_py():
+            raise RecursionError
+        return whole(self, batch)
+
+    monkeypatch.setattr(Emails, "compute", compute)
+    found, drawn = samples.draw(folder, each=100), [*summary["duplicates"]["largest"]]
+    texts = [sample.excerpt for group in found.values() for sample in group]
+    assert texts and not any("bed 3 " in text for text in texts)
+    assert len(samples.largest_clusters(folder, drawn)) == len(drawn)
+
+
+def test_documents_that_a_signal_failed_on_are_not_read_again(tmp_path, monkeypatch):
+    def compute(self, batch):
+        if "POISON" in "".join(batch["text"].to_pylist()):
+            raise ValueError
+        return self.batch(spans=[[]] * len(batch), count=[0] * len(batch))
+
+    monkeypatch.setattr(Emails, "compute", compute)
+    path, read = tmp_path / "web.jsonl", []
+    path.write_text("".join(json.dumps({"text": PROSE.format(n=n) + "POISON" * (n == 7)}) + "\n" for n in range(9)))
+    config = CorpusConfig(policy={"signals": [{"kind": "emails"}]}, dedup=None, held_out="10 %")
+    monkeypatch.setattr(samples, "redacted", lambda text: read.append(text) or text)
+    folder = build(
+        [JsonLines(name="web", path=str(path), licence="MIT")],
+        config,
+        seed=1,
+        key=b"k" * 32,
+        store=Store(tmp_path),
+        reporter=Silent(),
+        workers=0,
+    )
+    assert read and not any("POISON" in text for text in read)
+    assert [row["reason"] for row in report.summarise(folder)["flow"]] == [FAILED]
 
 
 def test_an_excerpt_is_short():

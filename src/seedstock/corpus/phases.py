@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from seedstock.corpus.dedup.clusters import Clusters
 
 UNDETERMINED = "und"
+FAILED = "the signal failed on it (see quarantine.jsonl)"
 KEPT, CHANGED, DROPPED = "kept", "changed", "dropped"
 
 
@@ -94,7 +95,7 @@ class Phases:
                     }
                 )
                 if not self.dropped[row]:
-                    self.drop(row, "filter", failure["step"], "the signal failed on it (see quarantine.jsonl)")
+                    self.drop(row, "filter", failure["step"], FAILED)
 
     def filter(self) -> None:
         """Asks the policy, and finds each document's language."""

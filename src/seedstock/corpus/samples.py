@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import re
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from seedstock.corpus import summary
+from seedstock.corpus.phases import FAILED
 from seedstock.corpus.signals.emails import Emails
 from seedstock.corpus.signals.secrets import Secrets
 
@@ -39,12 +41,15 @@ class Sample:
 def draw(folder: Path, each: int = 3) -> dict[Group, list[Sample]]:
     """Up to ``each`` documents of every (phase, step, reason), and of what is kept under ``KEPT``.
 
-    Drawn by the digest of their text: as good as at random, and the same whenever the page is written.
+    Drawn by the digest of their text: as good as at random, and the same whenever the page is written. A document that
+    a signal failed on is not read again, for it may hang or kill this process too.
     """
     chosen: dict[Group, list[tuple[int, str, int]]] = {}
     for part, table in zip(summary.parts(folder), summary.rows(folder, "text_sha256", "bytes"), strict=True):
         table = table.filter(pc.greater(table["bytes"], 0)).append_column("row", _positions(table))
         for group, rows in _groups(table).items():
+            if group[2] == FAILED:
+                continue
             merged = chosen.get(group, []) + [(number, part, row) for number, row in rows[:each]]
             chosen[group] = sorted(merged)[:each]
     return {group: _read(folder, [(part, row) for _, part, row in rows]) for group, rows in chosen.items()}
@@ -80,14 +85,15 @@ def _read(folder: Path, places: list[tuple[str, int]]) -> list[Sample]:
     for part, row in places:
         columns = ["source", "locator", "bytes", "text"]
         document = pq.read_table(folder / "documents" / part, columns=columns).slice(row, 1).to_pylist()[0]
-        samples.append(
-            Sample(
-                document["source"],
-                redacted(document["locator"]),
-                document["bytes"],
-                excerpt(redacted(document["text"])),
+        with contextlib.suppress(Exception):  # what cannot be redacted is not shown
+            samples.append(
+                Sample(
+                    document["source"],
+                    redacted(document["locator"]),
+                    document["bytes"],
+                    excerpt(redacted(document["text"])),
+                )
             )
-        )
     return samples
 
 
@@ -128,5 +134,6 @@ def largest_clusters(folder: Path, clusters: list[dict[str, Any]]) -> list[dict[
         documents = pq.read_table(folder / "documents" / part, columns=["id", "source", "locator"])
         ids = pa.array(list(cluster_of), documents["id"].type)
         for row in documents.filter(pc.is_in(documents["id"], value_set=ids)).to_pylist():
-            places[cluster_of[row["id"]]] = f"{row['source']}: {redacted(row['locator'])}"
+            with contextlib.suppress(Exception):
+                places[cluster_of[row["id"]]] = f"{row['source']}: {redacted(row['locator'])}"
     return [{**cluster, "document": places.get(cluster["cluster"], "")} for cluster in clusters]
