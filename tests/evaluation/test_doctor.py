@@ -68,6 +68,12 @@ def test_checks_that_also_speak_of_what_is_well(ill, well):
     assert well.level == "good" and well.evidence
 
 
+def test_an_expected_loss_of_zero_is_compared_all_the_same():
+    assert loss.first_loss(0.0, 0.0).level == "good"
+    assert loss.first_loss(0.5, 0.0).level == "warning"
+    assert loss.first_loss(-0.5, 0.0).level == "problem"
+
+
 def test_levels_of_repeats_and_of_horizon():
     assert data.repeats(5e6, 1e6).level == "warning"
     assert data.repeats(1e5, 1e6).level == "note" and data.repeats(1, 0) is None

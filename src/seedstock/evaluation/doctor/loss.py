@@ -15,7 +15,8 @@ SPIKE_WINDOW = 128
 
 def first_loss(first: float, expected: float, tolerance: float = 0.05) -> Finding:
     """The loss before the first update against what the objective expects of a fresh network."""
-    evidence = f"{first:.4g} at step 1, {expected:.4g} expected ({first / expected - 1:+.1%}, {tolerance:.0%} allowed)"
+    share = f"{first / expected - 1:+.1%}, " if expected else ""  # a loss of 0 has no share to be off by
+    evidence = f"{first:.4g} at step 1, {expected:.4g} expected ({share}{tolerance:.0%} allowed)"
     if abs(first - expected) <= tolerance * abs(expected):
         return Finding("good", "the first loss is that of a fresh network", evidence)
     if first > expected:
