@@ -39,9 +39,11 @@ def import_model(folder: Path, *, parity: bool = True) -> Imported:
     if parity:
         proof.transformers()
     settings = _json(folder / "config.json")
-    classes = settings.get("architectures")
-    named = isinstance(classes, list) and classes and isinstance(classes[0], str)
-    source = find(classes[0] if named else "a model without a class", folder / "config.json")
+    match settings.get("architectures"):
+        case [str() as name, *_]:
+            source = find(name, folder / "config.json")
+        case _:
+            source = find("a model without a class", folder / "config.json")
     try:
         config, vocab_size = source.from_config(settings, folder / "config.json"), settings["vocab_size"]
         if not isinstance(vocab_size, int) or vocab_size < 1:
