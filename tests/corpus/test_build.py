@@ -263,6 +263,22 @@ def test_a_forgotten_document_leaves_only_its_id(tmp_path):
     )
 
 
+def test_a_forgotten_document_that_would_be_cut_in_two_is_still_answered_for(tmp_path):
+    rows, config = (
+        [{"id": "mail", "text": "hans.beet@saatgut-nord.de " * 9}, *prose(3)],
+        CODE | {"held_out": {"tail": 0.25}},
+    )
+    source = records(tmp_path / "a.jsonl", *rows)
+    first = Corpus(make(tmp_path, source, **config))
+    (id_,) = first.find(locator="a.jsonl#mail")
+    shutil.rmtree(first.folder)
+    (tmp_path / ".store" / "forgotten.jsonl").write_text(json.dumps({"id": id_.hex(), "reason": "asked"}) + "\n")
+    corpus = Corpus(make(tmp_path, source, **config))
+    document = corpus.document(id_)
+    assert (document["meta"], document["edited"], document["decision"]["reason"]) == ({}, "", "forgotten")
+    assert sum(batch.num_rows for split in ("train", "held_out") for batch in corpus.texts(split)) == 6
+
+
 def test_training_documents_that_hold_evaluation_items_are_dropped(tmp_path):
     rows = prose(30)
     # All of the prose shares its frame: give the guilty one words of its own.
