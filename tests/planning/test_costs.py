@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import sys
 from types import SimpleNamespace
 
 import pytest
 import torch
 
+from seedstock.errors import RecipeError
 from seedstock.models.configs.decoder import DecoderConfig
 from seedstock.planning import flops
 from seedstock.planning.energy import Meter, estimate
@@ -116,6 +118,30 @@ def test_a_counter_that_goes_away_leaves_the_estimate(tmp_path):
     assert found.method == "estimated" and found.low < found.watt_hours < found.high
 
 
+@pytest.mark.parametrize("last", [1, 2])
+def test_a_gpu_that_is_lost_leaves_the_estimate(tmp_path, monkeypatch, last):
+    class NVMLError(Exception):
+        pass
+
+    readings = iter([1000] * last)
+
+    def consumption(handle):
+        try:
+            return next(readings)
+        except StopIteration:
+            raise NVMLError("GPU is lost") from None
+
+    nvml = {
+        "nvmlInit": lambda: None,
+        "nvmlDeviceGetCount": lambda: 1,
+        "nvmlDeviceGetHandleByIndex": lambda index: index,
+    }
+    module = SimpleNamespace(**nvml, nvmlDeviceGetTotalEnergyConsumption=consumption, NVMLError=NVMLError)
+    monkeypatch.setitem(sys.modules, "pynvml", module)
+    with Meter(powercap=tmp_path) as meter:
+        assert meter.read().method == "estimated"
+
+
 def test_estimate_is_power_times_time():
     found = estimate(7200, (10, 20, 50), grid=500)
     assert (found.low, found.watt_hours, found.high) == (20, 40, 100)
@@ -138,6 +164,12 @@ def test_a_plan_on_named_hardware():
     assert "400 steps of 2,048" in rows["tokens"] and "40% of h100" in rows["time"] and "estimated" in rows["energy"]
     json.dumps(found.record())
     assert all(row[1] in found.table() for row in found.rows()) and "model.width = 192" in found.table()
+
+
+@pytest.mark.parametrize("devices", [0, -1])
+def test_no_devices_plan_nothing(devices):
+    with pytest.raises(RecipeError, match="1 or more"):
+        plan(recipe(steps=400, batch_tokens=2048), hardware=DEVICES["h100"], devices=devices)
 
 
 def test_a_plan_for_a_time_and_a_measured_speed():

@@ -65,7 +65,7 @@ class Meter:
 
     def __enter__(self) -> Meter:
         self._began, self._joules = time.monotonic(), 0.0
-        self._last = [counter.joules() for counter in self._counters]
+        self._last = self._readings()
         self._stop.clear()
         self._thread = threading.Thread(target=self._watch, daemon=True)
         self._thread.start()
@@ -91,14 +91,17 @@ class Meter:
 
     def _update(self) -> None:
         with self._lock:
-            try:
-                now = [counter.joules() for counter in self._counters]
-            except (OSError, ValueError):
-                self._counters = []  # a counter that goes away leaves nothing whole: fall back to the estimate
-                return
-            for counter, before, after in zip(self._counters, self._last, now, strict=True):
+            now = self._readings()
+            for counter, before, after in zip(self._counters, self._last, now, strict=False):
                 self._joules += after - before if after >= before else after - before + counter.range
             self._last = now
+
+    def _readings(self) -> list[float]:
+        try:
+            return [counter.joules() for counter in self._counters]
+        except (OSError, ValueError):
+            self._counters = []  # a counter that goes away leaves nothing whole: fall back to the estimate
+            return []
 
 
 @dataclass(frozen=True)
@@ -137,7 +140,10 @@ class _Nvml:
     def joules(self) -> float:
         import pynvml
 
-        return pynvml.nvmlDeviceGetTotalEnergyConsumption(self.handle) / 1e3
+        try:
+            return pynvml.nvmlDeviceGetTotalEnergyConsumption(self.handle) / 1e3
+        except pynvml.NVMLError as error:
+            raise OSError(f"{self.name}: {error}") from error
 
 
 def _nvml() -> list[_Nvml]:

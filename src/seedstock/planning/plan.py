@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from seedstock.errors import RecipeError
 from seedstock.planning import flops, parameters
 from seedstock.planning.energy import Energy, estimate
 from seedstock.planning.hardware import CPU_WATTS, Hardware, processors, this_machine
@@ -74,8 +75,10 @@ def plan(
     """Plans a recipe. ``hardware`` is this machine, measured now, where it is not given.
 
     ``vocab_size`` is the tokenizer's where it is known already; ``tokens_per_second`` a measured speed. Raises
-    RecipeError as ``size.resolve`` does.
+    RecipeError as ``size.resolve`` does, and below one device.
     """
+    if devices < 1:
+        raise RecipeError(f"{devices} devices train nothing", where="devices", fix="give 1 or more")
     vocab_size = vocab_size or vocabulary(recipe.tokenizer)
     hardware = hardware or this_machine()
     first, *_ = resolve(recipe.model, recipe.training, vocab_size)
