@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from seedstock.config import Bytes, Config, Count
 
@@ -17,7 +17,7 @@ class EvaluationConfig(Config):
     through the network at once, ``limit`` how much held-out text is scored at most: the documents with the lowest
     ids, which are keyed digests and so an unbiased sample; ``validation_limit`` is the same during training.
     ``floor_order`` is the highest order of the count models, ``floor_limit`` how much training text they are counted
-    on, ``compress_limit`` how much text ``xz`` gets of either split.
+    on, ``compress_limit`` how much text ``xz`` gets of either split. ``tasks`` has to be empty: there are none yet.
     """
 
     tasks: tuple[str, ...] = ()
@@ -29,3 +29,10 @@ class EvaluationConfig(Config):
     floor_order: Annotated[int, Field(ge=0, le=6)] = 5
     floor_limit: Annotated[Bytes, Field(ge=1)] = 512_000_000
     compress_limit: Annotated[Bytes, Field(ge=0)] = 2_000_000
+
+    @field_validator("tasks")
+    @classmethod
+    def _none_yet(cls, tasks: tuple[str, ...]) -> tuple[str, ...]:
+        if tasks:
+            raise ValueError("benchmark tasks are not built yet; leave the list empty")
+        return tasks
