@@ -55,7 +55,7 @@ def small_run(runs, closed=True):
 
 
 def files(runs):
-    return sorted(path for path in runs.rglob("*") if path.is_file())
+    return sorted(path for path in runs.rglob("*") if path.is_file() and path.suffix != ".lock")
 
 
 @pytest.fixture(scope="module")
