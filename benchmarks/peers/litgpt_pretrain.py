@@ -1,5 +1,6 @@
 """Tokens a second of litgpt's own pretraining loop on the shape of the comparison."""
 
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -73,6 +74,7 @@ def main():
         mlp_class_name="LLaMAMLP",
         intermediate_size=shape.MLP,
     )
+    sys.argv[1:] = ["comparison"]  # litgpt reads the command line again, for its record
     data = Tokens()
     steps = options.warmup + options.steps
     with tempfile.TemporaryDirectory() as folder:

@@ -13,12 +13,9 @@ Answer = dict[str, Any]
 
 
 def _raw_length(run: Run) -> Any:
-    """How far the run's objective reads from each window's start."""
-    if run.recipe.objective.kind == "causal":
-        from seedstock.provenance.trace import one_more
-
-        return one_more  # answers without torch
-    return run.recipe.objective.build().raw_length
+    """How far the run's objective reads from each window's start, as the plan's record has it."""
+    reach = (run.chain.last("plan") or {}).get("reach", 1)
+    return lambda length: length + reach
 
 
 def step(run: Run, number: int) -> Answer:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from seedstock import kinds
 from seedstock.errors import DataError, IntegrityError, SeedstockError
 from seedstock.ledger import manifest
 from seedstock.ledger.ids import digest, project_key
@@ -242,9 +243,11 @@ def train(run: Run, reporter: Reporter) -> bool:
                 validate=_uncompiled(_validation(run)),
                 sample=_uncompiled(lambda network, step: weights.sample(run, network, seed=step)),
                 settled=lambda config: _settled(run, config),
+                identity=digest({"plan": made.fingerprint, "recipe": run.identity}),
+                providers=kinds.providers(recipe),
             )
             # An attempt that found everything done measured nothing of the training.
-            energy = meter.read() if result.losses else estimate(result.seconds)
+            energy = estimate(result.seconds) if result.resumed_at_end else meter.read()
         run.chain.append(
             "trained",
             {
@@ -252,14 +255,15 @@ def train(run: Run, reporter: Reporter) -> bool:
                 "examples": result.examples,
                 "tokens": result.tokens,
                 "seconds": round(result.seconds, 2),
-                "tokens_per_second": round(result.tokens_per_second or 0.0, 1),
+                "tokens_per_second": result.tokens_per_second and round(result.tokens_per_second, 1),
                 "flops_a_token": result.flops_a_token,
                 "peak_flops": result.peak_flops,
-                "mfu": round(result.mfu, 4) if result.losses else None,
+                "mfu": round(result.mfu, 4),
                 "energy": energy.record(),
             },
         )
-        speed = f", {result.tokens_per_second:,.0f} a second, MFU {result.mfu:.0%}" if result.losses else ""
+        rate = result.tokens_per_second
+        speed = f", {rate:,.0f} a second, MFU {result.mfu:.0%}" if rate else ""
         reporter.say(f"   step {result.step:,}: {result.tokens:,} tokens{speed}")
     return True
 

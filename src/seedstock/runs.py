@@ -196,6 +196,12 @@ class Run:
         return sorted(int(path.name.removeprefix("step-")) for path in folder.glob("step-*") if path.is_dir())
 
     @property
+    def identity(self) -> dict[str, str]:
+        """The digests of the sections of the recipe that make this run what it is, as it was asked for."""
+        asked = (self.chain.last("run") or {})["sections"]
+        return {name: value for name, value in asked.items() if name not in CHANGEABLE}
+
+    @property
     def checkpoint(self) -> dict[str, Any] | None:
         """The record of the newest checkpoint that is there."""
         records = reversed(list(self.chain.of("checkpoint")))
