@@ -9,12 +9,12 @@ $(VENV)/core: pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed; set PYTHON=")'
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo "installing seedstock into $(VENV) ..."
-	@$(BIN)/python -m pip install --disable-pip-version-check --progress-bar off -e . > $(VENV)/pip.log || (cat $(VENV)/pip.log; exit 1)
+	@$(BIN)/python -m pip install --disable-pip-version-check --progress-bar off -e . > $(VENV)/pip.log 2>&1 || (cat $(VENV)/pip.log; exit 1)
 	@touch $@
 
 $(VENV)/dev: $(VENV)/core
 	@$(BIN)/python -m seedstock.environment
-	@$(BIN)/python -m pip install --disable-pip-version-check --progress-bar off -e '.[dev]' > $(VENV)/pip-dev.log || (cat $(VENV)/pip-dev.log; exit 1)
+	@$(BIN)/python -m pip install --disable-pip-version-check --progress-bar off -e '.[dev]' > $(VENV)/pip-dev.log 2>&1 || (cat $(VENV)/pip-dev.log; exit 1)
 	@touch $@
 
 # How long it takes from here to a model is part of what the demo says.

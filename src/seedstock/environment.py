@@ -33,6 +33,17 @@ def missing() -> list[str]:
     return [name for name in ("torch", "transformers") if importlib.util.find_spec(name) is None]
 
 
+def require(package: str) -> None:
+    """Raises SeedstockError, saying how to install it, where a package that training needs is not here."""
+    if importlib.util.find_spec(package) is None:
+        from seedstock.errors import SeedstockError
+
+        raise SeedstockError(
+            f"this needs {package}, which is not installed",
+            fix="`seedstock demo` installs it (the CPU build where there is no GPU), or pip install 'seedstock[train,hf]'",
+        )
+
+
 def pip(*arguments: str) -> tuple[int, str]:
     """Runs pip in this environment; returns its exit code and output."""
     command = [sys.executable, "-m", "pip", *arguments, "--disable-pip-version-check", "--progress-bar", "off"]

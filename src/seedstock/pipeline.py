@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from seedstock import kinds
+from seedstock import environment, kinds
 from seedstock.errors import DataError, IntegrityError, SeedstockError
 from seedstock.ledger import manifest
 from seedstock.ledger.ids import digest, project_key
@@ -215,6 +215,7 @@ def train(run: Run, reporter: Reporter) -> bool:
     trained = run.chain.last("trained")
     if trained and trained["step"] == run.recipe.training.steps == run.steps_done:
         return False
+    environment.require("torch")
     with _stage(run, reporter, "training"):
         from seedstock import weights
         from seedstock.inputs.loader import Loader

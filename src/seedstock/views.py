@@ -16,7 +16,16 @@ def table(title: str, *columns: str) -> Table:
     """An empty table with its title at the left."""
     made = Table(title=title, title_justify="left", header_style="bold", box=None, pad_edge=False)
     for column in columns:
-        made.add_column(column.strip(">"), justify="right" if column.endswith(">") else "left")
+        name = column.strip(">")
+        # An id that is cut off cannot be asked for again; a licence may be a long expression.
+        made.add_column(
+            name,
+            justify="right" if column.endswith(">") else "left",
+            no_wrap=name in ("document", "split", "licence"),
+            max_width=20 if name == "licence" else None,
+            min_width=32 if name == "document" else None,
+            overflow="ellipsis" if name == "licence" else "fold",
+        )
     return made
 
 

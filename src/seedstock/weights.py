@@ -5,12 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from seedstock import environment
 from seedstock.errors import DataError
 from seedstock.runs import Run
 
 
 def device() -> str:
     """Where networks run: the first CUDA GPU, else Apple's, else the CPU."""
+    environment.require("torch")
     import torch
 
     if torch.cuda.is_available():
@@ -28,6 +30,7 @@ def load(run: Run, step: int | None = None) -> tuple[Any, int]:
 
     Raises DataError where there is no such checkpoint, IntegrityError where it is damaged.
     """
+    environment.require("torch")
     import torch
 
     from seedstock.training.state import load_weights

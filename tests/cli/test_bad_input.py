@@ -154,3 +154,11 @@ def test_help_loads_nothing_heavy():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def test_training_without_torch_says_how_to_install_it(capsys, monkeypatch):
+    from importlib import util
+
+    monkeypatch.setattr(util, "find_spec", lambda name, *_: None)
+    code, message = failing(capsys, "train", "recipe.yaml")
+    assert code == 1 and "needs torch" in message and "seedstock demo" in message

@@ -2,7 +2,7 @@ import json
 import shutil
 
 import pytest
-from conftest import RECIPE
+from small_recipe import RECIPE
 
 from seedstock import answers, pipeline, recipe, weights
 from seedstock.errors import SeedstockError

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-import small_run
+import small_ledger
 
 from seedstock.errors import DataError, IntegrityError, SeedstockError
 from seedstock.inputs.plan import DataPlan
@@ -28,13 +28,13 @@ WHY = {"reason": "asked for", "date": "2026-01-31"}
 
 @pytest.fixture(scope="session")
 def made(tmp_path_factory):
-    return small_run.make(tmp_path_factory.mktemp("forget") / "runs")
+    return small_ledger.make(tmp_path_factory.mktemp("forget") / "runs")
 
 
 @pytest.fixture
 def small(made, tmp_path):
     shutil.copytree(made.runs, tmp_path / "runs")
-    return small_run.Small(tmp_path / "runs", made.documents, tmp_path / "runs/first", tmp_path / "runs/second")
+    return small_ledger.Small(tmp_path / "runs", made.documents, tmp_path / "runs/first", tmp_path / "runs/second")
 
 
 def content(small):

@@ -4,7 +4,7 @@ import itertools
 
 import numpy as np
 import pytest
-import small_run
+import small_ledger
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -18,7 +18,7 @@ from seedstock.provenance.nearest import nearest
 
 @pytest.fixture(scope="module")
 def small(tmp_path_factory):
-    return small_run.make(tmp_path_factory.mktemp("nearest") / "runs")
+    return small_ledger.make(tmp_path_factory.mktemp("nearest") / "runs")
 
 
 @pytest.fixture(scope="module")

@@ -19,7 +19,7 @@ def record(chain, kind, stage, folder, path):
     chain.append(kind, body | {"manifest_sha256": sha256_file(path / manifest.NAME)})
 
 
-def small_run(runs, closed=True):
+def small_ledger(runs, closed=True):
     """A run folder with every kind of file that a run has, through the ledger's own store and chain."""
     random.seed(3)
     run, store = runs / "small", Store(runs)
@@ -60,7 +60,7 @@ def files(runs):
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory):
-    run = small_run(tmp_path_factory.mktemp("verify") / "runs")
+    run = small_ledger(tmp_path_factory.mktemp("verify") / "runs")
     assert verify(run) == []
     return run
 
@@ -125,11 +125,11 @@ def test_records_cut_off_the_end_of_the_chain_are_missed(whole):
 
 
 def test_a_head_noted_elsewhere_finds_a_chain_written_anew(tmp_path):
-    run = small_run(tmp_path / "runs")
+    run = small_ledger(tmp_path / "runs")
     noted = Chain(run / "ledger/chain.jsonl").head
     assert verify(run, head=noted) == []
     shutil.rmtree(tmp_path / "runs")
-    forged = small_run(tmp_path / "runs", closed=False)
+    forged = small_ledger(tmp_path / "runs", closed=False)
     (forged / "events.jsonl").write_text('{"event": "nothing happened"}\n')
     close(forged)
     assert verify(forged) == []
@@ -137,7 +137,7 @@ def test_a_head_noted_elsewhere_finds_a_chain_written_anew(tmp_path):
 
 
 def test_an_open_run_is_verified_as_far_as_it_is_recorded(tmp_path):
-    run = small_run(tmp_path / "runs", closed=False)
+    run = small_ledger(tmp_path / "runs", closed=False)
     findings = verify(run)
     assert findings == [] and not findings.closed and "open" in findings.notes[0]
     state = run / "checkpoints/step-00000010/state.json"
@@ -146,7 +146,7 @@ def test_an_open_run_is_verified_as_far_as_it_is_recorded(tmp_path):
 
 
 def test_of_an_open_run_the_newest_checkpoint_must_be_there(tmp_path):
-    run = small_run(tmp_path / "runs", closed=False)
+    run = small_ledger(tmp_path / "runs", closed=False)
     shutil.rmtree(run / "checkpoints/step-00000010")
     findings = verify(run)
     assert findings == [] and "retention" in findings.notes[0]
@@ -155,7 +155,7 @@ def test_of_an_open_run_the_newest_checkpoint_must_be_there(tmp_path):
 
 
 def test_a_run_that_goes_on_is_open_again_and_can_be_closed_again(tmp_path):
-    run = small_run(tmp_path / "runs")
+    run = small_ledger(tmp_path / "runs")
     chain = Chain(run / "ledger/chain.jsonl")
     with (run / "events.jsonl").open("a") as events:
         events.write('{"event": "resumed"}\n')
@@ -170,7 +170,7 @@ def test_a_run_that_goes_on_is_open_again_and_can_be_closed_again(tmp_path):
 
 
 def test_closing_that_was_cut_off_is_noticed_and_made_good(tmp_path):
-    run = small_run(tmp_path / "runs")
+    run = small_ledger(tmp_path / "runs")
     (run / "ledger/head.json").unlink()
     assert [problem.file for problem in verify(run)] == [str(run / "ledger/head.json")]
     close(run)
@@ -178,7 +178,7 @@ def test_closing_that_was_cut_off_is_noticed_and_made_good(tmp_path):
 
 
 def test_a_tombstone_moves_the_record_of_a_folder_and_must_follow_from_it(tmp_path):
-    run = small_run(tmp_path / "runs")
+    run = small_ledger(tmp_path / "runs")
     chain = Chain(run / "ledger/chain.jsonl")
     body = next(chain.of("stage"))
     folder = run.parent / body["folder"]
