@@ -40,7 +40,7 @@ def require(package: str) -> None:
 
         raise SeedstockError(
             f"this needs {package}, which is not installed",
-            fix="`seedstock demo` installs it (the CPU build where there is no GPU), or pip install 'seedstock[train,hf]'",
+            fix="`seedstock demo` installs it (the CPU build without a GPU), or pip install 'seedstock[train,hf]'",
         )
 
 
