@@ -22,7 +22,7 @@ def table(title: str, *columns: str) -> Table:
             name,
             justify="right" if column.endswith(">") else "left",
             no_wrap=name in ("document", "split", "licence"),
-            max_width=20 if name == "licence" else None,
+            max_width=24 if name == "licence" else None,
             min_width=32 if name == "document" else None,
             overflow="ellipsis" if name == "licence" else "fold",
         )

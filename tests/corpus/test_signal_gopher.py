@@ -120,6 +120,10 @@ def test_repetitive_texts_have_the_numbers_of_the_plain_reading(texts):
     check(texts)
 
 
+def test_what_repeats_up_to_the_last_word_counts():
+    check(["a a a a"])
+
+
 def test_an_empty_text_has_zeros():
     assert set(Gopher().compute(documents(["", " \n "])).to_pylist()[1].values()) == {0}
 

@@ -31,7 +31,7 @@ class Gopher(Signal):
     n-grams are looked for in the first million.
     """
 
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     columns: ClassVar[dict[str, str]] = {
         "words": "int64",
         "mean_word_length": "float32",

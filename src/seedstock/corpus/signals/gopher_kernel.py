@@ -114,12 +114,12 @@ def _ngrams(words: Words, letters: np.ndarray) -> dict[str, np.ndarray]:
     places = np.arange(len(words.codes))
     keys = scattered[words.codes] ^ mix(mix(words.row))
     for n in range(2, DUPLICATE[-1] + 1):
+        repeats = np.zeros(len(words.codes), bool)
+        repeats[places] = True
         inside = places + n <= len(words.codes)
         places, keys = places[inside], keys[inside]
         inside = words.row[places] == words.row[places + n - 1]
         if n > 2:  # the n-gram without its first word must repeat as well
-            repeats = np.zeros(len(words.codes), bool)
-            repeats[places] = True
             inside &= repeats[np.minimum(places + 1, len(repeats) - 1)]
         places, keys = places[inside], keys[inside]
         if not len(places):
