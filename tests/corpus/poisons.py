@@ -35,6 +35,25 @@ class Poems(Source):
             yield Item(f"poem/{number}", raw=text.encode(), licence="CC0-1.0", domain="poetry", language="en")
 
 
+class Pictures(Source):
+    """Poems with pictures in turn, all of one caption."""
+
+    kind: Literal["pictures"] = "pictures"
+    count: int = 10
+    pictures: bool = True
+
+    def partitions(self) -> list[Partition]:
+        return [Partition(f"shelf-{start}", f"v1-{self.count}", 10**5, start) for start in range(0, self.count, 10)]
+
+    def read(self, partition: Partition) -> Iterator[Item]:
+        for number in range(partition.payload, min(partition.payload + 10, self.count)):
+            if number % 2 and self.pictures:
+                data = b"\x89PNG%d" % number
+                yield Item(f"picture/{number}", text="a rose", media=data, media_type="image/png", licence="CC0-1.0")
+            else:
+                yield Item(f"poem/{number}", text=f"A rose, number {number}.\n", licence="CC0-1.0")
+
+
 class Roses(Signal):
     """Counts roses; ``how`` says what a poisoned text does, and ``touched`` names a file that notes each batch."""
 

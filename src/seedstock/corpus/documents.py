@@ -36,13 +36,22 @@ def schema() -> pa.Schema:
     )
 
 
+@cache
+def media_schema() -> pa.Schema:
+    """Arrow schema of media/."""
+    import pyarrow as pa
+
+    return pa.schema([("id", pa.binary(ID_BYTES)), ("media_type", pa.string()), ("bytes", pa.large_binary())])
+
+
 @dataclass
 class Rows:
     """Documents and failures of a piece of a source, in the order of reading."""
 
     columns: dict[str, list[Any]] = field(default_factory=lambda: {name: [] for name in schema().names})
+    media: dict[int, tuple[str, bytes]] = field(default_factory=dict)
     quarantine: list[dict[str, Any]] = field(default_factory=list)
-    bytes: int = 0
+    bytes: int = 0  # of text and media
 
     def __len__(self) -> int:
         return len(self.columns["id"])
@@ -52,6 +61,16 @@ class Rows:
         import pyarrow as pa
 
         return pa.table(self.columns, schema=schema())
+
+    def media_table(self) -> pa.Table | None:
+        """The media, row by row beside the documents and null where one has none; None where none has any."""
+        import pyarrow as pa
+
+        if not self.media:
+            return None
+        found = [self.media.get(row, (None, None)) for row in range(len(self))]
+        kinds, data = ([pair[at] for pair in found] for at in range(2))
+        return pa.table({"id": self.columns["id"], "media_type": kinds, "bytes": data}, schema=media_schema())
 
 
 class Reader:
@@ -86,7 +105,8 @@ class Reader:
         except (UnicodeError, LookupError, ValueError) as error:
             rows.quarantine.append(self._failure(item.locator, f"not {item.encoding} text: {_reason(error)}"))
             return
-        number = document_id(self.key, self.source.name, item.locator, raw)
+        content = raw if item.media is None else raw + hashlib.sha256(item.media).digest()
+        number = document_id(self.key, self.source.name, item.locator, content)
         if number in self.forgotten:
             self._append(rows, number, Item(FORGOTTEN, licence="", licence_evidence=""), None, "", {})
         elif not self.tail:
@@ -96,6 +116,7 @@ class Reader:
             at, end = len(text[:cut].encode()), len(text.encode())
             for part, piece, span in (("train", text[:cut], [0, at]), ("held_out", text[cut:], [at, end])):
                 self._append(rows, number, item, raw, piece, {**item.meta, "part": part, "span": span})
+                item.media = None  # a picture is not cut: it stays with the first part
 
     def _append(
         self, rows: Rows, number: bytes, item: Item, raw: bytes | None, text: str, meta: dict[str, Any]
@@ -122,6 +143,9 @@ class Reader:
         for name, value in values.items():
             rows.columns[name].append(value)
         rows.bytes += len(data)
+        if item.media is not None:
+            rows.media[len(rows) - 1] = (item.media_type or "application/octet-stream", item.media)
+            rows.bytes += len(item.media)
 
     def _failure(self, locator: str, reason: str) -> dict[str, Any]:
         return {"source": self.source.name, "locator": locator, "phase": "read", "step": "read", "reason": reason}

@@ -31,7 +31,7 @@ class Phases:
     """The state of a corpus between reading and writing: light columns over all rows, text one piece at a time.
 
     ``dropped`` bool, ``phase``, ``step``, ``reason``, ``language`` str, ``cluster`` int64, ``split`` str,
-    ``changed`` bool: all [rows].
+    ``changed`` and ``media`` (whether it has any) bool: all [rows].
     """
 
     def __init__(self, pieces: Sequence[Piece], config: CorpusConfig, seed: int, reporter: Reporter) -> None:
@@ -43,6 +43,7 @@ class Phases:
         self.language = np.full(self.rows, UNDETERMINED, object)
         self.cluster = np.full(self.rows, -1, np.int64)
         self.clusters: Clusters | None = None
+        self.media = np.concatenate([np.zeros(0, bool), *(piece.has_media() for piece in pieces)])
         self.survivors = np.arange(self.rows)  # the rows that deduplication was handed
         self.edits: list[list[tuple[int, list[edits_.Edit]]]] = [[] for _ in pieces]
         self.failures: list[dict[str, Any]] = []
@@ -75,7 +76,8 @@ class Phases:
         forgotten = np.array(light["locator"].to_pylist(), object) == FORGOTTEN
         forgotten &= np.array(light["bytes"]) == 0
         self.drop(forgotten, "read", "forget", "forgotten")
-        self.drop(~forgotten & (np.array(light["bytes"]) == 0), "read", "empty", "there is no text")
+        empty = ~forgotten & ~self.media & (np.array(light["bytes"]) == 0)
+        self.drop(empty, "read", "empty", "there is no text")
         seen: set[tuple[bytes, bytes]] = set()
         for row, pair in enumerate(zip(light["id"].to_pylist(), light["text_sha256"].to_pylist(), strict=True)):
             if pair in seen and not self.dropped[row]:
@@ -116,8 +118,10 @@ class Phases:
             return
         from seedstock.corpus.dedup import find_clusters
 
-        self.survivors = np.flatnonzero(~self.dropped)
-        parts = _Survivors([(piece, self._alive(piece)) for piece in self.pieces])
+        # Many pictures have one caption: where there are media, equal texts do not make duplicates.
+        self.survivors = np.flatnonzero(~self.dropped & ~self.media)
+        alive = [(piece, self._alive(piece)) for piece in self.pieces]
+        parts = _Survivors([(piece, rows[~self.media[rows]]) for piece, rows in alive])
         found = find_clusters(self.config.dedup, parts, self.seed, self.reporter)
         self.clusters = found
         self.cluster[self.survivors] = found.cluster_of

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from seedstock.corpus import tables
 from seedstock.corpus.sources.base import Partition, Source
 from seedstock.corpus.tasks import Task, provider, versioned
@@ -62,6 +64,15 @@ class Piece:
 
         return pq.read_table(self.task.table(self.index, "documents"), columns=columns and list(columns))
 
+    def has_media(self) -> np.ndarray:
+        """Which rows have media, bool [rows]."""
+        import pyarrow.parquet as pq
+
+        if "media" not in self.record["sha256"]:
+            return np.zeros(self.rows, bool)
+        kinds = pq.read_table(self.task.table(self.index, "media"), columns=["media_type"])["media_type"]
+        return kinds.is_valid().to_numpy()
+
     def signal(self, name: str) -> pa.Table:
         """The table of one signal ("gopher@1")."""
         import pyarrow.parquet as pq
@@ -91,7 +102,7 @@ def assemble(folder: Path, tasks: Sequence[Task], pieces: Sequence[Piece]) -> No
         records = task.pieces() or []
         for index in range(len(records)):
             if (number := numbers.get((task.digest, index))) is not None:
-                for name in ("documents", *map(versioned, task.signals)):
+                for name in records[index]["sha256"]:
                     _link(task.table(index, name), _place(folder, name, number))
         lines.append(
             {
@@ -127,20 +138,28 @@ def reuse(tasks: Sequence[Task], corpora: Sequence[Path]) -> int:
 def _take(task: Task, corpus: Path, line: dict[str, Any]) -> bool:
     if not line["clean"] or None in line["parts"] or not _whole(corpus, line, "documents"):
         return False
+    with_media = [index for index, sums in enumerate(line["sha256"]) if "media" in sums]
+    if not _whole(corpus, line, "media", with_media):
+        return False
     same = [versioned(s) for s in task.signals if line["signals"].get(versioned(s)) == _key(task, s)]
     ready = [name for name in same if _whole(corpus, line, name)]
     task.folder.mkdir(parents=True, exist_ok=True)
     for index, number in enumerate(line["parts"]):
         for name in ("documents", *ready):
             _link(_place(corpus, name, number), task.table(index, name))
+        if index in with_media:
+            _link(_place(corpus, "media", number), task.table(index, "media"))
     write_json(task.folder / "read.json", {"pieces": len(line["parts"]), "ready": ready})
     return True
 
 
-def _whole(corpus: Path, line: dict[str, Any], name: str) -> bool:
-    paths = [_place(corpus, name, number) for number in line["parts"]]
+def _whole(corpus: Path, line: dict[str, Any], name: str, indices: Sequence[int] | None = None) -> bool:
+    """Whether the files of a table are what was recorded: of all pieces, or of some."""
     with contextlib.suppress(OSError, KeyError):
-        return all(sha256_file(path) == sums[name] for path, sums in zip(paths, line["sha256"], strict=True))
+        return all(
+            sha256_file(_place(corpus, name, line["parts"][index])) == line["sha256"][index][name]
+            for index in (range(len(line["parts"])) if indices is None else indices)
+        )
     return False
 
 
@@ -150,7 +169,7 @@ def _key(task: Task, signal: Any) -> str:
 
 
 def _place(folder: Path, name: str, number: int) -> Path:
-    return folder / ("documents" if name == "documents" else f"signals/{name}") / tables.part(number)
+    return folder / (name if name in ("documents", "media") else f"signals/{name}") / tables.part(number)
 
 
 def _link(old: Path, new: Path) -> None:

@@ -81,6 +81,21 @@ class Corpus:
         rest = [entry for entry in found[1:] if entry["decision"]["phase"] != "read"]
         return found[0] | ({"rest": rest} if rest else {})
 
+    def media(self, id: bytes | str) -> tuple[str, bytes] | None:
+        """(MIME type, bytes) of a document's picture, sound or clip, or None where it has none."""
+        wanted = bytes.fromhex(id) if isinstance(id, str) else bytes(id)
+        for part in self.parts:
+            if not (self.folder / "media" / part).exists():
+                continue
+            ids = self._table("media", part, ["id"])["id"].to_pylist()
+            if wanted not in ids:
+                continue
+            table = self._table("media", part, ["media_type", "bytes"])
+            for row, number in enumerate(ids):
+                if number == wanted and table["bytes"][row].is_valid:
+                    return table["media_type"][row].as_py(), table["bytes"][row].as_py()
+        return None
+
     def find(self, url: str | None = None, locator: str | None = None, source: str | None = None) -> list[bytes]:
         """The ids of all documents with this URL, locator or source (all of those that are given), in order."""
         given = {name: value for name, value in (("url", url), ("locator", locator), ("source", source)) if value}

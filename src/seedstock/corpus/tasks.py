@@ -76,7 +76,7 @@ class Task:
         return [read_json(path) for path in paths] if all(path.exists() for path in paths) else None
 
     def table(self, piece: int, name: str) -> Path:
-        """Where a piece's table lies; ``name`` is "documents" or a signal's name with its version."""
+        """Where a piece's table lies; ``name`` is "documents", "media" or a signal's name and version."""
         return self.folder / f"{piece:05d}.{name}.parquet"
 
 
@@ -143,6 +143,8 @@ def _piece(
     documents = rows.table() if isinstance(rows, Rows) else rows
     if isinstance(rows, Rows):
         tables.write(task.table(piece, "documents"), documents)
+        if (media := rows.media_table()) is not None:
+            tables.write(task.table(piece, "media"), media, tables.MEDIA_GROUP)
     failures: list[dict[str, Any]] = []
     # The step under suspicion goes first: a worker that may die has then done little in vain.
     for signal in sorted(task.signals, key=lambda signal: signal.name not in findings.steps()):
@@ -151,6 +153,8 @@ def _piece(
             tables.write(task.table(piece, versioned(signal)), found)
             failures += failed
     names = ["documents", *map(versioned, task.signals)]
+    if task.table(piece, "media").exists():
+        names.append("media")
     write_json(
         commit,
         {
@@ -178,6 +182,7 @@ def _items(task: Task, at: Callable[[Place], None], findings: Findings) -> Itera
             for item in task.source.read(partition):
                 if partition.budget is not None and isinstance(item, Item):
                     taken += len(item.raw if item.raw is not None else (item.text or "").encode(errors="replace"))
+                    taken += len(item.media or b"")
                     if taken > partition.budget:
                         break
                 yield item

@@ -44,8 +44,10 @@ class Partition:
 
 @dataclass(slots=True)
 class Item:
-    """One document as its source gives it: ``raw`` bytes in ``encoding``, or ``text``.
+    """One document as its source gives it: ``raw`` bytes in ``encoding``, or ``text``, and the ``media`` it speaks of.
 
+    ``media`` are the bytes of a picture, sound, clip, episode or array; ``text``, perhaps empty, is its caption or
+    description. ``media_type`` is the MIME type of ``media`` where there is one, else of ``raw``; None is plain text.
     ``locator`` says where in the source it lies, and holds no local path. ``None`` leaves a field to the source's
     register entry; an empty ``licence`` says that the entry's licence does not cover this document.
     """
@@ -54,6 +56,8 @@ class Item:
     raw: bytes | None = None
     text: str | None = None
     encoding: str = "utf-8"
+    media_type: str | None = None
+    media: bytes | None = None
     url: str | None = None
     licence: str | None = None
     licence_evidence: str | None = None

@@ -94,7 +94,7 @@ def concerned(folder: Path, ids: frozenset[bytes]) -> list[str]:
 
 
 def erase(folder: Path, ids: frozenset[bytes], reason: str) -> None:
-    """Erases rows in signals/, edits/ and decisions/, and in documents/ last; then the report is made again.
+    """Erases rows in media/, signals/, edits/ and decisions/, and in documents/ last; then the report is made again.
 
     ``strata.json`` and ``summary.json`` hold counts alone, and stay the record of what the models were trained on.
     """
@@ -113,6 +113,8 @@ def erase(folder: Path, ids: frozenset[bytes], reason: str) -> None:
         for beside in _beside(folder, path):
             if beside.parent.name == "edits":
                 _rewrite(beside, partial(_without, ids=ids))
+            elif beside.parent.name == "media":
+                _rewrite(beside, partial(_emptied, rows=rows, keep=("id",)))
             elif beside.parent.name == "decisions":
                 _rewrite(beside, partial(_set, rows=rows, values=decided))
             else:
@@ -126,6 +128,7 @@ def _beside(folder: Path, part: Path) -> list[Path]:
     """The files that lie row by row beside a part of documents/, and its edits."""
     others = [
         *sorted(folder.glob(f"signals/*/{part.name}")),
+        folder / "media" / part.name,
         folder / "edits" / part.name,
         folder / "decisions" / part.name,
     ]
