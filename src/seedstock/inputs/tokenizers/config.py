@@ -13,6 +13,9 @@ MULTIPLE = 64  # vocabularies are padded to it: matrix kernels and splits over d
 
 class _TokenizerConfig(Config):
     reserved: Annotated[Count, Field(ge=0)] = 16
+    specials: tuple[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")], ...] = Field(
+        default=(), description="names of further special tokens; those that the objective needs are added to them"
+    )
 
 
 class BpeConfig(_TokenizerConfig):

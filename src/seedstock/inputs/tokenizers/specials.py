@@ -16,9 +16,10 @@ def name_of(text: str) -> str:
     return text.removeprefix("<|").removesuffix("|>")
 
 
-def names(reserved: int, *, unknown: bool = False) -> list[str]:
-    """The specials of a vocabulary in the order of their ids, spare ones last."""
-    return [*NAMES, *([UNKNOWN] if unknown else []), *(f"reserved_{number}" for number in range(reserved))]
+def names(reserved: int, *, unknown: bool = False, extra: tuple[str, ...] = ()) -> list[str]:
+    """The specials of a vocabulary in the order of their ids: ours, ``extra`` ones, spare ones."""
+    wanted = [name for name in extra if name not in NAMES]
+    return [*NAMES, *([UNKNOWN] if unknown else []), *wanted, *(f"reserved_{number}" for number in range(reserved))]
 
 
 def byte_alphabet() -> list[str]:

@@ -61,7 +61,7 @@ def _build(config: TokenizerConfig, corpus: Corpus, seed: int, reporter: Reporte
     total = sum(int(stratum["bytes"]) for stratum in corpus.strata)
     limit = config.sample if isinstance(config, BpeConfig) else None
     if isinstance(config, BytesConfig):
-        return vocabulary.of_bytes(config.reserved)
+        return vocabulary.of_bytes(config.reserved, config.specials)
     with reporter.bar("tokenizer", min(total, limit or total), "B") as bar:
 
         def texts() -> Iterator[str]:
@@ -72,7 +72,7 @@ def _build(config: TokenizerConfig, corpus: Corpus, seed: int, reporter: Reporte
         if isinstance(config, CharactersConfig):
             characters = {character for text in texts() for character in set(text)}
             _not_empty(bool(characters), corpus)
-            return vocabulary.of_characters(characters, config.reserved)
+            return vocabulary.of_characters(characters, config.reserved, config.specials)
         _not_empty(total > 0, corpus)
         return vocabulary.bpe(config, texts())
 

@@ -22,7 +22,7 @@ def bpe(config: BpeConfig, texts: Iterator[str]) -> Backend:
     backend.pre_tokenizer = pre_tokenizers.Sequence(
         [pre_tokenizers.Split(Regex(PATTERN), "isolated"), _bytes_as_characters()]
     )
-    names = specials.names(config.reserved)
+    names = specials.names(config.reserved, extra=config.specials)
     trainer = trainers.BpeTrainer(
         vocab_size=config.vocab_size,
         min_frequency=config.min_frequency,
@@ -44,22 +44,22 @@ def bpe(config: BpeConfig, texts: Iterator[str]) -> Backend:
     return _finish(backend, names)
 
 
-def of_bytes(reserved: int) -> Backend:
+def of_bytes(reserved: int, extra: tuple[str, ...] = ()) -> Backend:
     """One token a byte: a byte-level vocabulary without merges."""
     from tokenizers import models
 
-    names = _padded(256, reserved, unknown=False)
+    names = _padded(256, reserved, extra, unknown=False)
     vocabulary = _numbered([*map(specials.text_of, names), *specials.byte_alphabet()])
     backend = _backend(models.BPE(vocabulary, []), byte_level=True)
     backend.pre_tokenizer = _bytes_as_characters()
     return _finish(backend, names)
 
 
-def of_characters(characters: set[str], reserved: int) -> Backend:
+def of_characters(characters: set[str], reserved: int, extra: tuple[str, ...] = ()) -> Backend:
     """One token a character, in the order of code points; others are unknown."""
     from tokenizers import models
 
-    names = _padded(len(characters), reserved, unknown=True)
+    names = _padded(len(characters), reserved, extra, unknown=True)
     vocabulary = _numbered([*map(specials.text_of, names), *sorted(characters)])
     unknown = specials.text_of(specials.UNKNOWN)
     return _finish(_backend(models.BPE(vocabulary, [], unk_token=unknown), byte_level=False), names)
@@ -92,10 +92,10 @@ def _finish(backend: Backend, names: list[str]) -> Backend:
     return backend
 
 
-def _padded(own: int, reserved: int, *, unknown: bool) -> list[str]:
+def _padded(own: int, reserved: int, extra: tuple[str, ...], *, unknown: bool) -> list[str]:
     """The specials, with as many spare ones more as the padding needs."""
-    names = specials.names(reserved, unknown=unknown)
-    return specials.names(reserved + -(len(names) + own) % MULTIPLE, unknown=unknown)
+    names = specials.names(reserved, unknown=unknown, extra=extra)
+    return specials.names(reserved + -(len(names) + own) % MULTIPLE, unknown=unknown, extra=extra)
 
 
 def _numbered(tokens: Iterable[str]) -> dict[str, int]:
