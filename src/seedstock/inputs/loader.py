@@ -6,6 +6,7 @@ A batch is a pure function of the step (and of rank and world size): a loader ha
 from __future__ import annotations
 
 import hashlib
+import math
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -14,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from seedstock.inputs.keys import Keys
+from seedstock.inputs.partners import partners
 from seedstock.inputs.plan import DataPlan
 from seedstock.inputs.shards import Shards
 
@@ -27,7 +29,8 @@ class Loader:
 
     ``raw_length`` is how many tokens to read from each window's start: a number, or a function of the window length
     (default: one more than the window, for the last target). ``prepare(items, keys)`` is the objective's hook: it is
-    handed the batch and ``Keys`` of its examples, and returns the arrays that the objective wants instead.
+    handed the batch and ``Keys`` of its examples, and returns the arrays that the objective wants instead. With
+    ``partners``, ``prepare`` finds the windows of that many other examples beside each example's own.
     """
 
     def __init__(
@@ -37,6 +40,7 @@ class Loader:
         *,
         prepare: Callable[[Batch, Keys], Batch] | None = None,
         raw_length: int | Callable[[int], int] | None = None,
+        partners: int = 0,
         seed: int = 0,
         rank: int = 0,
         world: int = 1,
@@ -45,7 +49,7 @@ class Loader:
             raise ValueError(f"rank {rank} of {world}")
         self.shards, self.plan, self.prepare, self.seed = shards, plan, prepare, seed
         self.rank, self.world = rank, world
-        self._raw_length = raw_length
+        self._raw_length, self.partners = raw_length, partners
         self._made: dict[int, Batch] = {}
         self._following = -1
 
@@ -57,18 +61,18 @@ class Loader:
         """This rank's part of a step, by example number.
 
         ``examples``, ``strata``, ``starts`` int64 ``[B]``; ``tokens``, ``documents``, ``positions`` int64
-        ``[B, raw_length]`` (see ``Shards.boundaries``; document -1 is padding, or was erased); ``digests`` uint8
-        ``[B, 16]``. Raises DataError beyond the plan's capacity.
+        ``[B, raw_length]`` (see ``Shards.boundaries``; document -1 is padding, or was erased), and of partners
+        ``partner_tokens`` ``[B, partners, raw_length]`` and so on, if there are any; ``digests`` uint8 ``[B, 16]``.
+        Raises DataError beyond the plan's capacity.
         """
         known = self._made.pop(step, None)  # handed out once, so that nobody can change what another call returns
         if known is None:
             made = self._make(step, TOGETHER if step == self._following else 1)
             known, self._made = made.pop(step), made
         self._following = step + 1
-        items = {name: known.pop(name) for name in ("tokens", "documents", "positions")}
         if self.prepare is None:
-            return {**known, **items}
-        return {**self.prepare({**known, **items}, Keys(self.seed, known["examples"])), **known}
+            return known
+        return hand_over(known, self.prepare, self.seed)
 
     def iterate(self, first_step: int, last_step: int) -> Iterator[Batch]:
         """The batches of steps [first_step, last_step), made ahead of time by one background thread."""
@@ -114,33 +118,58 @@ class Loader:
     def _assemble(self, examples: np.ndarray, length: int) -> Batch:
         located = self.plan.locate(examples)
         strata, starts = located.strata, located.starts
-        stored = np.empty((len(examples), length), self.shards.dtype)
-        documents, positions = np.empty(stored.shape, np.int64), np.empty(stored.shape, np.int64)
-        for stratum in np.unique(strata).tolist():
-            rows = np.flatnonzero(strata == stratum)
-            stored[rows] = self.shards.read("train", stratum, starts[rows], length)
-            documents[rows], positions[rows] = self.shards.boundaries("train", stratum, starts[rows], length)
-        documents[stored == self.shards.specials["pad"]] = -1  # padding, and what was erased
-        return {
-            "examples": examples,
-            "strata": strata,
-            "starts": starts,
-            "digests": example_digests(strata, starts, stored),
-            "tokens": stored.astype(np.int64),
-            "documents": documents,
-            "positions": positions,
-        }
+        if not self.partners:
+            return {"examples": examples, "strata": strata, "starts": starts} | windows(
+                self.shards, "train", strata[:, None], starts[:, None], length
+            )
+        others = self.plan.locate(partners(self.plan.seed, examples, self.partners, self.plan.capacity).ravel())
+        shape = (len(examples), self.partners)
+        return {"examples": examples, "strata": strata, "starts": starts} | windows(
+            self.shards,
+            "train",
+            np.concatenate([strata[:, None], others.strata.reshape(shape)], axis=1),
+            np.concatenate([starts[:, None], others.starts.reshape(shape)], axis=1),
+            length,
+        )
+
+
+def windows(shards: Shards, split: str, strata: np.ndarray, starts: np.ndarray, length: int) -> Batch:
+    """The stored windows of examples: the first column's, and under ``partner_…`` the others'.
+
+    ``strata`` and ``starts`` are ``[B, 1 + partners]``. The digests are over all of them.
+    """
+    stored = np.empty((*strata.shape, length), shards.dtype)
+    documents, positions = np.empty(stored.shape, np.int64), np.empty(stored.shape, np.int64)
+    for stratum in np.unique(strata).tolist():
+        rows = strata == stratum
+        stored[rows] = shards.read(split, stratum, starts[rows], length)
+        documents[rows], positions[rows] = shards.boundaries(split, stratum, starts[rows], length)
+    documents[stored == shards.specials["pad"]] = -1  # padding, and what was erased
+    made = {"digests": example_digests(strata, starts, stored)}
+    for name, values in {"tokens": stored.astype(np.int64), "documents": documents, "positions": positions}.items():
+        made[name] = values[:, 0]
+        if strata.shape[1] > 1:
+            made[f"partner_{name}"] = values[:, 1:]
+    return made
+
+
+def hand_over(batch: Batch, prepare: Callable[[Batch, Keys], Batch], seed: int) -> Batch:
+    """The batch as an objective prepares it: what it returns in the place of the windows, beside the record's part."""
+    kept = {name: value for name, value in batch.items() if name in ("examples", "strata", "starts", "digests")}
+    return {**prepare(batch, Keys(seed, batch["examples"])), **kept}
 
 
 def example_digests(strata: np.ndarray, starts: np.ndarray, tokens: np.ndarray) -> np.ndarray:
     """BLAKE2b-128 (RFC 7693) of each example as stored: stratum, start (8 bytes each) and tokens, little-endian.
 
-    ``tokens`` are ``[B, raw_length]`` in the shards' type, before any cutting or corruption. Returns uint8 ``[B, 16]``.
+    ``tokens`` are ``[B, raw_length]`` in the shards' type, before any cutting or corruption, ``strata`` and ``starts``
+    ``[B]``; or ``[B, windows, raw_length]`` and ``[B, windows]``. Returns uint8 ``[B, 16]``.
     """
-    body = np.ascontiguousarray(tokens, tokens.dtype.newbyteorder("<")).view(np.uint8)
-    head = np.stack([strata, starts], axis=1).astype("<i8").view(np.uint8)
-    rows = np.concatenate([head, body], axis=1)
-    found = b"".join(hashlib.blake2b(row, digest_size=16).digest() for row in rows)
+    rows = [len(tokens), math.prod(tokens.shape[1:])]
+    body = np.ascontiguousarray(tokens, tokens.dtype.newbyteorder("<")).reshape(rows).view(np.uint8)
+    places = np.stack([strata, starts], axis=-1).astype("<i8")
+    head = places.reshape(len(places), math.prod(places.shape[1:])).view(np.uint8)
+    found = b"".join(hashlib.blake2b(row, digest_size=16).digest() for row in np.concatenate([head, body], axis=1))
     return np.frombuffer(found, np.uint8).reshape(-1, 16).copy()
 
 
