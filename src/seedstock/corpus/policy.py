@@ -10,6 +10,7 @@ from pydantic_core import PydanticCustomError
 
 from seedstock import kinds
 from seedstock.config import Config
+from seedstock.corpus.languages import normalise
 from seedstock.corpus.rules import Rule
 from seedstock.errors import nearest
 
@@ -74,9 +75,27 @@ def _known_column(rule: Rule, info: ValidationInfo) -> Rule:
         )
     if problem := rule.problem(columns[rule.signal]):
         raise ValueError(problem)
-    if rule.language is not None and "language" not in signals:
+    if (rule.language is not None or rule.by_language is not None) and "language" not in signals:
         raise ValueError("a rule for some languages needs the signal 'language'; add it to signals")
-    return rule
+    return _named_languages(rule, signals["language"]) if "language" in signals else rule
+
+
+def _named_languages(rule: Rule, identifier: Any) -> Rule:
+    """The rule with its languages as the identifier spells them; one that it never says would match nothing, unseen."""
+    known = set(getattr(identifier, "languages", ()))
+    changed: dict[str, Any] = {}
+    if rule.signal == "language.language":
+        for test in ("is_", "in_", "not_in"):
+            value = getattr(rule, test)
+            if value is not None:
+                changed[test] = normalise(value) if isinstance(value, str) else tuple(map(normalise, value))
+    listed = [name for value in changed.values() for name in ([value] if isinstance(value, str) else value)]
+    for name in (*listed, *(rule.language or ()), *(rule.by_language or ())):
+        if known and name not in known:
+            close = nearest(name, known)
+            hint = f"did you mean {close!r}?" if close else "docs/corpus/signals.md lists what it can say"
+            raise ValueError(f"the signal 'language' never finds {name!r}; {hint}")
+    return rule.model_copy(update=changed)
 
 
 def _advice(name: str, signals: dict[str, Any]) -> str:
@@ -156,7 +175,9 @@ class Policy(Config):
             step[~kept] = LICENCE
         for rule in self.rules:
             name, _, column = rule.signal.partition(".")
-            hit = kept & rule.matches(signals[name].column(column)) & _concerned(rule, documents, signals)
+            languages = signals["language"].column("language") if rule.by_language is not None else None
+            hit = kept & rule.matches(signals[name].column(column), languages)
+            hit &= _concerned(rule, documents, signals)
             step[hit], reason[hit] = rule.signal, rule.why
             kept &= ~hit
         columns = {"decision": np.where(kept, KEPT, DROPPED).astype(object), "step": step, "reason": reason}

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import BeforeValidator, Field, model_serializer, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_serializer, model_validator
 
 from seedstock.config import Config
+from seedstock.corpus.languages import normalise
 
 if TYPE_CHECKING:
     import numpy as np
@@ -14,6 +15,10 @@ if TYPE_CHECKING:
 
 Value = bool | int | float | str
 Names = Annotated[tuple[str, ...], BeforeValidator(lambda value: [value] if isinstance(value, str) else value)]
+Languages = Annotated[Names, AfterValidator(lambda names: tuple(map(normalise, names)))]
+ByLanguage = Annotated[
+    dict[str, float | None], AfterValidator(lambda bounds: {normalise(name): bounds[name] for name in bounds})
+]
 TESTS = ("below", "above", "is", "in", "not_in")
 
 
@@ -21,8 +26,9 @@ class Rule(Config):
     """``{signal: gopher.words, below: 50, reason: too few words}`` drops what it says.
 
     ``signal`` is NAME.COLUMN; exactly one of ``below``, ``above``, ``is``, ``in``, ``not_in`` tests it; ``domain`` and
-    ``language`` (as the language signal finds it) limit the rule to some documents. A column without a value matches
-    no test.
+    ``language`` (as the language signal finds it) limit the rule to some documents. ``by_language`` has other bounds of
+    ``below`` or ``above`` for some languages; null means that the rule is not for that one. A column without a value
+    matches no test.
     """
 
     signal: Annotated[str, Field(pattern=r"^[^.\s]+\.[^.\s]+$")]
@@ -32,7 +38,8 @@ class Rule(Config):
     in_: Annotated[tuple[Value, ...] | None, Field(alias="in")] = None
     not_in: tuple[Value, ...] | None = None
     domain: Names | None = None
-    language: Names | None = None
+    language: Languages | None = None
+    by_language: ByLanguage | None = None
     reason: str = ""
 
     @model_validator(mode="after")
@@ -41,6 +48,8 @@ class Rule(Config):
         if len(given) != 1:
             found = f"this one has {' and '.join(given)}" if given else "this one has none"
             raise ValueError(f"a rule has exactly one of {', '.join(TESTS)}; {found}")
+        if self.by_language is not None and given[0] not in ("below", "above"):
+            raise ValueError(f"by_language has bounds of below or above; this rule has {given[0]}")
         return self
 
     @model_serializer
@@ -85,12 +94,25 @@ class Rule(Config):
                 return f"{self.signal} is of type {column_type}, which {one!r} is not"
         return None
 
-    def matches(self, column: pa.Array) -> np.ndarray:
-        """Which rows of the column the test is true of, bool [rows]."""
+    def matches(self, column: pa.Array, languages: pa.Array | None = None) -> np.ndarray:
+        """Which rows of the column the test is true of, bool [rows]; ``by_language`` needs the rows' ``languages``."""
+        if self.by_language is None:
+            return self._matches(column, self._value(self.test))
+        import numpy as np
+
+        assert languages is not None
+        names = np.array(languages.to_pylist(), object)
+        found = self._matches(column, self._value(self.test))
+        for name, bound in self.by_language.items():
+            rows = names == name
+            found[rows] = self._matches(column, bound)[rows] if bound is not None else False
+        return found
+
+    def _matches(self, column: pa.Array, value: Any) -> np.ndarray:
         import pyarrow as pa
         import pyarrow.compute as pc
 
-        value, kind = self._value(self.test), column.type
+        kind = column.type
         if self.test in ("in", "not_in"):
             found = pc.is_in(column, value_set=pa.array(value, kind))
             if self.test == "not_in":
@@ -101,4 +123,4 @@ class Rule(Config):
             # In the column's own precision: 3 of 10 lines are not above 0.3.
             bound = pa.scalar(value, kind) if pa.types.is_floating(kind) else pa.scalar(value, pa.float64())
             found = (pc.less if self.test == "below" else pc.greater)(column, bound)
-        return pc.fill_null(found, False).to_numpy(zero_copy_only=False)
+        return pc.fill_null(found, False).to_numpy(zero_copy_only=False).copy()
