@@ -1,8 +1,7 @@
-"""The held-out draw, edits and decontamination as functions of their own."""
+"""The held-out draw and edits as functions of their own."""
 
 from __future__ import annotations
 
-import json
 from itertools import pairwise
 
 import numpy as np
@@ -10,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seedstock.corpus import decontaminate, edits, split
+from seedstock.corpus import edits, split
 from seedstock.errors import DataError
 
 TEXTS = st.lists(st.binary(min_size=4, max_size=4), min_size=1, max_size=60, unique=True)
@@ -75,28 +74,3 @@ def test_edits_are_made_as_by_hand(text, wanted):
 def test_an_edit_outside_of_its_text_is_refused():
     with pytest.raises(DataError, match="lies outside of 3 bytes"):
         edits.ordered([(1, 4, "emails", "")], 3, "source: a.txt")
-
-
-def test_thirteen_words_in_a_row_are_a_match_and_twelve_are_not(tmp_path):
-    words = "the quick brown fox jumps over the lazy dog while seven wise owls watch from above"
-    (tmp_path / "test.jsonl").write_text(json.dumps({"a": "unrelated"}) + "\n" + json.dumps({"q": [{"x": words}]}))
-    index = decontaminate.Index(decontaminate.files([str(tmp_path / "test.jsonl")]))
-    assert index.match(f"He said: {words.upper().replace(' ', ', ')}!") == "test.jsonl:2"
-    listed = words.split()
-    assert index.match(" ".join(listed[:13])) == "test.jsonl:2"
-    assert index.match(" ".join([*listed[:12], "other", *listed[13:]])) is None
-    assert index.match("quick " * 30) is None
-
-
-def test_real_benchmark_items_are_found_in_text_and_other_text_is_let_pass(data_pack):
-    found = decontaminate.files(
-        ["${SEEDSTOCK_DATA}/eval/gsm8k-test.jsonl.zst", "${SEEDSTOCK_DATA}/eval/HumanEval.jsonl.gz"]
-    )
-    index = decontaminate.Index(found)
-    question = "Janet’s ducks lay 16 eggs per day. She eats three for breakfast every morning and bakes muffins"
-    assert index.match("Here is one: " + question) == "gsm8k-test.jsonl.zst:1"
-    from seedstock.corpus.sources.jsonl import JsonLines
-
-    books = JsonLines(name="b", path="${SEEDSTOCK_DATA}/text/books.jsonl.zst", limit="2 MB")
-    texts = [item.text for part in books.partitions() for item in books.read(part)][:100]
-    assert [index.match(text) for text in texts] == [None] * len(texts)

@@ -20,12 +20,15 @@ STAGE = "corpus"
 FORMAT = 1
 
 
-def inputs_of(sources: Sequence[Source], config: CorpusConfig, seed: int, key: bytes) -> dict[str, Any]:
+def inputs_of(
+    sources: Sequence[Source], config: CorpusConfig, seed: int, key: bytes, runs: Path | str = "runs"
+) -> dict[str, Any]:
     """Everything that decides what a corpus will be: its digest names the corpus in the store.
 
-    Lists the sources, and reads none. Raises DataError where a path or an environment variable is missing.
+    Lists the sources, and reads none; ``runs`` is the folder of runs, where earlier corpora are looked for. Raises
+    DataError where a path or an environment variable is missing.
     """
-    return _inputs(_listed(sources), config, seed, key)
+    return _inputs(_listed(sources), config, seed, key, Path(runs))
 
 
 def build(
@@ -45,16 +48,16 @@ def build(
     or nothing is left of the corpus.
     """
     listed = _listed(sources)
-    inputs = _inputs(listed, config, seed, key)
+    inputs = _inputs(listed, config, seed, key, store.path.parent)
     if store.has(STAGE, inputs):
         return store.folder(STAGE, inputs)
-    from seedstock.corpus import engine, output, phases, pieces, split
+    from seedstock.corpus import duplicates, engine, output, phases, pieces, split
 
     with store.build(STAGE, inputs, resumable=True) as folder:
         work = folder / "work"
         tasks = pieces.plan(
             listed,
-            signals=tuple(config.policy.signals),
+            signals=(*config.policy.signals, *duplicates.signals(config.dedup)),
             work=work,
             key=key,
             tail=config.tail,
@@ -71,7 +74,15 @@ def build(
                 reporter=reporter,
             )
         found, unreadable = pieces.finished(tasks)
-        state = phases.Phases(found, config, seed, reporter)
+        state = phases.Phases(
+            found,
+            config,
+            seed,
+            reporter,
+            against=duplicates.against(config.dedup, store.path.parent),
+            work=work,
+            workers=engine.cores() if workers is None else max(1, workers),
+        )
         if found:
             state.run()
         if not (state.split == split.TRAIN).any():
@@ -91,12 +102,12 @@ def _listed(sources: Sequence[Source]) -> list[tuple[Source, list[Partition]]]:
 
 
 def _inputs(
-    listed: list[tuple[Source, list[Partition]]], config: CorpusConfig, seed: int, key: bytes
+    listed: list[tuple[Source, list[Partition]]], config: CorpusConfig, seed: int, key: bytes, runs: Path
 ) -> dict[str, Any]:
-    from seedstock.corpus import decontaminate
+    from seedstock.corpus import duplicates, evaluation_items
     from seedstock.corpus.tasks import provider
 
-    evaluation = decontaminate.files(config.decontaminate)
+    evaluation = evaluation_items.files(config.decontaminate.files)
     return {
         "format": FORMAT,
         "sources": [
@@ -111,9 +122,10 @@ def _inputs(
         "corpus": config.model_dump(mode="json", exclude={"timeout"}),
         "signals": {
             signal.name: {"version": signal.version, "provider": provider("signals", signal.kind)}
-            for signal in config.policy.signals
+            for signal in (*config.policy.signals, *duplicates.signals(config.dedup))
         },
-        "decontaminate": [[file.name, file.fingerprint] for file in evaluation],
+        "against": [corpus.root for corpus in duplicates.against(config.dedup, runs)],
+        "decontaminate": [[file.name, file.fingerprint, evaluation_items.VERSION] for file in evaluation],
         "seed": seed,
         "key": keyed(key, "corpus").hex(),
     }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import Discriminator, Field, Tag
+from pydantic import Discriminator, Field, Tag, model_serializer, model_validator
 
 from seedstock.config import Config, Fraction, Seconds
 from seedstock.corpus.dedup.config import DedupConfig
@@ -17,6 +17,32 @@ class Tail(Config):
     tail: Annotated[Fraction, Field(gt=0, lt=1)]
 
 
+class Decontamination(Config):
+    """Evaluation files that no training document may share ``words`` words in a row with; a list is its ``files``.
+
+    Items too short for that are matched by their whole strings of ``shortest`` words and more. A run of words that more
+    than ``common`` documents hold (null: no such bound) counts only where half of the item is there. ``quote`` puts the
+    words that matched into the reason.
+    """
+
+    files: tuple[str, ...] = ()
+    words: Annotated[int, Field(ge=4, le=100)] = 13
+    shortest: Annotated[int, Field(ge=1)] = 8
+    common: Annotated[int, Field(ge=1)] | None = 10
+    quote: bool = False
+
+    @model_validator(mode="before")
+    @classmethod
+    def _list(cls, value: Any) -> Any:
+        return {"files": value} if isinstance(value, list | tuple) else value
+
+    @model_serializer(mode="wrap")
+    def _as_written(self, dump: Any) -> Any:
+        found = dump(self)
+        plain = self == Decontamination(files=self.files)
+        return found["files"] if plain else found
+
+
 def _form(value: Any) -> str:
     return "tail" if isinstance(value, dict | Tail) else "fraction"
 
@@ -26,7 +52,8 @@ class CorpusConfig(Config):
 
     ``policy`` is a preset's name or a policy written out; ``dedup`` may be null; ``held_out`` is a share of the
     documents, or ``{tail: 10 %}`` of each document; ``decontaminate`` lists evaluation files that no training
-    document may share 13 words in a row with; ``timeout`` is how long a worker may be silent.
+    document may share 13 words in a row with, or is a ``Decontamination`` written out; ``timeout`` is how long a worker
+    may be silent.
     """
 
     policy: PolicyField = Field(default="code-and-docs", validate_default=True)
@@ -34,7 +61,7 @@ class CorpusConfig(Config):
     held_out: Annotated[
         Annotated[Fraction, Field(lt=1), Tag("fraction")] | Annotated[Tail, Tag("tail")], Discriminator(_form)
     ] = 0.01
-    decontaminate: tuple[str, ...] = ()
+    decontaminate: Decontamination = Decontamination()
     timeout: Annotated[Seconds, Field(gt=0)] = 120.0
 
     @property

@@ -1,91 +1,168 @@
-"""Documents that hold pieces of evaluation files: 13 words in a row, compared without case and punctuation.
+"""Documents that hold pieces of evaluation items: n words in a row, compared without case, punctuation and white space.
 
-Source of the rule: Brown et al. 2020 (GPT-3), appendix C.
+Source of the rule: Brown et al. 2020 (arXiv:2005.14165), appendix C, with n = 13 and at least 8. What is not evidence:
+
+- *templates*: words in a row that more than five different items share (instructions, names of fields);
+- *weak* runs: fewer than half of their words are different words with letters (numbers, repetitions, signs);
+- *common* runs: more than ``common`` documents of the corpus hold them (proverbs, licences, idioms of code). They count
+  where the document holds half of the item.
+
+An item whose every string is shorter than n words is matched by its whole strings of ``shortest`` words and more, less
+the words that most items of its file begin with ("Question:").
 """
 
 from __future__ import annotations
 
-import json
-import re
-from collections.abc import Iterator, Sequence
+import hashlib
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from seedstock.corpus.sources.files import COMPRESSED, Found, find, problem, stem, stream
-from seedstock.errors import DataError
+from seedstock.corpus import evaluation_runs, ngrams
+from seedstock.corpus.evaluation_items import EvaluationItem, files, items
+from seedstock.corpus.evaluation_runs import array
+from seedstock.corpus.sources.files import Found
+from seedstock.corpus.words import pieces
 
-WORDS = 13
-_WORD = re.compile(r"\w+")
-_BASE = np.uint64(0x9E3779B97F4A7C15)
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+__all__ = ["Hit", "Index", "files"]
+
+WORDS, SHORTEST, COMMON = 13, 8, 10
+HALF = 0.5
+_BITS = 24  # of the table that most words in a row are told apart by: 16 MiB
 
 
-def files(paths: Sequence[str]) -> list[Found]:
-    """The evaluation files of a recipe. Raises DataError where one is missing."""
-    return find(paths, (".jsonl", ".json", ".txt", ".csv", ".all"), "corpus.decontaminate") if paths else []
+@dataclass(frozen=True)
+class Hit:
+    """What a document shares with an evaluation item: ``matched`` of its ``total`` runs, one of ``words`` words.
+
+    ``digest`` is of that run's words (SHA-256, 16 digits), ``quote`` the words.
+    """
+
+    file: str
+    number: int
+    words: int
+    matched: int
+    total: int
+    digest: str
+    quote: str
+
+    @property
+    def where(self) -> str:
+        return f"{self.file}:{self.number}"
+
+    def reason(self, quote: bool = False) -> str:
+        """In words; those of the item only where they are asked for."""
+        shown = f"{self.matched} of {self.total}, digest {self.digest}"
+        return f"shares {self.words} words in a row with {self.where} ({shown})" + f": {self.quote}" * quote
 
 
 class Index:
-    """Every 13 words in a row of evaluation files, and where they come from."""
+    """The runs of words of evaluation files, and where each comes from.
 
-    def __init__(self, found: Sequence[Found]) -> None:
-        self.vocabulary: dict[str, int] = {}
-        self.grams: dict[tuple[int, ...], str] = {}
-        hashes = [np.empty(0, np.uint64)]
-        for file in found:
-            for where, text in _items(file):
-                numbers = [self.vocabulary.setdefault(word, len(self.vocabulary)) for word in _words(text)]
-                for start in range(len(numbers) - WORDS + 1):
-                    self.grams.setdefault(tuple(numbers[start : start + WORDS]), where)
-                if len(numbers) >= WORDS:
-                    hashes.append(_hashes(np.array(numbers, np.uint64)))
-        self._hashes = np.unique(np.concatenate(hashes))
+    ``items`` are all items, ``total`` int64 [items] how many runs each has: one with none cannot be found.
+    """
 
-    def match(self, text: str) -> str | None:
-        """The evaluation item that ``text`` shares 13 words in a row with first, or None."""
-        numbers = np.array([self.vocabulary.get(word, -1) for word in _words(text)], np.int64)
-        if len(numbers) < WORDS or not len(self._hashes):
+    def __init__(
+        self, found: Sequence[Found], words: int = WORDS, shortest: int = SHORTEST, common: int | None = COMMON
+    ) -> None:
+        self.words, self.shortest, self.common = words, min(shortest, words), common
+        self.items: list[EvaluationItem] = [item for file in found for item in items(file)]
+        self.runs = evaluation_runs.find(self.items, words, self.shortest)
+        self.total = np.bincount(self.runs.items, minlength=len(self.items))
+        self._table, self._anchors = _Table(self.runs.hashes), _Table(self.runs.anchors)
+
+    def coverage(self) -> dict[str, tuple[int, int]]:
+        """(items that can be found, items) by file."""
+        result: dict[str, tuple[int, int]] = {}
+        for item, total in zip(self.items, self.total.tolist(), strict=True):
+            found, known = result.get(item.file, (0, 0))
+            result[item.file] = (found + bool(total), known + 1)
+        return result
+
+    def search(self, text: pa.Array) -> dict[int, np.ndarray]:
+        """The numbers of the runs that each text of a large_string array holds, by row, of the rows that hold any."""
+        result: dict[int, np.ndarray] = {}
+        first_row = 0
+        for piece in pieces(text):
+            hashes, row = ngrams.words(piece)
+            runs, first = ngrams.grams(hashes, row, self.words)
+            at, number = self._table.find(runs)
+            rows, numbers = [row[first[at]]], [number]
+            if len(self.runs.anchors):
+                starts, first = ngrams.grams(hashes, row, self.shortest)
+                first = first[self._anchors.find(starts)[0]]
+                for size in self.runs.sizes if len(first) else ():
+                    fits = first[first + size <= len(row)]
+                    fits = fits[row[fits] == row[fits + size - 1]]
+                    at, number = self._table.find(ngrams.grams_at(hashes, fits, size))
+                    rows.append(row[fits[at]])
+                    numbers.append(number)
+            where, which = np.concatenate(rows), np.concatenate(numbers)
+            for one in np.unique(where).tolist():
+                result[first_row + one] = np.unique(which[where == one])
+            first_row += len(piece)
+        return result
+
+    def documents(self, found: Mapping[int, np.ndarray]) -> np.ndarray:
+        """How many documents hold each run, int64 [runs], given what ``search`` found in all of them."""
+        return np.bincount(np.concatenate([np.zeros(0, np.int64), *found.values()]), minlength=len(self.runs.hashes))
+
+    def verdict(self, runs: np.ndarray, documents: np.ndarray | None = None) -> Hit | None:
+        """The item that a document is contaminated by, given its ``runs``, or None where they are no evidence."""
+        rare = np.ones(len(runs), bool)
+        if documents is not None and self.common is not None:
+            rare = documents[runs] <= self.common
+        matched: Counter[int] = Counter()
+        guilty: set[int] = set()
+        for run, alone in zip(runs.tolist(), rare.tolist(), strict=True):
+            owners = self.runs.items[self.runs.starts[run] : self.runs.starts[run + 1]].tolist()
+            matched.update(owners)
+            guilty.update(owners if alone else ())
+        guilty |= {item for item, count in matched.items() if count >= HALF * self.total[item]}
+        if not guilty:
             return None
-        unknown = np.concatenate([[0], np.cumsum(numbers < 0)])
-        whole = unknown[WORDS:] == unknown[:-WORDS]
-        hashes = _hashes(numbers.astype(np.uint64))[whole]
-        at = np.searchsorted(self._hashes, hashes)
-        likely = np.flatnonzero(whole)[self._hashes[np.minimum(at, len(self._hashes) - 1)] == hashes]
-        exact = (self.grams.get(tuple(numbers[at : at + WORDS].tolist())) for at in likely)
-        return next((where for where in exact if where), None)
+        worst = min(guilty, key=lambda item: (-matched[item], item))
+        return self._hit(worst, matched[worst], {int(self.runs.hashes[run]) for run in runs})
+
+    def match(self, text: str) -> Hit | None:
+        """The evaluation item that one text is contaminated by, or None; no run counts as common."""
+        found = self.search(array([text]))
+        return self.verdict(found[0]) if found else None
+
+    def _hit(self, number: int, matched: int, runs: set[int]) -> Hit:
+        """With the first of the item's words that matched, which are looked up again: no text is kept by its hash."""
+        item = self.items[number]
+        for text in (item.text, *(text for _, text in item.strings)):
+            names = ngrams.spelled(text)
+            hashes, row = ngrams.words(array([text]))
+            for size in (self.words, *self.runs.sizes):
+                for run, at in zip(*(part.tolist() for part in ngrams.grams(hashes, row, size)), strict=True):
+                    if run in runs:
+                        quote = " ".join(names[at : at + size])
+                        digest = hashlib.sha256(quote.encode()).hexdigest()[:16]
+                        return Hit(item.file, item.number, size, matched, int(self.total[number]), digest, quote)
+        raise AssertionError(f"{item.where} holds none of the runs that it was matched by")
 
 
-def _words(text: str) -> list[str]:
-    return _WORD.findall(text.lower())
+class _Table:
+    """A sorted set of hashes; a bitmap by their leading bits lets next to nothing else through to the search."""
 
+    def __init__(self, hashes: np.ndarray) -> None:
+        self.hashes = hashes
+        self._bits = np.zeros(1 << _BITS if len(hashes) else 0, bool)
+        self._bits[hashes >> np.uint64(64 - _BITS)] = True
 
-def _hashes(numbers: np.ndarray) -> np.ndarray:
-    """A hash of each 13 numbers in a row, uint64 [n - 12]."""
-    count = len(numbers) - WORDS + 1
-    result = np.zeros(count, np.uint64)
-    for offset in range(WORDS):
-        result = (result + numbers[offset : offset + count] + np.uint64(1)) * _BASE
-    return result
-
-
-def _items(file: Found) -> Iterator[tuple[str, str]]:
-    """(place, text) of each line of an evaluation file; of a JSON line, all of its strings."""
-    lines = stem(file.name).endswith((".jsonl", ".json"))
-    try:
-        with stream(file.path) as opened:
-            for number, line in enumerate(opened, 1):
-                text = line.decode()
-                yield f"{file.name}:{number}", " \n".join(_strings(json.loads(text))) if lines else text
-    except (OSError, ValueError) as error:
-        raise DataError(
-            f"cannot be read as an evaluation file: {problem(error)}",
-            where=f"corpus.decontaminate: {file.name}",
-            fix=f"give JSON lines or plain text, UTF-8, plain or compressed ({', '.join(COMPRESSED)})",
-        ) from error
-
-
-def _strings(value: object) -> Iterator[str]:
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, dict | list):
-        for inner in value.values() if isinstance(value, dict) else value:
-            yield from _strings(inner)
+    def find(self, hashes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """(places in ``hashes``, numbers in the table) of those that it holds."""
+        if not len(self.hashes):
+            return np.zeros(0, np.int64), np.zeros(0, np.int64)
+        likely = np.flatnonzero(self._bits[hashes >> np.uint64(64 - _BITS)])
+        at = np.minimum(np.searchsorted(self.hashes, hashes[likely]), len(self.hashes) - 1)
+        same = self.hashes[at] == hashes[likely]
+        return likely[same], at[same]

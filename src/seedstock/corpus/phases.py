@@ -143,21 +143,30 @@ class Phases:
         self.split[kept] = np.where(held, split.HELD_OUT, split.TRAIN)[kept]
 
     def decontaminate(self) -> None:
-        """Drops training documents that share 13 words in a row with an evaluation file."""
+        """Drops training documents that hold pieces of evaluation items."""
         from seedstock.corpus import decontaminate
 
-        found = decontaminate.files(self.config.decontaminate)
-        if not found:
+        asked = self.config.decontaminate
+        files = decontaminate.files(asked.files)
+        if not files:
             return
-        index = decontaminate.Index(found)
-        for piece in self.pieces:
-            rows = self._alive(piece)
-            rows = rows[self.split[rows] == split.TRAIN]
-            for row, text in zip(rows, piece.documents(["text"])["text"].take(rows - piece.first), strict=True):
-                if where := index.match(text.as_py()):
-                    file = where.rpartition(":")[0]
-                    self.drop(row, "decontaminate", file, f"shares {decontaminate.WORDS} words in a row with {where}")
-                    self.split[row] = ""
+        index = decontaminate.Index(files, asked.words, asked.shortest, asked.common)
+        for name, (found, items) in index.coverage().items():
+            if found < items:
+                self.reporter.say(f"{name}: {items - found} of {items} items are too short to be found in documents")
+        matches: dict[int, np.ndarray] = {}
+        with self.reporter.bar("decontaminating", len(self.pieces), "parts") as bar:
+            for piece in self.pieces:
+                rows = self._alive(piece)
+                rows = rows[self.split[rows] == split.TRAIN]
+                texts = piece.documents(["text"])["text"].take(rows - piece.first).combine_chunks()
+                matches |= {int(rows[at]): runs for at, runs in index.search(texts).items()}
+                bar.advance()
+        documents = index.documents(matches)
+        for row, runs in sorted(matches.items()):
+            if hit := index.verdict(runs, documents):
+                self.drop(row, "decontaminate", hit.file, hit.reason(asked.quote))
+                self.split[row] = ""
 
     def edit(self) -> None:
         """Collects the policy's edits; a document that they leave nothing of is dropped."""

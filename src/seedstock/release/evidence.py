@@ -42,7 +42,7 @@ def _recipe(recipe: dict[str, Any]) -> str:
 
     def public(value: Any, key: str = "") -> Any:
         if isinstance(value, dict):
-            return {name: public(inner, name) for name, inner in value.items()}
+            return {name: public(inner, key if key == "decontaminate" else name) for name, inner in value.items()}
         if isinstance(value, list):
             return [public(inner, key) for inner in value]
         private = isinstance(value, str) and (key in PRIVATE or key == "decontaminate" or value.startswith(("/", "~")))

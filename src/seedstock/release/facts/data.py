@@ -135,7 +135,8 @@ def _source(
 
 def _settings(corpus: dict[str, Any]) -> dict[str, Any]:
     """The corpus part of the recipe, less where files lie on the machine that built it."""
-    files = [Path(file).name for file in corpus.get("decontaminate") or []]
+    asked = corpus.get("decontaminate") or []
+    files = [Path(file).name for file in (asked["files"] if isinstance(asked, dict) else asked)]
     return {key: value for key, value in corpus.items() if key not in PRIVATE} | {"decontaminate": files}
 
 
