@@ -110,7 +110,7 @@ def test_a_batch_is_its_texts_one_by_one(tokenizer, corpus):
 
 
 def test_forgetting_pieces_changes_no_id(bpe, corpus, monkeypatch):
-    monkeypatch.setattr("seedstock.inputs.tokenizers.tokenizer.REMEMBERED", 10)
+    monkeypatch.setattr("seedstock.inputs.tokenizers.encoders.REMEMBERED", 10)
     small = Tokenizer(bpe.folder)
     for row in corpus.rows:
         assert small.encode(row["text"]).tolist() == bpe.encode(row["text"]).tolist()

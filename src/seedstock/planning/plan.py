@@ -120,6 +120,10 @@ def plan(
 
 def vocabulary(tokenizer: Any) -> int:
     """The vocabulary that a tokenizer's configuration will give, a multiple of 64; bytes and characters roughly."""
+    if tokenizer.kind == "imported":
+        from seedstock.inputs.tokenizers import importing
+
+        return importing.size(tokenizer)
     wanted = getattr(tokenizer, "vocab_size", None) or {"bytes": 320}.get(tokenizer.kind, 192)
     return -(-wanted // 64) * 64
 

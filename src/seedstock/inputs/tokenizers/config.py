@@ -1,4 +1,4 @@
-"""The recipe's ``tokenizer``: byte-level BPE, bytes or characters."""
+"""The recipe's ``tokenizer``: byte-level BPE, Unigram or WordPiece, bytes, characters, or one that exists already."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from seedstock.config import Bytes, Config, Count
 
 MULTIPLE = 64  # vocabularies are padded to it: matrix kernels and splits over devices want it
 
+Part = Literal["source", "domain", "language"]
+
 
 class _TokenizerConfig(Config):
     reserved: Annotated[Count, Field(ge=0)] = 16
@@ -18,17 +20,21 @@ class _TokenizerConfig(Config):
     )
 
 
-class BpeConfig(_TokenizerConfig):
-    """Byte-level byte-pair encoding (Sennrich et al. 2016, arXiv 1508.07909; on bytes: Radford et al. 2019).
+class _TrainedConfig(_TokenizerConfig):
+    """What every vocabulary that is learnt from counts of words has.
 
-    ``vocab_size`` counts everything: specials, ``reserved`` spare specials, 256 bytes and merges. ``sample`` is how
-    much text, balanced over strata, the merges are learnt from; ``min_frequency`` how often a merged pair must occur.
+    ``vocab_size`` counts everything: specials, ``reserved`` spare specials, 256 bytes and what is learnt. ``balance``
+    and ``temperature`` weigh the counts: groups of strata (by ``source``, ``domain`` or ``language``) count by their
+    bytes to the power 1 / ``temperature`` (1: as they come; 3.3: as in XLM-R, Conneau et al. 2020, arXiv 1911.02116;
+    larger: flatter). ``sample`` is how much of the training text is counted, null for all of it; ``words`` how many
+    distinct words, the most frequent ones, the vocabulary is learnt from, which bounds memory.
     """
 
-    kind: Literal["bpe"] = "bpe"
     vocab_size: Annotated[Count, Field(ge=320)] = 8192
-    sample: Annotated[Bytes, Field(gt=0)] = 64_000_000
-    min_frequency: Annotated[Count, Field(ge=1)] = 2
+    balance: list[Part] = Field(["language"], min_length=1)
+    temperature: Annotated[float, Field(ge=1, allow_inf_nan=False)] = 1.0
+    sample: Annotated[Bytes, Field(gt=0)] | None = None
+    words: Annotated[Count, Field(ge=1)] = 2_000_000
 
     @field_validator("vocab_size")
     @classmethod
@@ -37,6 +43,29 @@ class BpeConfig(_TokenizerConfig):
             below = size - size % MULTIPLE
             raise ValueError(f"{size} is not a multiple of {MULTIPLE}; write {below} or {below + MULTIPLE}")
         return size
+
+
+class BpeConfig(_TrainedConfig):
+    """Byte-level byte-pair encoding (Sennrich et al. 2016, arXiv 1508.07909; on bytes: Radford et al. 2019).
+
+    ``min_frequency`` is how often a merged pair must occur.
+    """
+
+    kind: Literal["bpe"] = "bpe"
+    min_frequency: Annotated[Count, Field(ge=1)] = 2
+
+
+class WordPieceConfig(_TrainedConfig):
+    """Byte-level WordPiece (Schuster and Nakajima 2012): merges are learnt as in BPE, words cut by longest match."""
+
+    kind: Literal["wordpiece"] = "wordpiece"
+    min_frequency: Annotated[Count, Field(ge=1)] = 2
+
+
+class UnigramConfig(_TrainedConfig):
+    """Byte-level Unigram language model (Kudo 2018, arXiv 1804.10959)."""
+
+    kind: Literal["unigram"] = "unigram"
 
 
 class BytesConfig(_TokenizerConfig):
@@ -51,4 +80,19 @@ class CharactersConfig(_TokenizerConfig):
     kind: Literal["characters"] = "characters"
 
 
-TokenizerConfig = BpeConfig | BytesConfig | CharactersConfig
+class ImportedConfig(_TokenizerConfig):
+    """A tokenizer that exists already: its ids stay, and the specials that it lacks are appended.
+
+    ``path`` is a folder with ``tokenizer.json``, or a ``tokenizer.json``, a tiktoken file of ranks (``.tiktoken``) or a
+    sentencepiece ``.model``. ``named`` says which of its tokens are ours (``{bos: <s>, eos: </s>}``), where they are
+    not found by their usual names. ``pattern`` is how a tiktoken file's texts are cut into words: ``gpt2``,
+    ``cl100k``, ``o200k`` or a regular expression.
+    """
+
+    kind: Literal["imported"] = "imported"
+    path: str
+    named: dict[str, str] = Field({})
+    pattern: str = "cl100k"
+
+
+TokenizerConfig = BpeConfig | UnigramConfig | WordPieceConfig | BytesConfig | CharactersConfig | ImportedConfig

@@ -5,25 +5,30 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Sequence
 from functools import cached_property
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from seedstock.errors import IntegrityError
-from seedstock.inputs.tokenizers.pieces import pieces
-from seedstock.inputs.tokenizers.specials import UNKNOWN, byte_alphabet, name_of
+from seedstock.inputs.tokenizers import token_bytes
+from seedstock.inputs.tokenizers.check import Choice, choose
+from seedstock.inputs.tokenizers.encoders import Encoder, Library, Pieces, candidates
+from seedstock.inputs.tokenizers.importing.append import vocabulary as vocabulary_of
+from seedstock.inputs.tokenizers.pieces import PATTERN
+from seedstock.inputs.tokenizers.specials import UNKNOWN, name_of
 from seedstock.ledger.ids import sha256
+from seedstock.progress import Reporter, Silent
 
-REMEMBERED = 1 << 20  # distinct pieces whose tokens are kept, eight tokens each at most
+SETTINGS = ("bos", "eos", "pad", "mask", "unk")  # specials that tokenizer_config.json names
 
 
 class Tokenizer:
-    """A tokenizer folder. Raises IntegrityError where ``tokenizer.json`` is missing, damaged or not of our kinds.
+    """A tokenizer folder. Raises IntegrityError where ``tokenizer.json`` is missing or damaged.
 
     ``specials`` maps names (``bos``, ``eos``, ``pad``, …) to ids; ``byte_lengths`` (int64 ``[vocab_size]``) says how
-    many bytes of text each id stands for, 0 for specials.
+    many bytes of text each id stands for, 0 for specials. ``exact`` is whether ids decode to the very text: an imported
+    tokenizer may normalize.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -31,25 +36,25 @@ class Tokenizer:
         path = self.folder / "tokenizer.json"
         try:
             data = path.read_bytes()
-            record = json.loads(data)
-            vocabulary: dict[str, int] = record["model"]["vocab"]
-            added = {token["content"]: token["id"] for token in record["added_tokens"]}
-            decoder, merges = record["decoder"]["type"], record["model"]["merges"]
+            self._record: dict[str, Any] = json.loads(data)
+            vocabulary = vocabulary_of(self._record["model"])
+            added = {token["content"]: token["id"] for token in self._record["added_tokens"]}
+            special = {token["content"] for token in self._record["added_tokens"] if token["special"]}
+            self._decoder = self._record["decoder"]
+            self.kind = self._kind()
         except FileNotFoundError:
             raise IntegrityError("the file is missing", where=path, fix="train the tokenizer again") from None
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, IndexError) as error:
             raise IntegrityError(f"not a tokenizer: {error!r}", where=path, fix="train the tokenizer again") from None
         self.sha256 = sha256(data)
-        self.kind = "characters" if decoder == "Fuse" else "bpe" if merges else "bytes"
-        self.specials = {name_of(text): number for text, number in sorted(added.items(), key=lambda item: item[1])}
+        self.specials = self._specials({text: number for text, number in added.items() if text in special})
         self.vocab_size = 1 + max([*vocabulary.values(), *added.values()])
-        self._bytes = self._byte_table(vocabulary | added, added)
+        plain = set(added) if self.kind != "characters" else {*added, *vocabulary}
+        self._bytes = token_bytes.of_tokens(vocabulary | added, self.vocab_size, plain, self._decoder)
         self.byte_lengths = np.array([len(item) for item in self._bytes], np.int64)
-        self.byte_lengths[list(added.values())] = 0
-        self._backend: Any = None
-        self._known: dict[str, int] = {}
-        self._tokens = np.zeros(0, np.uint32)
-        self._ends = np.zeros(1, np.int64)
+        self.byte_lengths[list(self.specials.values())] = 0
+        self.exact = self._record.get("normalizer") is None and not token_bytes.begins_with_space(self._decoder)
+        self._encoder: Encoder | None = None
 
     def encode_batch(self, texts: Sequence[str]) -> list[np.ndarray]:
         """The ids of each text, uint32 ``[tokens]``. Adds no specials, and reads none out of the text."""
@@ -57,11 +62,21 @@ class Tokenizer:
             return [self._ids[np.frombuffer(text.encode(), np.uint8)] for text in texts]
         if self.kind == "characters":
             return [self._ids[np.frombuffer(text.encode("utf-32-le"), "<u4")] for text in texts]
-        return self._encode_words([pieces(text) for text in texts])
+        if self._encoder is None:
+            self._encoder = Pieces(self._library) if self._own_words else self._library
+        return self._encoder.encode(texts)
 
     def encode(self, text: str) -> np.ndarray:
         """The ids of one text, uint32 ``[tokens]``."""
         return self.encode_batch([text])[0]
+
+    def settle(self, texts: Sequence[str], reporter: Reporter | None = None) -> Choice:
+        """From here on encodes by the fastest encoder whose ids are the library's on ``texts``; says which it is."""
+        if self.kind in ("bytes", "characters"):
+            return Choice("table", "table", 0, 0)
+        found = list(candidates(self._record, self._library, self._own_words))
+        self._encoder, choice = choose(found, self._library, texts, reporter or Silent())
+        return choice
 
     def bytes_of(self, ids: Iterable[int]) -> list[bytes]:
         """The bytes that each id stands for; a special's are its name as written."""
@@ -71,15 +86,41 @@ class Tokenizer:
         """The text of ids; bytes that are not UTF-8 (a character cut in half) become U+FFFD."""
         if skip_specials:
             ids = (number for number in ids if self.byte_lengths[number])
-        return b"".join(self.bytes_of(ids)).decode("utf-8", "replace")
+        text = b"".join(self.bytes_of(ids)).decode("utf-8", "replace")
+        return text.removeprefix(" ") if token_bytes.begins_with_space(self._decoder) else text
 
-    def _byte_table(self, vocabulary: dict[str, int], added: dict[str, int]) -> list[bytes]:
-        value = {char: bytes([byte]) for byte, char in enumerate(byte_alphabet())}
-        table = [b""] * self.vocab_size
-        for text, number in vocabulary.items():
-            plain = text in added or self.kind == "characters"
-            table[number] = text.encode() if plain else b"".join(value[char] for char in text)
-        return table
+    def _kind(self) -> str:
+        model = self._record["model"]
+        kind = {"Unigram": "unigram", "WordPiece": "wordpiece"}.get(model.get("type", "BPE"), "bpe")
+        if kind == "bpe" and not model["merges"]:  # tables, in our own files
+            if self._decoder and self._decoder["type"] == "Fuse":
+                return "characters"
+            if self._decoder and self._decoder["type"] == "ByteLevel" and len(model["vocab"]) < 1024:
+                return "bytes"
+        return kind
+
+    def _specials(self, special: dict[str, int]) -> dict[str, int]:
+        """Names to ids, by id. An imported tokenizer's settings say which of its specials are ours."""
+        try:
+            settings = json.loads((self.folder / "tokenizer_config.json").read_text(encoding="utf-8"))
+            chosen = {name: settings.get(f"{name}_token") for name in SETTINGS} | settings.get("seedstock_specials", {})
+        except (OSError, ValueError, AttributeError, TypeError):
+            chosen = {}
+        texts = {name: text.get("content") if isinstance(text, dict) else text for name, text in chosen.items()}
+        named = {name: special[text] for name, text in texts.items() if text in special}
+        others = {name_of(text): number for text, number in special.items() if number not in named.values()}
+        return dict(sorted((others | named).items(), key=lambda item: (item[1], item[0])))
+
+    @cached_property
+    def _own_words(self) -> bool:
+        """Whether texts are cut into words by our pattern, and not changed before."""
+        before = self._record.get("pre_tokenizer") or {}
+        split = (before.get("pretokenizers") or [{}])[0]
+        return self._record.get("normalizer") is None and split.get("pattern") == {"Regex": PATTERN}
+
+    @cached_property
+    def _library(self) -> Library:
+        return Library(self._record)
 
     @cached_property
     def _ids(self) -> np.ndarray:
@@ -90,33 +131,3 @@ class Tokenizer:
             if number not in special:
                 ids[item[0] if self.kind == "bytes" else ord(item.decode())] = number
         return ids
-
-    def _encode_words(self, cut: list[list[str]]) -> list[np.ndarray]:
-        """Each distinct piece is encoded by the library once; texts are put together from what is remembered."""
-        if len(self._known) > REMEMBERED or len(self._tokens) > 8 * REMEMBERED:
-            self._known, self._tokens, self._ends = {}, self._tokens[:0], self._ends[:1]
-        known, count = self._known, len(self._known)
-        fresh = list({piece: None for text in cut for piece in text if piece not in known})
-        if fresh:
-            found = [encoding.ids for encoding in self._library().encode_batch_fast(fresh, add_special_tokens=False)]
-            self._tokens = np.concatenate([self._tokens, np.fromiter(chain.from_iterable(found), np.uint32)])
-            self._ends = np.concatenate([self._ends, self._ends[-1] + np.cumsum([len(ids) for ids in found])])
-            known.update(zip(fresh, range(count, count + len(fresh)), strict=True))
-        return [self._joined(np.fromiter(map(known.__getitem__, text), np.int64, len(text))) for text in cut]
-
-    def _joined(self, numbers: np.ndarray) -> np.ndarray:
-        """The tokens of remembered pieces, one after another."""
-        begins = self._ends[numbers]
-        lengths = self._ends[numbers + 1] - begins
-        ends = np.cumsum(lengths)
-        if not len(numbers):
-            return self._tokens[:0].copy()
-        return self._tokens[np.arange(ends[-1]) + np.repeat(begins - (ends - lengths), lengths)]
-
-    def _library(self) -> Any:
-        if self._backend is None:
-            from tokenizers import Tokenizer as Backend
-
-            self._backend = Backend.from_file(str(self.folder / "tokenizer.json"))
-            self._backend.encode_special_tokens = True  # a special spelled out in a text is text
-        return self._backend

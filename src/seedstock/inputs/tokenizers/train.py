@@ -7,13 +7,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from seedstock.errors import DataError
-from seedstock.inputs.tokenizers import specials, vocabulary
-from seedstock.inputs.tokenizers.config import BpeConfig, BytesConfig, CharactersConfig, TokenizerConfig
+from seedstock.inputs.tokenizers import importing, specials, vocabulary
+from seedstock.inputs.tokenizers.config import (
+    BpeConfig,
+    BytesConfig,
+    CharactersConfig,
+    ImportedConfig,
+    TokenizerConfig,
+)
 from seedstock.inputs.tokenizers.report import report
 from seedstock.inputs.tokenizers.sample import sample
 from seedstock.inputs.tokenizers.tokenizer import Tokenizer
 from seedstock.ledger import manifest
 from seedstock.ledger.files import write_json, write_text
+from seedstock.ledger.ids import sha256_file
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer as Backend
@@ -37,7 +44,10 @@ CHAT_TEMPLATE = (
 def inputs_of(config: TokenizerConfig, corpus: Corpus, *, seed: int) -> dict[str, Any]:
     """What the tokenizer follows from: its digest names its folder in the store."""
     root = manifest.read(corpus.folder).origin  # an erasure changes the corpus, and not what followed from it
-    return {"format": FORMAT, "config": config.model_dump(mode="json"), "corpus": root, "seed": seed}
+    asked = config.model_dump(mode="json")
+    if isinstance(config, ImportedConfig):  # its content counts, not where it lies
+        asked["path"] = [sha256_file(file) for file in importing.files(config)]
+    return {"format": FORMAT, "config": asked, "corpus": root, "seed": seed}
 
 
 def train(config: TokenizerConfig, corpus: Corpus, *, seed: int, store: Store, reporter: Reporter) -> Path:
@@ -50,10 +60,14 @@ def train(config: TokenizerConfig, corpus: Corpus, *, seed: int, store: Store, r
     if store.has(STAGE, inputs):
         return folder
     with store.build(STAGE, inputs) as partial:
-        backend = _build(config, corpus, seed, reporter)
-        write_text(partial / "tokenizer.json", backend.to_str(pretty=True) + "\n")
-        write_json(partial / "tokenizer_config.json", _ecosystem_config(backend))
-        write_json(partial / "report.json", report(Tokenizer(partial), corpus, seed=seed))
+        more: dict[str, Any] = {}
+        if isinstance(config, ImportedConfig):
+            more = importing.write(config, partial, CHAT_TEMPLATE, reporter)
+        else:
+            backend = _build(config, corpus, seed, reporter)
+            write_text(partial / "tokenizer.json", backend.to_str(pretty=True) + "\n")
+            write_json(partial / "tokenizer_config.json", _ecosystem_config(backend))
+        write_json(partial / "report.json", report(Tokenizer(partial), corpus, seed=seed) | more)
     return folder
 
 
@@ -74,7 +88,7 @@ def _build(config: TokenizerConfig, corpus: Corpus, seed: int, reporter: Reporte
             _not_empty(bool(characters), corpus)
             return vocabulary.of_characters(characters, config.reserved, config.specials)
         _not_empty(total > 0, corpus)
-        return vocabulary.bpe(config, texts())
+        return vocabulary.bpe(config, texts())  # type: ignore[arg-type]
 
 
 def _not_empty(some: bool, corpus: Corpus) -> None:
