@@ -31,6 +31,7 @@ TABLE: dict[str, dict[str, str]] = {
         "bpe": "seedstock.inputs.tokenizers.config:BpeConfig",
         "bytes": "seedstock.inputs.tokenizers.config:BytesConfig",
         "characters": "seedstock.inputs.tokenizers.config:CharactersConfig",
+        "imported": "seedstock.inputs.tokenizers.config:ImportedConfig",
     },
     "models": {"decoder": "seedstock.models.configs.decoder:DecoderConfig"},
     "objectives": {"causal": "seedstock.objectives.configs.causal:CausalConfig"},
