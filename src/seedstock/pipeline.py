@@ -115,11 +115,11 @@ def corpus(run: Run, reporter: Reporter) -> bool:
     recipe = run.recipe
     if _begun(run):
         with contextlib.suppress(SeedstockError):  # sources may be gone by now
-            inputs = build.inputs_of(recipe.sources, recipe.corpus, recipe.seed, project_key())
+            inputs = build.inputs_of(recipe.sources, recipe.corpus, recipe.seed, project_key(), run.runs)
             if run.store.folder(build.STAGE, inputs) != run.stage_folder("corpus"):
                 reporter.say("   the sources changed since this run began; it keeps the corpus that it has")
         return False
-    inputs = build.inputs_of(recipe.sources, recipe.corpus, recipe.seed, project_key())
+    inputs = build.inputs_of(recipe.sources, recipe.corpus, recipe.seed, project_key(), run.runs)
     if run.store.has(build.STAGE, inputs):
         return run.record_stage("corpus", run.store.folder(build.STAGE, inputs))
     with _stage(run, reporter, "corpus"):
@@ -138,16 +138,22 @@ def tokenizer(run: Run, reporter: Reporter) -> bool:
 
     if _begun(run):
         return False
-    recipe = run.recipe
-    inputs = tokenizers.inputs_of(recipe.tokenizer, run.corpus, seed=recipe.seed)
+    seed, config = run.recipe.seed, _with_specials(run.recipe)
+    inputs = tokenizers.inputs_of(config, run.corpus, seed=seed)
     if run.store.has(tokenizers.STAGE, inputs):
         return run.record_stage("tokenizer", run.store.folder(tokenizers.STAGE, inputs))
     with _stage(run, reporter, "tokenizer"):
-        folder = tokenizers.train(recipe.tokenizer, run.corpus, seed=recipe.seed, store=run.store, reporter=reporter)
+        folder = tokenizers.train(config, run.corpus, seed=seed, store=run.store, reporter=reporter)
         run.record_stage("tokenizer", folder)
         report = run.tokenizer_report
         reporter.say(f"   {run.tokenizer.vocab_size:,} tokens, {report['bytes_per_token']['all']:.2f} bytes a token")
     return True
+
+
+def _with_specials(recipe: Any) -> Any:
+    """The tokenizer's configuration with the special tokens that the objective needs."""
+    names = dict.fromkeys([*recipe.tokenizer.specials, *recipe.objective.specials()])
+    return recipe.tokenizer.model_copy(update={"specials": tuple(names)})
 
 
 def shards(run: Run, reporter: Reporter) -> bool:
@@ -189,12 +195,14 @@ def plan(run: Run) -> Any:
 
     Raises IntegrityError where the model has begun to learn by another plan than the recipe and the shards give.
     """
+    from seedstock import weights
     from seedstock.inputs.plan import DataPlan
 
     recipe, recorded = run.recipe, run.chain.last("plan")
-    context = recipe.model.context
+    objective = weights.objective(run)
+    window = objective.window(recipe.model.context)
     made = DataPlan.of(
-        run.shards, recipe.mixture, seed=recipe.seed, length=context, batch=recipe.training.batch_examples
+        run.shards, recipe.mixture, seed=recipe.seed, length=window, batch=recipe.training.batch_examples
     )
     if recorded and recorded["fingerprint"] == made.fingerprint:
         return run.plan
@@ -204,8 +212,8 @@ def plan(run: Run) -> Any:
             where=run.folder,
             fix="give the recipe a run of its own with --name",
         )
-    reach = recipe.objective.build().raw_length(context) - context
-    run.chain.append("plan", {"plan": made.to_json(), "fingerprint": made.fingerprint, "reach": reach})
+    reads = {"reach": objective.raw_length(window) - window, "partners": objective.partners}
+    run.chain.append("plan", {"plan": made.to_json(), "fingerprint": made.fingerprint, **reads})
     run.__dict__.pop("plan", None)
     return run.plan
 
@@ -219,18 +227,24 @@ def train(run: Run, reporter: Reporter) -> bool:
     with _stage(run, reporter, "training"):
         from seedstock import weights
         from seedstock.inputs.loader import Loader
-        from seedstock.objectives.base import Spec
         from seedstock.planning.energy import Meter, estimate
         from seedstock.training.fit import fit
 
         recipe = resolve(run, reporter)
         made = plan(run)
         network = weights.build(recipe, run.tokenizer.vocab_size)
-        objective = recipe.objective.build()
-        expected = objective.expect(Spec(run.tokenizer.vocab_size, recipe.model.context))
+        objective = weights.objective(run)
+        expected = objective.expect(weights.spec(run))
         reporter.event("expect", first=expected.first, tolerance=expected.tolerance)
         reporter.say(f"   {sum(p.numel() for p in network.parameters()):,} parameters on {weights.device()}")
-        loader = Loader(run.shards, made, prepare=objective.prepare, raw_length=objective.raw_length, seed=recipe.seed)
+        loader = Loader(
+            run.shards,
+            made,
+            prepare=objective.prepare,
+            raw_length=objective.raw_length,
+            partners=objective.partners,
+            seed=recipe.seed,
+        )
         with Meter() as meter:
             result = fit(
                 network=network,
@@ -241,8 +255,8 @@ def train(run: Run, reporter: Reporter) -> bool:
                 chain=run.chain,
                 reporter=reporter,
                 seed=recipe.seed,
-                validate=_uncompiled(_validation(run)),
-                sample=_uncompiled(lambda network, step: weights.sample(run, network, seed=step)),
+                validate=_uncompiled(_validation(run, objective)),
+                sample=_uncompiled(_sampler(run, objective)),
                 settled=lambda config: _settled(run, config),
                 identity=digest({"plan": made.fingerprint, "recipe": run.identity}),
                 providers=kinds.providers(recipe),
@@ -282,28 +296,65 @@ def _uncompiled(function: Any) -> Any:
         return None
     import torch
 
-    def call(network: Any, step: int) -> Any:
+    def call(nets: Any, step: int) -> Any:
         with torch.compiler.set_stance("force_eager"):
-            return function(network, step)
+            return function(nets, step)
 
     return call
 
 
-def _validation(run: Run) -> Callable[[Any, int], dict[str, Any]] | None:
-    """Bits per byte on a sample of the held-out split, for the training loop; None where nothing is held out."""
+def _sampler(run: Run, objective: Any) -> Callable[[Any, int], str] | None:
+    """Writes a text during training; None where the objective writes none."""
+    from seedstock import weights
+    from seedstock.objectives.base import Objective
+
+    if not objective.predicts_next and type(objective).generate is Objective.generate:
+        return None
+    return lambda nets, step: weights.sample(run, nets, objective, seed=step)
+
+
+def _held_out(run: Run, objective: Any, limit: int | None) -> Any:
+    """The held-out windows as the objective makes examples of them; about ``limit`` bytes of text."""
+    from seedstock.inputs.held_out import HeldOut
+
+    window = objective.window(run.recipe.model.context)
+    return HeldOut(
+        run.shards,
+        window=window,
+        raw_length=objective.raw_length(window),
+        prepare=objective.prepare,
+        partners=objective.partners,
+        seed=run.recipe.seed,
+        limit=limit and int(limit / run.tokenizer_report["bytes_per_token"]["all"]),
+    )
+
+
+def _validation(run: Run, objective: Any) -> Callable[[Any, int], dict[str, Any]] | None:
+    """Bits per byte, or the objective's own losses, on a sample of the held-out split, for the training loop; None
+    where nothing is held out."""
     if not run.shards.strata("held_out"):
         return None
+    from seedstock.evaluation import objective_loss
     from seedstock.evaluation.bits_per_byte import score
 
     recipe = run.recipe
+    limit = recipe.evaluation.validation_limit
+    if not objective.predicts_next:
+        windows = _held_out(run, objective, limit)
 
-    def validate(network: Any, step: int) -> dict[str, Any]:
+        def validate_own(nets: Any, step: int) -> dict[str, Any]:
+            found = objective_loss.score(nets, objective, windows, batch=recipe.training.batch_examples)
+            return objective_loss.plain(found)
+
+        return validate_own
+
+    def validate(nets: Any, step: int) -> dict[str, Any]:
         found = score(
-            network,
+            nets["network"],
             run.shards,
             run.tokenizer,
             context=recipe.evaluation.context or recipe.model.context,
-            limit=recipe.evaluation.validation_limit,
+            limit=limit,
             batch_tokens=recipe.evaluation.batch_tokens,
         )
         return {key: found.summary()[key] for key in ("bits_per_byte", "standard_error", "nats_per_token")}
@@ -333,7 +384,10 @@ def evaluate(run: Run, reporter: Reporter, *, again: bool = False) -> bool:
 
         config, folder = run.recipe.evaluation, run.folder / "evaluation"
         characters = run.recipe.tokenizer.kind == "characters"
-        network, step = weights.load(run)
+        nets, objective, step = weights.load_nets(run)
+        if not objective.predicts_next:
+            return _evaluate_own(run, nets, objective, step, asked, reporter)
+        network = nets["network"]
         only = sample(run.shards, config.limit)
         known = floors(run.corpus, config, only=only, characters=characters, reporter=reporter)
         write_json(folder / "floors.json", known)
@@ -361,6 +415,28 @@ def evaluate(run: Run, reporter: Reporter, *, again: bool = False) -> bool:
 
         reporter.say(views.scores(scores))
         reporter.say(f"   picture: {folder / 'curve.png'}")
+    return True
+
+
+def _evaluate_own(run: Run, nets: Any, objective: Any, step: int, asked: Any, reporter: Reporter) -> bool:
+    """Scores a model that does not predict the next token, by the losses that it was trained on."""
+    from seedstock import views, weights
+    from seedstock.evaluation import objective_loss
+    from seedstock.evaluation.curve import curve
+    from seedstock.evaluation.token_floors import token_floors
+    from seedstock.ledger.files import write_json
+
+    recipe, folder = run.recipe, run.folder / "evaluation"
+    floors = token_floors(run.shards, limit=recipe.evaluation.floor_limit)
+    write_json(folder / "floors.json", floors)
+    windows = _held_out(run, objective, recipe.evaluation.limit)
+    found = objective_loss.score(nets, objective, windows, batch=recipe.training.batch_examples)
+    scores = objective_loss.record(found, nets, objective, weights.spec(run), floors)
+    write_json(folder / "scores.json", scores)
+    curve(run.folder / "events.jsonl", folder / "curve.png", name=run.name, floors=floors)
+    run.chain.append("evaluation", {"asked": asked, "step": step, "held_out": scores["held_out"]})
+    reporter.say(views.own_scores(scores))
+    reporter.say(f"   picture: {folder / 'curve.png'}")
     return True
 
 

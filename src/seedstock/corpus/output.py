@@ -24,8 +24,9 @@ def decisions_schema() -> pa.Schema:
     import pyarrow as pa
 
     texts = [(name, pa.string()) for name in ("decision", "phase", "step", "reason")]
-    rest = [("cluster", pa.int64()), ("split", pa.string()), ("stratum", pa.int32()), ("language", pa.string())]
-    return pa.schema([("id", pa.binary(ID_BYTES)), *texts, *rest])
+    clusters = [("cluster", pa.int64()), ("cluster_size", pa.int64()), ("repeats", pa.int32())]
+    rest = [("split", pa.string()), ("stratum", pa.int32()), ("language", pa.string())]
+    return pa.schema([("id", pa.binary(ID_BYTES)), *texts, *clusters, *rest])
 
 
 def write(folder: Path, state: Phases, unreadable: list[dict[str, Any]]) -> None:
@@ -45,6 +46,8 @@ def write(folder: Path, state: Phases, unreadable: list[dict[str, Any]]) -> None
             "step": state.step[rows],
             "reason": state.reason[rows],
             "cluster": state.cluster[rows],
+            "cluster_size": state.cluster_size[rows],
+            "repeats": state.repeats[rows],
             "split": state.split[rows],
             "stratum": numbers[rows],
             "language": state.language[rows],
@@ -53,7 +56,7 @@ def write(folder: Path, state: Phases, unreadable: list[dict[str, Any]]) -> None
         changed = [(state.light["id"][row].as_py(), *edit) for row, listed in state.edits[number] for edit in listed]
         rows_ = [dict(zip(edits.schema().names, values, strict=True)) for values in sorted(changed)]
         tables.write(folder / "edits" / tables.part(number), pa.Table.from_pylist(rows_, schema=edits.schema()))
-    if state.clusters is not None:
+    if state.duplicates is not None:
         tables.write(folder / "clusters.parquet", _clusters(state))
     write_json(folder / "strata.json", strata)
     lines = [*unreadable, *state.failures]
@@ -64,17 +67,21 @@ def write(folder: Path, state: Phases, unreadable: list[dict[str, Any]]) -> None
 
 
 def stratify(state: Phases) -> tuple[list[dict[str, Any]], np.ndarray]:
-    """(strata as in strata.json, int32 [rows]: each row's stratum, -1 where dropped); numbered in sorted order."""
+    """(strata as in strata.json, int32 [rows]: each row's stratum, -1 where dropped); numbered in sorted order.
+
+    With re-hydration, documents that are to be repeated more often are a stratum of their own.
+    """
     kept = np.flatnonzero(~state.dropped)
-    columns = (state.light["source"].to_pylist(), state.light["domain"].to_pylist(), state.language)
-    sources, domains, languages = (np.array(column, object) for column in columns)
-    names = sorted({(sources[row], domains[row], languages[row]) for row in kept})
+    columns = (state.light["source"].to_pylist(), state.light["domain"].to_pylist(), state.language, state.repeats)
+    sources, domains, languages, repeats = (np.array(column, object) for column in columns)
+    names = sorted({(sources[row], domains[row], languages[row], int(repeats[row])) for row in kept})
     number = {name: at for at, name in enumerate(names)}
     numbers = np.full(state.rows, -1, np.int32)
-    numbers[kept] = [number[sources[row], domains[row], languages[row]] for row in kept]
+    numbers[kept] = [number[sources[row], domains[row], languages[row], int(repeats[row])] for row in kept]
     size = np.array(state.light["bytes"])
+    rehydrated = state.config.dedup is not None and state.config.dedup.rehydrate is not None
     strata = []
-    for at, (source, domain, language) in enumerate(names):
+    for at, (source, domain, language, times) in enumerate(names):
         rows = numbers == at
         held = rows & (state.split == split.HELD_OUT)
         strata.append(
@@ -83,6 +90,7 @@ def stratify(state: Phases) -> tuple[list[dict[str, Any]], np.ndarray]:
                 "source": source,
                 "domain": domain,
                 "language": language,
+                **({"repeats": times} if rehydrated else {}),
                 "documents": int((rows & ~held).sum()),
                 "bytes": int(size[rows & ~held].sum()),
                 "held_out_documents": int(held.sum()),
@@ -96,18 +104,20 @@ def _clusters(state: Phases) -> pa.Table:
     """Every document that has duplicates, by cluster and row."""
     import pyarrow as pa
 
-    found = state.clusters
-    assert found is not None
+    assert state.duplicates is not None
+    found, matches = state.duplicates.clusters, state.duplicates.matches()
     inside = np.flatnonzero(found.cluster_of >= 0)
     inside = inside[np.argsort(found.cluster_of[inside], kind="stable")]
-    cluster = found.cluster_of[inside]
-    size = np.bincount(cluster)[cluster] if len(cluster) else cluster
+    none = (None, None)
     return pa.table(
         {
-            "id": state.light["id"].take(state.survivors[inside]),
-            "cluster": pa.array(cluster, pa.int64()),
+            "id": state.light["id"].take(state.duplicates.survivors[inside]),
+            "cluster": pa.array(found.cluster_of[inside], pa.int64()),
             "representative": pa.array(found.representative[inside], pa.bool_()),
-            "size": pa.array(size, pa.int64()),
-            "kind": pa.array(np.asarray(found.kind)[inside].tolist(), pa.string()),
+            "size": pa.array(found.size_of[inside], pa.int64()),
+            "kind": pa.array(found.kind[inside].tolist(), pa.string()),
+            "why": pa.array(found.why[inside].tolist(), pa.string()),
+            "matched": pa.array([matches.get(at, none)[0] for at in inside.tolist()], pa.binary(ID_BYTES)),
+            "matched_in": pa.array([matches.get(at, none)[1] for at in inside.tolist()], pa.string()),
         }
     )

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from seedstock.corpus import duplicates, split
 from seedstock.corpus import edits as edits_
-from seedstock.corpus import split
 from seedstock.corpus.config import CorpusConfig
 from seedstock.corpus.documents import FORGOTTEN
 from seedstock.corpus.pieces import Piece
@@ -20,8 +21,6 @@ from seedstock.progress import Reporter
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from seedstock.corpus.dedup.clusters import Clusters
-
 UNDETERMINED = "und"
 FAILED = "the signal failed on it (see quarantine.jsonl)"
 KEPT, CHANGED, DROPPED = "kept", "changed", "dropped"
@@ -30,21 +29,33 @@ KEPT, CHANGED, DROPPED = "kept", "changed", "dropped"
 class Phases:
     """The state of a corpus between reading and writing: light columns over all rows, text one piece at a time.
 
-    ``dropped`` bool, ``phase``, ``step``, ``reason``, ``language`` str, ``cluster`` int64, ``split`` str,
-    ``changed`` and ``media`` (whether it has any) bool: all [rows].
+    ``dropped`` bool, ``phase``, ``step``, ``reason``, ``language`` str, ``cluster`` and ``cluster_size`` int64,
+    ``repeats`` int32, ``split`` str, ``changed`` and ``media`` (whether it has any) bool: all [rows].
     """
 
-    def __init__(self, pieces: Sequence[Piece], config: CorpusConfig, seed: int, reporter: Reporter) -> None:
+    def __init__(
+        self,
+        pieces: Sequence[Piece],
+        config: CorpusConfig,
+        seed: int,
+        reporter: Reporter,
+        *,
+        against: Sequence[duplicates.EarlierCorpus] = (),
+        work: Path | None = None,
+        workers: int = 1,
+    ) -> None:
         self.pieces, self.config, self.seed, self.reporter = pieces, config, seed, reporter
+        self.against, self.work, self.workers = against, work, workers
         self.rows = sum(piece.rows for piece in pieces)
         self.dropped = np.zeros(self.rows, bool)
         self.changed = np.zeros(self.rows, bool)
         self.phase, self.step, self.reason, self.split = (np.full(self.rows, "", object) for _ in range(4))
         self.language = np.full(self.rows, UNDETERMINED, object)
         self.cluster = np.full(self.rows, -1, np.int64)
-        self.clusters: Clusters | None = None
+        self.cluster_size = np.ones(self.rows, np.int64)
+        self.repeats = np.ones(self.rows, np.int32)
+        self.duplicates: duplicates.Found | None = None
         self.media = np.concatenate([np.zeros(0, bool), *(piece.has_media() for piece in pieces)])
-        self.survivors = np.arange(self.rows)  # the rows that deduplication was handed
         self.edits: list[list[tuple[int, list[edits_.Edit]]]] = [[] for _ in pieces]
         self.failures: list[dict[str, Any]] = []
 
@@ -53,7 +64,7 @@ class Phases:
         """Every column of the documents but the text, over all rows."""
         import pyarrow as pa
 
-        names = ("id", "source", "locator", "domain", "meta", "text_sha256", "bytes")
+        names = ("id", "source", "locator", "domain", "meta", "raw_sha256", "text_sha256", "bytes")
         return pa.concat_tables([piece.documents(names) for piece in self.pieces]).combine_chunks()
 
     def run(self) -> None:
@@ -113,23 +124,19 @@ class Phases:
                 bar.advance()
 
     def dedup(self) -> None:
-        """Keeps one of each cluster of duplicates among the survivors."""
+        """Keeps one of each cluster of duplicates among the survivors, and none of what an earlier corpus kept."""
         if self.config.dedup is None:
             return
-        from seedstock.corpus.dedup import find_clusters
-
-        # Many pictures have one caption: where there are media, equal texts do not make duplicates.
-        self.survivors = np.flatnonzero(~self.dropped & ~self.media)
         alive = [(piece, self._alive(piece)) for piece in self.pieces]
-        parts = _Survivors([(piece, rows[~self.media[rows]]) for piece, rows in alive])
-        found = find_clusters(self.config.dedup, parts, self.seed, self.reporter)
-        self.clusters = found
-        self.cluster[self.survivors] = found.cluster_of
-        out = ~found.representative
-        kinds = np.asarray(found.kind, object)
-        why = {"exact": "the same text as another document", "minhash": "nearly the same text as another document"}
-        reasons = np.array([why.get(kind, "a duplicate of another document") for kind in kinds], object)
-        self.drop(self.survivors[out], "dedup", kinds[out], reasons[out])
+        found = duplicates.find(
+            self.config.dedup, alive, self.media, self.against, self.work, self.workers, self.reporter
+        )
+        clusters, rows = found.clusters, found.survivors
+        self.duplicates = found
+        self.cluster[rows], self.cluster_size[rows] = clusters.cluster_of, clusters.size_of
+        self.repeats = duplicates.repeats(self.config.dedup, self.cluster_size)
+        out = ~clusters.representative
+        self.drop(rows[out], "dedup", clusters.kind[out], found.reasons()[out])
 
     def hold_out(self) -> None:
         """Draws the held-out split, or takes the tails of documents that were cut."""
@@ -138,8 +145,8 @@ class Phases:
             parts = np.array([json.loads(meta).get("part", split.TRAIN) for meta in self.light["meta"].to_pylist()])
             held = parts == split.HELD_OUT
         else:
-            texts = self.light["text_sha256"].to_pylist()
-            held = split.draw(texts, self.cluster, kept, float(self.config.held_out), self.seed)  # type: ignore[arg-type]
+            by = split.digests(self.light, self.media)
+            held = split.draw(by, self.cluster, kept, float(self.config.held_out), self.seed)  # type: ignore[arg-type]
         self.split[kept] = np.where(held, split.HELD_OUT, split.TRAIN)[kept]
 
     def decontaminate(self) -> None:
@@ -196,7 +203,9 @@ class Phases:
     def _tables(self, piece: Piece, rows: np.ndarray) -> tuple[pa.RecordBatch, dict[str, pa.RecordBatch]]:
         here = rows - piece.first
         documents = _batch(piece.documents().take(here))
-        signals = {signal.name: _batch(piece.signal(versioned(signal)).take(here)) for signal in piece.task.signals}
+        signals = {
+            signal.name: _batch(piece.signal(versioned(signal)).take(here)) for signal in self.config.policy.signals
+        }
         return documents, signals
 
     def _offsets(self, documents: pa.RecordBatch) -> list[int]:
@@ -204,20 +213,6 @@ class Phases:
         if not self.config.tail:
             return [0] * documents.num_rows
         return [json.loads(meta)["span"][0] for meta in documents.column("meta").to_pylist()]
-
-
-class _Survivors(Sequence):
-    """The rows that deduplication looks at, a piece at a time, read when asked for."""
-
-    def __init__(self, pieces: list[tuple[Piece, np.ndarray]]) -> None:
-        self.pieces = pieces
-
-    def __len__(self) -> int:
-        return len(self.pieces)
-
-    def __getitem__(self, number: Any) -> Any:
-        piece, rows = self.pieces[number]
-        return piece.documents(["id", "text_sha256", "text", "source", "locator", "bytes"]).take(rows - piece.first)
 
 
 def _batch(table: pa.Table) -> pa.RecordBatch:

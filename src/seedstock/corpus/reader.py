@@ -131,7 +131,7 @@ class Corpus:
         signals = {}
         for name in self.signals():
             values = self._table(f"signals/{name}", part).slice(row, 1).to_pylist()[0]
-            signals[name] = {key: value for key, value in values.items() if key != "text_sha256"}
+            signals[name] = {key: value for key, value in values.items() if not isinstance(value, bytes)}
         made = self._edits(part).get(document["id"], [])
         document["meta"] = json.loads(document["meta"] or "{}")  # what was forgotten is null
         start = document["meta"].get("span", [0])[0] if self._cut else 0

@@ -1,116 +1,112 @@
-"""Duplicates: equal texts, and texts that share most of their word shingles; every document keeps its cluster."""
+"""Duplicates: documents that are the same in some respect, and spans of text that stood earlier.
+
+``find_clusters`` runs the steps that compare whole documents; ``find_spans`` those that cut spans out of what stays.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from seedstock.corpus.dedup.config import DedupConfig
 from seedstock.progress import Reporter
 
 if TYPE_CHECKING:
     import numpy as np
-    import pyarrow as pa
 
-    from seedstock.corpus.dedup.clusters import Clusters, Forest
+    from seedstock.corpus.dedup.clusters import Clusters
+    from seedstock.corpus.dedup.parts import Part
 
 __all__ = ["DedupConfig", "find_clusters"]
 
 
-def find_clusters(config: DedupConfig, parts: Sequence[pa.Table], seed: int, reporter: Reporter) -> Clusters:
+def find_clusters(
+    config: DedupConfig,
+    parts: Sequence[Part],
+    reporter: Reporter,
+    *,
+    earlier: Sequence[Part] = (),
+    media: np.ndarray | None = None,
+    near: Path | None = None,
+    workers: int = 1,
+) -> Clusters:
     """The clusters of duplicates among the rows of all ``parts``, in their order.
 
-    A part has the columns ``text_sha256``, ``text``, ``source`` and ``locator``; parts are read one at a time, up to
-    three times, and where they are divided changes nothing. Texts of fewer than ``config.shingle`` words are compared
-    for equality alone.
+    Each step compares what the steps before it left; ``earlier`` are the parts of earlier corpora, whose documents are
+    never dropped and stand for what equals them. ``media`` (bool [rows]) tells documents with media, which the steps on
+    text leave alone. Temporary files lie beside ``near``. In memory are about 50 bytes a document, the text of one part
+    for each worker, and one partition of what is sorted. Where the rows are divided into parts changes nothing.
     """
-    import pyarrow as pa
+    import numpy as np
 
-    from seedstock.corpus.dedup import exact
-    from seedstock.corpus.dedup.clusters import Forest, collect
-    from seedstock.corpus.dedup.shingles import byte_lengths
+    from seedstock.corpus.dedup import exact, keep
+    from seedstock.corpus.dedup.clusters import Forest, Record
+    from seedstock.corpus.dedup.parts import firsts
+    from seedstock.corpus.dedup.spill import Workspace
 
-    about = [
-        part.select(["text_sha256", "source", "locator"]).append_column("bytes", byte_lengths(part["text"]))
-        for part in (parts[number] for number in range(len(parts)))
-    ]
-    rows = pa.concat_tables(about) if about else None
-    if rows is None or not rows.num_rows:
-        return _none()
-    texts, firsts = exact.number(rows["text_sha256"])
-    forest = Forest(rows.num_rows)
-    forest.parent = firsts[texts]
-    if config.kind == "minhash":
-        _near(config, parts, firsts, forest, seed, reporter)
-    return collect(forest.roots(), texts, rows.drop_columns(["text_sha256"]))
+    together = [*earlier, *parts]
+    settled = sum(part.rows for part in earlier)
+    rows = int(firsts(together)[-1])
+    same = exact.same_text(together)
+    record = Record(rows, settled, same)
+    pictures = np.zeros(rows, bool)
+    if media is not None:
+        pictures[settled:] = media
+    step: Any
+    for step in config.documents:
+        with Workspace(near) as folder:
+            chosen = record.alive & (pictures == (step.compares == "media"))
+            if step.kind in ("semantic", "pictures"):
+                chosen[:settled] = False
+            forest, sizes = Forest(rows), None
+            if step.kind == "url":
+                _unite(forest, exact.same_url(together), chosen)
+            elif step.kind == "exact":
+                _unite(forest, exact.same_normalised(together) if step.normalise else same, chosen)
+            elif step.kind == "pictures":
+                from seedstock.corpus.dedup import pictures as pictures_
+
+                sizes = pictures_.link(step, together, np.flatnonzero(chosen), forest, reporter)
+            else:
+                _unite(forest, same, chosen)
+                _similar(step, together, np.flatnonzero(chosen), forest, folder, reporter, settled, workers)
+            roots = forest.roots()
+            best, why = keep.choose(step.keep, together, settled, roots, sizes)
+            record.decide(step.kind, roots, best, why)
+    return record.clusters()
 
 
-def _near(
-    config: DedupConfig, parts: Sequence[pa.Table], firsts: np.ndarray, forest: Forest, seed: int, reporter: Reporter
+def _unite(forest: Forest, first: np.ndarray, chosen: np.ndarray) -> None:
+    """Unites each chosen row with the first chosen one that equals it."""
+    import numpy as np
+
+    rows = np.flatnonzero(chosen)
+    _, at, inverse = np.unique(first[rows], return_index=True, return_inverse=True)
+    forest.parent[rows] = rows[at][inverse]
+
+
+def _similar(
+    step: Any,
+    parts: Sequence[Part],
+    rows: np.ndarray,
+    forest: Forest,
+    folder: Path,
+    reporter: Reporter,
+    settled: int,
+    workers: int,
 ) -> None:
-    """Unites near duplicates among the first rows of the distinct texts."""
-    import numpy as np
+    """Unites similar texts among the first rows of equal ones."""
+    distinct = rows[forest.parent[rows] == rows]
+    if step.kind == "minhash":
+        from seedstock.corpus.dedup import near
 
-    from seedstock.corpus.dedup import minhash
-    from seedstock.corpus.dedup.shingles import jaccard
+        near.link(step, parts, distinct, forest, folder, reporter, settled, workers)
+    else:
+        from seedstock.corpus.dedup import semantic
 
-    found, where = [], []
-    with reporter.bar("fingerprinting", len(firsts), "documents") as bar:
-        for first, text in _chosen(parts, firsts):
-            rows, signatures = minhash.signatures(text, config.shingle, config.permutations, seed)
-            found.append(signatures)
-            where.append(first[rows])
-            bar.advance(len(text))
-    signatures, rows_of = np.concatenate(found), np.concatenate(where)
-    alike = minhash.candidates(signatures, config.threshold)
-    sets = _sets(parts, rows_of[alike], config.shingle)
-    count, _ = minhash.bands(config.threshold, config.permutations)
-    with reporter.bar("comparing", count, "bands") as bar:
-        minhash.link(
-            signatures,
-            rows_of,
-            config.threshold,
-            forest,
-            lambda left, right: jaccard(sets[int(rows_of[left])], sets[int(rows_of[right])]),
-            bar.advance,
-        )
+        semantic.link(step, parts, distinct, forest, folder, reporter)
 
 
-def _chosen(parts: Sequence[pa.Table], rows: np.ndarray):
-    """For each part, those of ``rows`` (ascending) that lie in it, and their texts."""
-    import numpy as np
-
-    first = 0
-    for number in range(len(parts)):
-        part = parts[number]
-        begin, end = np.searchsorted(rows, [first, first + part.num_rows])
-        inside = rows[begin:end]
-        yield inside, part["text"].combine_chunks().take(_indices(inside - first))
-        first += part.num_rows
-
-
-def _indices(rows: np.ndarray) -> pa.Array:
-    import pyarrow as pa
-
-    return pa.array(rows, pa.int64())
-
-
-def _sets(parts: Sequence[pa.Table], rows: np.ndarray, size: int) -> dict[int, np.ndarray]:
-    from seedstock.corpus.dedup.shingles import sets
-    from seedstock.corpus.words import pieces
-
-    found: dict[int, np.ndarray] = {}
-    for inside, text in _chosen(parts, rows):
-        at = 0
-        for piece in pieces(text):
-            found.update(zip(inside[at : at + len(piece)].tolist(), sets(piece, size), strict=True))
-            at += len(piece)
-    return found
-
-
-def _none() -> Clusters:
-    import numpy as np
-
-    from seedstock.corpus.dedup.clusters import Clusters
-
-    return Clusters(np.zeros(0, np.int64), np.zeros(0, bool), np.zeros(0, object), np.zeros(0, np.int64))
+if TYPE_CHECKING:
+    from seedstock.corpus.dedup.clusters import Forest

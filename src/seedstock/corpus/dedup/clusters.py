@@ -4,12 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
-
-if TYPE_CHECKING:
-    import pyarrow as pa
 
 
 @dataclass(frozen=True)
@@ -17,17 +13,30 @@ class Clusters:
     """What deduplication found, over all rows handed in.
 
     cluster_of      int64 [rows]: the cluster, numbered from 0 by first member; -1 where a document stands alone
-    representative  bool [rows]: the longest text of its cluster, among those the smallest (source, locator);
-                    True where a document stands alone
-    kind            str [rows]: "" alone; "exact" where the text equals the representative's; "minhash" otherwise
-                    (a representative has the kind "minhash" where any of its cluster has)
-    sizes           int64 [clusters]: members of each cluster
+    representative  bool [rows]: whether it stays; True where a document stands alone. A cluster whose content an
+                    earlier corpus kept has no representative
+    kind            str [rows]: "" alone; the step that a duplicate was found by, and "exact" where its text equals that
+                    of the document it was dropped for (of a representative: the kind of its cluster, "exact" only
+                    where all are)
+    why             str [rows]: of representatives, why they were chosen; "" elsewhere
+    matched         int64 [rows]: the row, counted over the rows of earlier corpora, of the earlier document that stands
+                    for this one; -1 where there is none
+    sizes           int64 [clusters]: members of each cluster, those of earlier corpora not counted
     """
 
     cluster_of: np.ndarray
     representative: np.ndarray
     kind: np.ndarray
+    why: np.ndarray
+    matched: np.ndarray
     sizes: np.ndarray
+
+    @property
+    def size_of(self) -> np.ndarray:
+        """The size of each row's cluster, int64 [rows]; 1 where it stands alone."""
+        if not len(self.sizes):
+            return np.ones(len(self.cluster_of), np.int64)
+        return np.where(self.cluster_of < 0, 1, self.sizes[self.cluster_of])
 
 
 class Forest:
@@ -58,38 +67,86 @@ class Forest:
             a, b = self.root(left), self.root(right)
             self.parent[max(a, b)] = min(a, b)
 
+    def follow(self, other: Forest) -> None:
+        """Unites what ``other``, a forest over the same rows, has united."""
+        roots = other.roots()
+        rows = np.flatnonzero(roots != np.arange(len(roots)))
+        if np.array_equal(self.parent, np.arange(len(self.parent))):
+            self.parent = roots.copy()
+        else:
+            self.join(zip(roots[rows].tolist(), rows.tolist(), strict=True))
 
-def collect(roots: np.ndarray, texts: np.ndarray, rows: pa.Table) -> Clusters:
-    """Clusters from each row's root.
 
-    ``texts`` int64 [rows] numbers the distinct texts; ``rows`` has the columns ``bytes``, ``source`` and ``locator``.
+class Record:
+    """What the steps decide, one after the other: who goes, for whom, and why who stayed was chosen.
+
+    Rows below ``settled`` are those of earlier corpora.
     """
-    count = len(roots)
-    _, inverse, sizes = np.unique(roots, return_inverse=True, return_counts=True)
-    shared = sizes > 1
-    numbers = np.where(shared, np.cumsum(shared) - 1, -1)
-    cluster_of = numbers[inverse].astype(np.int64)
 
-    order = rows.append_column("cluster", [cluster_of]).append_column("row", [np.arange(count)])
-    order = order.filter(cluster_of >= 0).sort_by(
-        [
-            ("cluster", "ascending"),
-            ("bytes", "descending"),
-            ("source", "ascending"),
-            ("locator", "ascending"),
-            ("row", "ascending"),
-        ]
-    )
-    cluster, row = order["cluster"].to_numpy(), order["row"].to_numpy()
-    chosen = row[np.flatnonzero(np.diff(cluster, prepend=-1))]
-    representative = cluster_of < 0
-    representative[chosen] = True
+    def __init__(self, rows: int, settled: int, same: np.ndarray) -> None:
+        self.rows, self.settled, self.same = rows, settled, same
+        self.forest = Forest(rows)
+        self.alive = np.ones(rows, bool)
+        self.kinds: list[str] = [""]
+        self.kind = np.zeros(rows, np.int8)
+        self.stands_for = np.arange(rows, dtype=np.int64)
+        self.why: dict[int, list[str]] = {}
 
-    inside = cluster_of >= 0
-    equal = np.zeros(count, bool)
-    equal[inside] = texts[inside] == texts[chosen][cluster_of[inside]]
-    near = np.zeros(len(chosen), bool)
-    near[cluster_of[inside & ~equal]] = True
-    equal[chosen] = ~near
-    kind = np.where(inside, np.where(equal, "exact", "minhash"), "")
-    return Clusters(cluster_of, representative, kind, sizes[shared].astype(np.int64))
+    def decide(self, kind: str, roots: np.ndarray, best: np.ndarray, why: list[str]) -> None:
+        """Enters a step's clusters: ``roots`` and ``best`` int64 [rows] are each row's root and who stands for it.
+
+        ``why`` says for each member of ``np.unique(best)`` that stands for others why it was chosen.
+        """
+        gone = np.flatnonzero(self.alive & (best != np.arange(self.rows)))
+        gone = gone[gone >= self.settled]
+        equal = self.same[gone] == self.same[best[gone]]
+        self.kind[gone] = np.where(equal, self._number("exact"), self._number(kind))
+        self.stands_for[gone] = best[gone]
+        self.alive[gone] = False
+        step = Forest(self.rows)
+        step.parent = roots
+        self.forest.follow(step)
+        for row, reason in zip(np.unique(best[gone]).tolist(), why, strict=True):
+            self.why.setdefault(row, []).append(f"{kind}: {reason}")
+
+    def _number(self, kind: str) -> int:
+        if kind not in self.kinds:
+            self.kinds.append(kind)
+        return self.kinds.index(kind)
+
+    def clusters(self) -> Clusters:
+        """The clusters of all steps together, over the rows that are not an earlier corpus'."""
+        roots = self.forest.roots()
+        new = slice(self.settled, None)
+        _, inverse, sizes = np.unique(roots[new], return_inverse=True, return_counts=True)
+        known = np.zeros(len(sizes), bool)
+        known[inverse] = roots[new] < self.settled
+        shared = (sizes > 1) | known
+        numbers = np.where(shared, np.cumsum(shared) - 1, -1)
+        cluster_of = numbers[inverse].astype(np.int64)
+        alive = self.alive[new].copy()
+        kind = self._kinds_of(cluster_of, alive, int(shared.sum()))
+        why = np.full(len(alive), "", object)
+        for row, reasons in self.why.items():
+            if row >= self.settled and self.alive[row]:
+                why[row - self.settled] = "; ".join(reasons)
+        # Whom a dropped document was dropped for may have been dropped by a later step.
+        last = Forest(self.rows)
+        last.parent = self.stands_for
+        while not np.array_equal(above := last.parent[last.parent], last.parent):
+            last.parent = above
+        matched = np.where(last.parent[new] < self.settled, last.parent[new], -1)
+        return Clusters(cluster_of, alive, kind, why, matched, sizes[shared].astype(np.int64))
+
+    def _kinds_of(self, cluster_of: np.ndarray, alive: np.ndarray, clusters: int) -> np.ndarray:
+        codes = self.kind[self.settled :].copy()
+        # A representative has the kind by which most of its cluster were found, "exact" last.
+        order = [code for code in range(1, len(self.kinds)) if self.kinds[code] != "exact"]
+        order += [code for code in range(1, len(self.kinds)) if self.kinds[code] == "exact"]
+        inside = cluster_of >= 0
+        of_cluster = np.zeros(clusters, np.int8)
+        for code in reversed(order):
+            of_cluster[cluster_of[inside & (codes == code)]] = code
+        stays = inside & alive
+        codes[stays] = of_cluster[cluster_of[stays]]
+        return np.array(self.kinds, object)[codes]

@@ -1,21 +1,17 @@
-"""MinHash signatures and locality-sensitive hashing: which documents are worth comparing.
+"""MinHash signatures, and how they are cut into bands.
 
 Sources: Broder 1997 (resemblance, min-wise hashing); Indyk and Motwani 1998 (banding).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 import pyarrow as pa
 
-from seedstock.corpus.dedup.clusters import Forest
 from seedstock.corpus.dedup.shingles import shingles
 from seedstock.corpus.words import mix, pieces
 
 RECALL = 0.99  # of pairs exactly at the threshold, that share a band
-ROUNDS = 32  # leaders tried in one bucket of one band
 
 
 def bands(threshold: float, permutations: int) -> tuple[int, int]:
@@ -60,75 +56,3 @@ def signatures(text: pa.Array, size: int, count: int, seed: int) -> tuple[np.nda
     if not rows:
         return np.zeros(0, np.int64), np.zeros((0, count), np.uint32)
     return np.concatenate(rows), np.concatenate(found)
-
-
-def band_keys(found: np.ndarray, band: int, rows: int) -> np.ndarray:
-    """One key a document for one band, uint64 [n]; equal where all rows of the band are."""
-    keys = np.full(len(found), band, np.uint64)
-    for column in range(band * rows, (band + 1) * rows):
-        keys = mix(keys ^ found[:, column])
-    return keys
-
-
-def candidates(found: np.ndarray, threshold: float) -> np.ndarray:
-    """Documents that share a band with another, bool [n]."""
-    count, rows = bands(threshold, found.shape[1])
-    shared = np.zeros(len(found), bool)
-    for band in range(count):
-        order, bucket = _buckets(band_keys(found, band, rows))
-        shared[order[_sizes(bucket) > 1]] = True
-    return shared
-
-
-def link(
-    found: np.ndarray,
-    rows_of: np.ndarray,
-    threshold: float,
-    forest: Forest,
-    similarity: Callable[[int, int], float],
-    advance: Callable[[], None] = lambda: None,
-) -> None:
-    """Unites documents of at least the threshold's exact similarity, proposed by their signatures.
-
-    In each bucket of each band the first document is compared with all others, then the first of those that differ
-    from it with the rest, and so on: no bucket costs the square of its size. ``rows_of`` int64 [n] are the documents'
-    rows in ``forest``; ``similarity`` takes two rows of ``found``.
-    """
-    count, rows = bands(threshold, found.shape[1])
-    # Four standard deviations below the threshold, an estimate leaves no doubt.
-    hopeless = threshold - 4 * np.sqrt(threshold * (1 - threshold) / found.shape[1])
-    for band in range(count):
-        order, bucket = _buckets(band_keys(found, band, rows))
-        for _ in range(ROUNDS):
-            several = _sizes(bucket) > 1
-            order, bucket = order[several], bucket[several]
-            if not len(order):
-                break
-            begins = np.diff(bucket, prepend=-1) != 0
-            left = order[begins][np.cumsum(begins) - 1][~begins]
-            right, bucket = order[~begins], bucket[~begins]
-            roots = forest.roots()
-            united = roots[rows_of[left]] == roots[rows_of[right]]
-            for at in np.flatnonzero(~united):
-                a, b = int(left[at]), int(right[at])
-                if np.count_nonzero(found[a] == found[b]) < hopeless * found.shape[1]:
-                    continue
-                if similarity(a, b) >= threshold:
-                    forest.join([(int(rows_of[a]), int(rows_of[b]))])
-                    united[at] = True
-            order, bucket = right[~united], bucket[~united]
-        advance()
-
-
-def _buckets(keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Documents in an order that brings equal keys together (the lower number first), and their buckets' numbers."""
-    order = np.argsort(keys, kind="stable")
-    ordered = keys[order]
-    return order, np.cumsum(np.concatenate([[0], ordered[1:] != ordered[:-1]])[: len(keys)])
-
-
-def _sizes(bucket: np.ndarray) -> np.ndarray:
-    """The size of each member's bucket."""
-    if not len(bucket):
-        return np.zeros(0, np.int64)
-    return np.bincount(bucket)[bucket]

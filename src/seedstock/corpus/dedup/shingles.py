@@ -12,7 +12,6 @@ from functools import cache
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from seedstock.corpus.utf8 import raw
 from seedstock.corpus.words import mix, split
@@ -77,8 +76,3 @@ def jaccard(left: np.ndarray, right: np.ndarray) -> float:
     at = np.minimum(np.searchsorted(right, left), len(right) - 1)
     shared = int(np.count_nonzero(right[at] == left))
     return shared / (len(left) + len(right) - shared)
-
-
-def byte_lengths(text: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Bytes of each text."""
-    return pc.binary_length(text).cast(pa.int64())
