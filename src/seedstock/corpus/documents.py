@@ -135,7 +135,9 @@ class Reader:
             "domain": item.domain or source.domain or "text",
             "title": item.title,
             "meta": json.dumps(meta, ensure_ascii=False, sort_keys=True, default=str),
-            "raw_sha256": bytes(32) if raw is None else hashlib.sha256(raw).digest(),
+            "raw_sha256": bytes(32)
+            if raw is None
+            else hashlib.sha256(raw if item.media is None else item.media).digest(),
             "text_sha256": hashlib.sha256(data).digest(),
             "bytes": len(data),
             "text": text,

@@ -7,17 +7,40 @@ not from the project: two people who build one recipe hold out the same texts.
 
 from __future__ import annotations
 
+import hashlib
+import json
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from seedstock.ledger.ids import keyed
 
+if TYPE_CHECKING:
+    import pyarrow as pa
+
 HELD_OUT, TRAIN = "held_out", "train"
+
+
+def digests(documents: pa.Table, media: np.ndarray) -> list[bytes]:
+    """What each row is drawn by: its ``split_group`` where the meta has one, its media's digest, else its text's.
+
+    Many pictures have one label for a text, and variants of one picture must not lie on both sides. ``media``, bool
+    [rows], says which documents have any.
+    """
+    found = documents["text_sha256"].to_pylist()
+    if media.any():
+        raw = documents["raw_sha256"].to_pylist()
+        found = [own if has else text for own, has, text in zip(raw, media, found, strict=True)]
+    for row, meta in enumerate(documents["meta"].to_pylist()):
+        if meta and '"split_group"' in meta and (group := json.loads(meta).get("split_group")) is not None:
+            found[row] = hashlib.sha256(f"{documents['source'][row]}\0{group}".encode()).digest()
+    return found
 
 
 def draw(texts: list[bytes], clusters: np.ndarray, kept: np.ndarray, fraction: float, seed: int) -> np.ndarray:
     """Which rows are held out, bool [rows].
 
-    ``texts`` are the rows' text digests, ``clusters`` int64 [rows] their dedup clusters (-1 alone), ``kept`` bool
+    ``texts`` are the rows' ``digests``, ``clusters`` int64 [rows] their dedup clusters (-1 alone), ``kept`` bool
     [rows] those that may be drawn. Where the share comes to nothing, the one smallest draw of at least two is held out,
     so that there is something to validate on.
     """

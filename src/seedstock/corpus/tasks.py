@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from seedstock import kinds
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
 FORMAT = 1
 BATCH = 256  # rows that a signal is handed at once
+SILENCE = 5.0  # seconds after which a reader says that it is alive: one that fetches is slow, and not stuck
 Place = tuple[Any, ...]  # ("read", partition) or (signal, piece, first row, last row + 1)
 
 
@@ -178,6 +180,7 @@ def _items(task: Task, at: Callable[[Place], None], findings: Findings) -> Itera
             continue
         at(("read", number))
         taken = count = 0
+        told = monotonic()
         try:
             for item in task.source.read(partition):
                 if partition.budget is not None and isinstance(item, Item):
@@ -187,7 +190,8 @@ def _items(task: Task, at: Callable[[Place], None], findings: Findings) -> Itera
                         break
                 yield item
                 count += 1
-                if count % 64 == 0:
+                if count % 64 == 0 or monotonic() - told > SILENCE:
+                    told = monotonic()
                     at(("read", number))
         except SeedstockError:
             raise
