@@ -18,6 +18,12 @@ TABLE: dict[str, dict[str, str]] = {
         "jsonl": "seedstock.corpus.sources.jsonl:JsonLines",
         "text": "seedstock.corpus.sources.text:Text",
         "parquet": "seedstock.corpus.sources.parquet:Parquet",
+        "images": "seedstock.corpus.sources.images:Images",
+        "image-text": "seedstock.corpus.sources.image_text:ImageText",
+        "audio": "seedstock.corpus.sources.audio:Audio",
+        "video": "seedstock.corpus.sources.video:Video",
+        "fasta": "seedstock.corpus.sources.fasta:Fasta",
+        "trajectories": "seedstock.corpus.sources.trajectories:Trajectories",
     },
     "signals": {
         "language": "seedstock.corpus.signals.language:Language",
