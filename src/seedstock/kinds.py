@@ -16,6 +16,7 @@ TABLE: dict[str, dict[str, str]] = {
     "sources": {
         "python-packages": "seedstock.corpus.sources.python_packages:PythonPackages",
         "jsonl": "seedstock.corpus.sources.jsonl:JsonLines",
+        "csv": "seedstock.corpus.sources.csv_tables:Csv",
         "text": "seedstock.corpus.sources.text:Text",
         "parquet": "seedstock.corpus.sources.parquet:Parquet",
         "images": "seedstock.corpus.sources.images:Images",

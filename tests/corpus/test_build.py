@@ -336,10 +336,11 @@ def test_two_sources_of_one_name_are_refused(tmp_path):
 def test_what_could_not_be_read_is_in_quarantine_and_the_rest_is_kept(tmp_path):
     path = tmp_path / "a.jsonl"
     source = records(path, *prose(5))
+    at = path.stat().st_size
     path.write_bytes(path.read_bytes() + b'{"text": "\xff"}\n')
     folder = make(tmp_path, source, **PLAIN)
     (line,) = [json.loads(line) for line in (folder / "quarantine.jsonl").read_text().splitlines()]
-    assert line["locator"] == "a.jsonl:6" and "not UTF-8" in line["reason"]
+    assert line["locator"] == f"a.jsonl@{at}" and "not UTF-8" in line["reason"]
     assert Corpus(folder).summary["quarantine"] == 1
     assert Corpus(folder).summary["kept"]["documents"] == 5
 

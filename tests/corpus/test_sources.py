@@ -91,7 +91,7 @@ def test_names_that_are_not_utf8_are_recorded_and_read(tmp_path):
     assert found == {
         rb"\xfcber/\xff.txt": b"plain",
         rb"\xfcber/\xff.txt.gz": b"gz",
-        rb"\xfcber/\xff.jsonl:1": "line",
+        rb"\xfcber/\xff.jsonl@0": "line",
         rb"\xfcber/\xff.parquet:0": "row",
     }
 
@@ -109,7 +109,7 @@ def test_names_that_cannot_be_told_apart_are_refused(tmp_path):
 def test_text_is_cut_at_its_separator(tmp_path):
     (tmp_path / "a.txt").write_text("one\n---\ntwo\n---\n\n")
     items, _ = everything(Text(name="t", path=str(tmp_path / "a.txt"), separator="\n---\n"))
-    assert [(item.locator, item.raw) for item in items] == [("a.txt#0", b"one"), ("a.txt#1", b"two")]
+    assert [(item.locator, item.raw) for item in items] == [("a.txt@0", b"one"), ("a.txt@8", b"two")]
 
 
 @pytest.mark.parametrize(
@@ -168,10 +168,12 @@ def test_jsonl_keeps_what_is_good_and_names_what_is_not(tmp_path):
     (tmp_path / "a.jsonl").write_bytes(b"\n".join(lines))
     source = JsonLines(name="j", path=str(tmp_path / "a.jsonl"))
     items, bad = everything(source)
-    assert [item.locator for item in items] == ["a.jsonl#1", "a.jsonl:2", "a.jsonl:9", "a.jsonl:10"]
-    assert (items[0].licence, items[0].meta) == ("MIT", {"extra": {"a": [1]}})
+    at = [sum(len(line) + 1 for line in lines[:number]) for number in range(len(lines))]
+    assert [item.locator for item in items] == ["a.jsonl#1", "a.jsonl#1", f"a.jsonl@{at[8]}", f"a.jsonl@{at[9]}"]
+    assert (items[0].licence, items[0].meta) == ("MIT", {"extra": {"a": [1]}, "at": 0})
+    assert items[1].meta == {"at": at[1]}
     assert (items[3].licence, items[3].url, items[3].language, items[3].title) == ("CC0-1.0", None, "en", "T")
-    assert [line.locator for line in bad] == [f"a.jsonl:{number}" for number in (3, 4, 6, 7, 8)]
+    assert [line.locator for line in bad] == [f"a.jsonl@{at[number]}" for number in (2, 3, 5, 6, 7)]
     assert [line.reason.split(":")[0] for line in bad] == [
         "not UTF-8",
         "not JSON",
@@ -206,7 +208,7 @@ def test_parquet_row_groups_are_partitions_and_columns_have_names(tmp_path):
     assert [part.name for part in source.partitions()] == ["a.parquet:0", "a.parquet:1", "a.parquet:2", "b.parquet"]
     items, bad = everything(source)
     assert [(item.text, item.locator, item.meta) for item in items] == [
-        (f"text {n}", f"a.parquet#{n}", {"stars": n}) for n in range(9)
+        (f"text {n}", f"a.parquet#{n}", {"stars": n, "at": n}) for n in range(9)
     ]
     assert [line.locator for line in bad] == ["a.parquet:9", "b.parquet"]
     assert str(tmp_path) not in bad[1].reason

@@ -1,40 +1,44 @@
-"""Paths in recipes, listings of files, and streams of plain and compressed files."""
+"""Paths in recipes and listings of files, on this machine or in a store that fsspec knows."""
 
 from __future__ import annotations
 
 import glob
-import io
 import os
 import re
 from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, cast
 
+from seedstock.corpus.sources.streams import COMPRESSED, is_url, problem, raw, stem, stream
 from seedstock.errors import DataError
 from seedstock.ledger.ids import sha256_file
 
-if TYPE_CHECKING:
-    import pyarrow as pa
+__all__ = ["COMPRESSED", "Found", "content", "expand", "find", "problem", "raw", "stem", "stream", "unchanged"]
 
-COMPRESSED = (".gz", ".zst", ".bz2", ".lz4")
 HASHED = 64 * 2**20  # bytes: a listing up to this size is told by its content, so that copies of it are the same input
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A file: its place on this machine, and its name below the path of the recipe, which is what gets recorded."""
+    """A file: its place (a path or URL), and its name below the path of the recipe, which is what gets recorded.
+
+    ``stamp`` changes when the file does (see ``unchanged``); ``fingerprint`` is the same for copies where it can be.
+    """
 
     path: str
     name: str
     bytes: int
     fingerprint: str
+    stamp: str
 
 
 def expand(path: str, where: str) -> Path:
     """``path`` with each ``${NAME}`` replaced by the environment variable. Raises DataError where one is not set."""
+    return Path(_expanded(path, where)).expanduser()
 
+
+def _expanded(path: str, where: str) -> str:
     def value(match: re.Match[str]) -> str:
         found = os.environ.get(match[1])
         if not found:
@@ -43,18 +47,27 @@ def expand(path: str, where: str) -> Path:
             )
         return found
 
-    return Path(_VARIABLE.sub(value, path)).expanduser()
+    return _VARIABLE.sub(value, path)
 
 
 def find(paths: str | Sequence[str], suffixes: Sequence[str], where: str) -> list[Found]:
-    """Every file of ``paths`` (files, folders, globs) in the order of the names; in folders, those with ``suffixes``.
+    """Every file of ``paths`` in the order of the names: files, folders (those with ``suffixes``), globs, URLs.
 
     Hidden files are left out, links to folders are not followed. Raises DataError where a path holds nothing.
     """
     found: dict[str, Path] = {}
+    stored: dict[str, Found] = {}
     seen: set[str] = set()
-    given = [paths] if isinstance(paths, str) else list(paths)
-    for text in given:
+    taken: set[str] = set()
+    for text in [paths] if isinstance(paths, str) else list(paths):
+        if is_url(url := _expanded(text, where)):
+            for file in _remote(url, suffixes, where):
+                if file.path not in seen:
+                    seen.add(file.path)
+                    name = _unique(file.path.split("/"), file.name, taken, f"{where}: {file.name}")
+                    stored[name] = file
+                    taken.add(name)
+            continue
         path = expand(text, where)
         try:
             listed = list(_below(path, suffixes))
@@ -63,30 +76,56 @@ def find(paths: str | Sequence[str], suffixes: Sequence[str], where: str) -> lis
                 f"cannot be read: {error.strerror}", where=f"{where}: {path}", fix="see its rights"
             ) from error
         if not listed:
-            kinds = f" that ends in {', '.join(suffixes)}" if path.is_dir() else ""
-            what = f"there is no file{kinds}" if path.exists() else "there is no such file or folder"
-            raise DataError(what, where=f"{where}: {path}", fix="mend the path in the recipe")
-        for file, name in listed:
-            place = os.path.abspath(file)  # noqa: PTH100 - a Path keeps "..", and to follow links would rename files
+            raise _nothing(str(path), path.exists(), path.is_dir(), suffixes, where)
+        for file_, name in listed:
+            place = os.path.abspath(file_)  # noqa: PTH100 - a Path keeps "..", and to follow links would rename files
             if place not in seen:
                 seen.add(place)
-                found[_unique(place, name, found, where)] = file
-    return _fingerprints([(path, name, path.stat()) for name, path in sorted(found.items())])
+                name = _unique(Path(place).parts[1:], name, taken, f"{where}: {place}")
+                found[name] = file_
+                taken.add(name)
+    own = _fingerprints([(path, name, path.stat()) for name, path in found.items()])
+    others = [Found(file.path, name, file.bytes, file.fingerprint, file.stamp) for name, file in stored.items()]
+    return sorted([*own, *others], key=lambda file: file.name)
 
 
-def _unique(place: str, name: str, taken: Container[str], where: str) -> str:
+def _remote(url: str, suffixes: Sequence[str], where: str) -> list[Found]:
+    from seedstock.corpus.sources import remote
+
+    listed, several = [], False
+    for path, name, about in remote.below(url, where):
+        several |= path != url
+        hidden = any(part.startswith(".") for part in name.split("/"))
+        folder = path != url and not glob.has_magic(url)
+        if not hidden and (not folder or stem(name).lower().endswith(tuple(suffixes))):
+            mark = remote.stamp(about)
+            listed.append(Found(path, name, int(about.get("size") or 0), mark, mark))
+    if not listed:
+        raise _nothing(remote.public(url), several, several, suffixes, where)
+    return listed
+
+
+def _nothing(path: str, exists: bool, folder: bool, suffixes: Sequence[str], where: str) -> DataError:
+    kinds = f" that ends in {', '.join(suffixes)}" if folder else ""
+    what = f"there is no file{kinds}" if exists else "there is no such file or folder"
+    return DataError(what, where=f"{where}: {path}", fix="mend the path in the recipe")
+
+
+def _unique(parts: Sequence[str], name: str, taken: Container[str], where: str) -> str:
     """``name``, with as many of the folders above it as tell it apart: two folders may hold files of one name."""
-    parts = Path(place).parts[1:]
-    for first in range(len(parts) - len(Path(name).parts), -1, -1):
-        # A name need not be text in the file system; in the records it must be.
-        wanted = os.fsencode("/".join(parts[first:])).decode("utf-8", "backslashreplace")
+    for first in range(len(parts) - len(name.split("/")), -1, -1):
+        wanted = printable("/".join(parts[first:]))
         if wanted not in taken:
             return wanted
     raise DataError(
-        f"two files go by the name {name}",
-        where=f"{where}: {place}",
-        fix="rename one of them, or give it its own source",
+        f"two files go by the name {name}", where=where, fix="rename one of them, or give it its own source"
     )
+
+
+def printable(name: str) -> str:
+    """A file's name as text of one line: what is not UTF-8, and control characters, are escaped."""
+    text = os.fsencode(name).decode("utf-8", "backslashreplace")
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
 
 
 def _below(path: Path, suffixes: Sequence[str]) -> Iterator[tuple[Path, str]]:
@@ -120,9 +159,25 @@ def _raise(error: OSError) -> None:
 def _fingerprints(files: list[tuple[Path, str, os.stat_result]]) -> list[Found]:
     hashed = sum(stat.st_size for _, _, stat in files) <= HASHED
     return [
-        Found(str(path), name, stat.st_size, content(path) if hashed else f"{stat.st_size}-{stat.st_mtime_ns}")
+        Found(str(path), name, stat.st_size, content(path) if hashed else _stamp(stat), _stamp(stat))
         for path, name, stat in files
     ]
+
+
+def _stamp(stat: os.stat_result) -> str:
+    return f"{stat.st_size}-{stat.st_mtime_ns}"
+
+
+def unchanged(path: str, stamp: str) -> bool:
+    """Whether a file is still what was listed, by its size, time and whatever marks its store gives."""
+    try:
+        if is_url(path):
+            from seedstock.corpus.sources import remote
+
+            return remote.stamp_now(path) == stamp
+        return _stamp(os.stat(path)) == stamp  # noqa: PTH116 - names of the file system need no Path
+    except OSError:
+        return False
 
 
 def content(path: Path) -> str:
@@ -131,30 +186,3 @@ def content(path: Path) -> str:
         return sha256_file(path)
     except OSError as error:
         return f"unreadable: {error.strerror}"  # the reader says so again, in quarantine
-
-
-def stem(name: str) -> str:
-    """A file's name without the suffix of its compression."""
-    return name[: -len(Path(name).suffix)] if name.lower().endswith(COMPRESSED) else name
-
-
-def raw(path: str) -> pa.NativeFile:
-    """A file as it is stored, opened by Arrow; its name need not be UTF-8."""
-    import pyarrow as pa
-
-    return pa.OSFile(os.fsencode(path))
-
-
-def stream(path: str) -> IO[bytes]:
-    """A byte stream of a file, decompressed by its suffix; reading raises OSError where the archive is damaged."""
-    import pyarrow as pa
-
-    opened = raw(path)
-    if stem(path) != path:
-        opened = pa.CompressedInputStream(opened, pa.Codec.detect(path.lower()).name)
-    return cast(IO[bytes], io.BufferedReader(opened, buffer_size=1 << 16))  # a damaged end costs at most a buffer
-
-
-def problem(error: Exception) -> str:
-    """What went wrong while reading, in words and without the path."""
-    return str(getattr(error, "strerror", None) or error).splitlines()[0]
