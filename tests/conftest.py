@@ -6,6 +6,11 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+# How fast examples are made says something about the machine's other work, and nothing about the property.
+settings.register_profile("seedstock", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("seedstock")
 
 
 def pytest_addoption(parser):

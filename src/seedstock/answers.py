@@ -12,10 +12,11 @@ from seedstock.runs import Run
 Answer = dict[str, Any]
 
 
-def _raw_length(run: Run) -> Any:
-    """How far the run's objective reads from each window's start, as the plan's record has it."""
-    reach = (run.chain.last("plan") or {}).get("reach", 1)
-    return lambda length: length + reach
+def _reading(run: Run) -> dict[str, Any]:
+    """How far the run's objective reads from each window's start, and how many partners' windows it reads besides."""
+    record = run.chain.last("plan") or {}
+    reach = record.get("reach", 1)
+    return {"raw_length": lambda length: length + reach, "partners": record.get("partners", 0)}
 
 
 def step(run: Run, number: int) -> Answer:
@@ -30,7 +31,7 @@ def step(run: Run, number: int) -> Answer:
     if not 1 <= number <= steps:
         what = f"step {number} is not one of the {steps:,} steps of this run"
         raise DataError(what, where=run.folder, fix="steps count from 1")
-    seen = trace_step(number - 1, run.plan, run.shards, corpus=run.corpus, raw_length=_raw_length(run))
+    seen = trace_step(number - 1, run.plan, run.shards, corpus=run.corpus, **_reading(run))
     known = number <= run.steps_done
     return {"question": "step", "step": number, "on_record": known, "spans": [_record(span) for span in seen]}
 
@@ -67,7 +68,7 @@ def documents(run: Run, *, document: str | None = None, url: str | None = None) 
                 run.shards,
                 steps=run.steps_done,
                 checkpoints=run.checkpoints,
-                raw_length=_raw_length(run),
+                **_reading(run),
             )
             entry["occurrences"] = [asdict(place) for place in traced.occurrences]
             entry["steps"] = [step + 1 for step in traced.steps]

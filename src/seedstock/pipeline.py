@@ -234,6 +234,9 @@ def train(run: Run, reporter: Reporter) -> bool:
         made = plan(run)
         network = weights.build(recipe, run.tokenizer.vocab_size)
         objective = weights.objective(run)
+        parents = weights.parents(run)
+        if parents and parents != (run.chain.last("parents") or {}).get("runs"):
+            run.chain.append("parents", {"runs": parents})
         expected = objective.expect(weights.spec(run))
         reporter.event("expect", first=expected.first, tolerance=expected.tolerance)
         reporter.say(f"   {sum(p.numel() for p in network.parameters()):,} parameters on {weights.device()}")
@@ -258,7 +261,7 @@ def train(run: Run, reporter: Reporter) -> bool:
                 validate=_uncompiled(_validation(run, objective)),
                 sample=_uncompiled(_sampler(run, objective)),
                 settled=lambda config: _settled(run, config),
-                identity=digest({"plan": made.fingerprint, "recipe": run.identity}),
+                identity=digest({"plan": made.fingerprint, "recipe": run.identity, **parents}),
                 providers=kinds.providers(recipe),
             )
             # An attempt that found everything done measured nothing of the training.

@@ -82,7 +82,7 @@ def _without_empty(part: Any, values: Any) -> Any:
     """Leaves out what is null by default; a null that takes the place of another default says something."""
     if isinstance(part, list | tuple):
         return [_without_empty(inner, value) for inner, value in zip(part, values, strict=True)]
-    if not isinstance(part, BaseModel):
+    if not isinstance(part, BaseModel) or not isinstance(values, dict):  # a model may have a shorter form
         return values
     fields = {field.alias or name: (name, field) for name, field in type(part).model_fields.items()}
     return {

@@ -36,6 +36,8 @@ def _row(shown: Table, *cells: str) -> None:
 
 def scores(values: dict[str, Any]) -> Group:
     """Bits per byte of the model beside the floors, in total and by group."""
+    if "losses" in values:
+        return own_scores(values)
     held = values["held_out"]
     shown = table("bits per byte on held-out text (lower is better)", "predicted by", "bits per byte>", "")
     floors = values.get("floors", {})
@@ -54,6 +56,22 @@ def scores(values: dict[str, Any]) -> Group:
     if "nats_per_character" in held:
         parts.append(Text(f"{held['nats_per_character']:.4f} nats a character"))
     return Group(*parts)
+
+
+def own_scores(values: dict[str, Any]) -> Group:
+    """The held-out losses of a model that does not predict the next token, beside the floors."""
+    shown = table("on held-out windows", "", "mean>", "")
+    for order, one in values["floors"]["tokens"]["orders"].items():
+        shown.add_row(f"counts of order {order} (nats a token)", f"{one['nats_per_token']:.4f}", "")
+    shown.add_section()
+    for group in ("losses", "metrics"):
+        for name, one in values[group].items():
+            if one["mean"] is not None:
+                error = one["standard_error"]
+                spread = f" ± {error:.4f}" if error is not None else ""
+                over = f"over {one['terms']:,} terms" if group == "losses" else ""
+                shown.add_row(name, f"{one['mean']:.4f}{spread}", over, style="bold" if group == "losses" else "")
+    return Group(Text(), shown)
 
 
 def answer(result: dict[str, Any]) -> Group | Table:

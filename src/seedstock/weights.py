@@ -6,7 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from seedstock import environment
-from seedstock.errors import DataError
+from seedstock.errors import DataError, RecipeError, SeedstockError
+from seedstock.ledger import manifest
+from seedstock.ledger.ids import sha256_file
 from seedstock.runs import Run
 
 
@@ -25,15 +27,79 @@ def build(recipe: Any, vocab_size: int) -> Any:
     return recipe.model.build(vocab_size, recipe.seed, device())
 
 
+def spec(run: Run) -> Any:
+    """What the run's objective is told: vocabulary, context, special tokens, the model's sizes, other runs' models."""
+    from seedstock.objectives.base import Spec
+
+    recipe, tokenizer = run.recipe, run.tokenizer
+    return Spec(
+        vocab_size=tokenizer.vocab_size,
+        context=recipe.model.context,
+        specials=tokenizer.specials,
+        model=recipe.model.resolved(),
+        seed=recipe.seed,
+        models={name: _parent(run, name) for name in recipe.objective.parents()},
+        tokenizer=tokenizer,
+    )
+
+
+def objective(run: Run) -> Any:
+    """The objective of a run whose recipe is resolved. Raises RecipeError, DataError where a parent is not there."""
+    environment.require("torch")
+    return run.recipe.objective.build(spec(run))
+
+
+def parent(run: Run, name: str) -> tuple[Run, int | None]:
+    """The run, and the step if one is named, of ``run:NAME`` or ``run:NAME@step`` beside ``run``."""
+    found, _, step = name.removeprefix("run:").partition("@")
+    if not name.startswith("run:") or not found or (step and not step.isdigit()):
+        raise RecipeError(f"{name!r} names no run", where="objective", fix="write run:NAME or run:NAME@step")
+    return Run.open(run.runs, found), int(step) if step else None
+
+
+def parents(run: Run) -> dict[str, dict[str, Any]]:
+    """The checkpoints that the objective learns from: for each name in the recipe, run, step and digest."""
+    found = {}
+    for name in run.recipe.objective.parents():
+        other, step = parent(run, name)
+        folder, _ = _checkpoint(other, step)
+        sealed = sha256_file(folder / manifest.NAME)
+        found[name] = {"run": other.name, "step": int(folder.name.removeprefix("step-")), "manifest_sha256": sealed}
+    return found
+
+
+def _parent(run: Run, name: str) -> Any:
+    """A frozen network of another run."""
+    found, _ = load(*parent(run, name))
+    return found.requires_grad_(False)
+
+
 def load(run: Run, step: int | None = None) -> tuple[Any, int]:
     """The network of a checkpoint (the newest one, or that of ``step``) and its step.
 
     Raises DataError where there is no such checkpoint, IntegrityError where it is damaged.
     """
+    from seedstock.training.state import load_weights
+
+    folder, network = _checkpoint(run, step)
+    return network, load_weights(folder, network)
+
+
+def load_nets(run: Run, step: int | None = None) -> tuple[Any, Any, int]:
+    """Everything that was trained (``nets``), the objective that knows what to do with it, and the step."""
+    from seedstock.objectives.base import assemble
+    from seedstock.training.state import load_nets as read
+
+    folder, network = _checkpoint(run, step)
+    own = objective(run)
+    nets = assemble(network, own).to(device()).eval()
+    return nets, own, read(folder, dict(nets.items()))
+
+
+def _checkpoint(run: Run, step: int | None) -> tuple[Path, Any]:
+    """A checkpoint's folder, and a network that its weights fit."""
     environment.require("torch")
     import torch
-
-    from seedstock.training.state import load_weights
 
     steps = run.checkpoints
     if not steps or (step is not None and step not in steps):
@@ -44,30 +110,31 @@ def load(run: Run, step: int | None = None) -> tuple[Any, int]:
         )
     chosen = steps[-1] if step is None else step
     network = build(run.recipe, run.tokenizer.vocab_size)
-    load_weights(run.folder / "checkpoints" / f"step-{chosen:08d}", network)
     network.eval()
     if run.recipe.training.precision == "bf16":
         network.use(torch.bfloat16)
-    return network, chosen
+    return run.folder / "checkpoints" / f"step-{chosen:08d}", network
 
 
-def sample(run: Run, network: Any, *, prompt: str = "", tokens: int = 60, seed: int = 1, **options: Any) -> str:
-    """A text from a network of the run, with its prompt."""
-    from seedstock.models.generate import generate
-
+def sample(run: Run, nets: Any, own: Any, *, prompt: str = "", tokens: int = 60, seed: int = 1, **options: Any) -> str:
+    """A text from nets of the run and its objective, with its prompt."""
     tokenizer = run.tokenizer
     ids = [tokenizer.specials["bos"], *tokenizer.encode(prompt).tolist()]
     options = {"temperature": 0.8, "top_k": 50} | options
     specials = set(tokenizer.specials.values())
     ends = {tokenizer.specials["eos"], tokenizer.specials["im_end"]}
-    written = generate(network, ids, tokens, seed=seed, stop=ends, forbidden=specials - ends, **options)
+    written = own.generate(nets, ids, tokens, seed=seed, stop=ends, forbidden=specials - ends, **options)
     return tokenizer.decode([*ids[1:], *written])
 
 
 def generate(run: Run, prompt: str = "", *, tokens: int = 120, step: int | None = None, **options: Any) -> str:
     """A text from a run's model: ``temperature``, ``top_k``, ``top_p``, ``seed`` as in models.generate."""
-    network, _ = load(run, step)
-    return sample(run, network, prompt=prompt, tokens=tokens, **options)
+    nets, own, _ = load_nets(run, step)
+    try:
+        return sample(run, nets, own, prompt=prompt, tokens=tokens, **options)
+    except NotImplementedError:
+        what = f"the objective {run.recipe.objective.kind} trains a model that writes no text"
+        raise SeedstockError(what, where=run.folder, fix="`seedstock evaluate` shows what it does") from None
 
 
 def export(run: Run, folder: Path, *, step: int | None = None) -> dict[str, Any]:

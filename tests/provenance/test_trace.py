@@ -162,3 +162,17 @@ def test_a_step_is_answered_for_before_a_checkpoint_has_it(house):
     for number in (0, STEPS + 1):
         with pytest.raises(DataError, match=f"not one of the {STEPS} steps"):
             answers.step(run, number)
+
+
+def test_partners_windows_are_traced_both_ways(house):
+    _, _, shards, plan = house
+    read = {}  # document → steps, from what a loader hands over
+    for step in range(STEPS):
+        seen = trace_step(step, plan, shards, partners=2)
+        batch = Loader(shards, plan, partners=2, prepare=lambda batch, keys: dict(batch)).batch(step)
+        inside = (batch["documents"] >= 0).sum() + (batch["partner_documents"] >= 0).sum()
+        assert sum(span.stop - span.start for span in seen) == inside
+        for span in seen:
+            read.setdefault(span.document, set()).add(step)
+    for document, steps in read.items():
+        assert trace_document(document, plan, shards, steps=STEPS, partners=2).steps == sorted(steps)

@@ -180,11 +180,21 @@ def test_what_is_not_finite_stops_the_run_and_is_not_saved(tmp_path, gradient):
     assert checkpoints.newest(tmp_path / "run" / "checkpoints").name == "step-00000004"
 
 
-def test_an_objective_of_more_passes_is_refused_by_name(tmp_path):
-    objective = type("Twice", (Causal,), {"passes": 2})()
-    with pytest.raises(RecipeError, match="the objective Twice wants 2 passes"):
-        small_fit(tmp_path / "run", objective=objective)
-    assert not (tmp_path / "run").exists()
+def test_an_objective_may_pass_the_backbone_more_than_once(tmp_path):
+    class Twice(Causal):
+        """The mean of two equal passes."""
+
+        def inputs(self, nets, batch):
+            return [super(Twice, self).inputs(nets, batch) for _ in range(2)]
+
+        def loss(self, nets, output, batch):
+            (first, metrics), (second, _) = (super(Twice, self).loss(nets, one, batch) for one in output)
+            return {"causal": (first["causal"] + second["causal"]) / 2}, metrics
+
+    once = small_fit(tmp_path / "once", small_config(steps=4))
+    twice = small_fit(tmp_path / "twice", small_config(steps=4), objective=Twice())
+    assert twice.losses == pytest.approx(once.losses, rel=1e-5)
+    assert twice.tokens == 2 * once.tokens
 
 
 def test_a_full_disk_during_a_run_leaves_the_last_checkpoint(tmp_path, monkeypatch):

@@ -26,10 +26,13 @@ def curve(
     """Draws ``target`` (a PNG) from ``events.jsonl`` and ``floors.json``; returns ``target``.
 
     In bits per byte where ``bytes_per_token`` of the training text is given (training losses, nats a token, are
-    converted with it) or validation recorded bits per byte; else in nats a token, without floors.
+    converted with it) or validation recorded bits per byte; else in nats a token or the objective's loss, with the
+    floors of token counts where ``floors`` has them.
     """
     course = _course(events_path, bytes_per_token)
     lines = _floor_lines(floors) if course.in_bits and floors else []
+    if floors and "tokens" in floors:
+        lines = [(f"counts, order {n}", one["nats_per_token"]) for n, one in floors["tokens"]["orders"].items()]
 
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -41,7 +44,9 @@ def curve(
     low, high = _range(course.training, course.validation, [value for _, value in lines])
     axes.set_ylim(low, high)
     axes.set_xlim(left=0)
-    axes.set_ylabel("bits per byte" if course.in_bits else "nats per token")
+    axes.set_ylabel(
+        "bits per byte" if course.in_bits else "loss" if floors and "tokens" in floors else "nats per token"
+    )
     if name:
         axes.set_title(name, loc="left", fontsize=11)
     axes.spines[["top", "right"]].set_visible(False)
@@ -67,13 +72,16 @@ def _course(path: Path, bytes_per_token: float | None) -> _Course:
     found = events.read(path, "step", "validation")
     steps, checks = events.by_step(found["step"]), events.by_step(found["validation"])
     in_bits = bytes_per_token is not None or any("bits_per_byte" in check for check in checks)
+    name = "bits_per_byte" if in_bits else "nats_per_token"
+    if not in_bits and not any(name in check for check in checks):
+        name = "loss"  # of an objective that does not predict the next token
     tokens, training = events.column(steps, "tokens"), events.column(steps, "loss")
     # A validation's own ``tokens`` may be those that it scored: where it stands in training, its step says.
     numbers, at = events.column(steps, "step"), events.column(checks, "step")
     places = np.interp(at, numbers, tokens) if len(numbers) else at
     if in_bits:
         training = training / (LN2 * bytes_per_token) if bytes_per_token else np.full(len(tokens), np.nan)
-    validation = events.column(checks, "bits_per_byte" if in_bits else "nats_per_token")
+    validation = events.column(checks, name)
     return _Course(tokens, training, places, validation, in_bits)
 
 

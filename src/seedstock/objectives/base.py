@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -13,10 +14,20 @@ Sums = dict[str, Tensor]
 
 @dataclass(frozen=True)
 class Spec:
-    """What an objective is told of the input and the network."""
+    """What an objective is told of the input and the network.
+
+    ``specials`` are the tokenizer's (name → id), those that the configuration's ``specials()`` asked for among them;
+    ``model`` is the network's configuration, every size known; ``models`` are networks of other runs that the
+    configuration's ``parents()`` named, by that name; ``tokenizer`` is there for who must go from ids to text.
+    """
 
     vocab_size: int
     context: int
+    specials: Mapping[str, int] = field(default_factory=dict)
+    model: Any = None
+    seed: int = 1
+    models: Mapping[str, Any] = field(default_factory=dict)
+    tokenizer: Any = None
 
 
 @dataclass(frozen=True)
@@ -32,20 +43,28 @@ class Expectation:
 
 
 class Objective:
-    """Derive from it, give it a torch-free configuration with ``build()``, and name that in an entry point.
+    """Derive from it, give it a torch-free ``ObjectiveConfig``, and name that in an entry point.
 
     ``corrupt``, ``inputs`` and ``loss`` run for each micro-batch. Every draw must be keyed by the example number
     (``batch["examples"]``), so that no split of a batch changes what is learned.
     """
 
-    passes: int = 1
-    """How often the backbone runs for one loss; ``fit`` runs it once."""
     coupling: Literal["none", "batch"] = "none"
     """``batch`` where a loss has terms between examples: micro-batches may not then be summed."""
+    partners: int = 0
+    """Windows besides its own that ``prepare`` is handed for each example: ``partner_tokens`` ``[B, partners, L]`` and
+    so on, drawn by ``inputs.partners``."""
+    predicts_next: bool = False
+    """Whether the network gives the next token of plain text from what comes before: then it is scored in bits per
+    byte. Otherwise its own losses on held-out windows are its score."""
 
-    def raw_length(self, context: int) -> int:
-        """Stored symbols that an example of ``context`` positions needs."""
+    def window(self, context: int) -> int:
+        """Stored symbols that each example moves on by in the stream, so that an epoch offers every one once."""
         return context
+
+    def raw_length(self, window: int) -> int:
+        """Stored symbols that an example reads from the start of its window."""
+        return window
 
     def prepare(self, items: Batch, keys: Any) -> Batch:
         """Numpy, in the loader: the arrays that the batch shall hold. May change lengths."""
@@ -59,25 +78,34 @@ class Objective:
         """How many terms each loss has."""
         raise NotImplementedError
 
-    def inputs(self, nets: Any, batch: Batch) -> dict[str, Any]:
-        """What the backbone is called with."""
+    def inputs(self, nets: Any, batch: Batch) -> dict[str, Any] | list[dict[str, Any]]:
+        """What the backbone is called with; a list where it runs more than once for one loss."""
         raise NotImplementedError
 
     def loss(self, nets: Any, output: Any, batch: Batch) -> tuple[Sums, Sums]:
         """Sums of losses by name, and metrics: detached sums, to be divided by the counts of the same name or of
-        the first loss. Nothing here may wait for the device."""
+        the first loss. Nothing here may wait for the device. ``output`` is a list where ``inputs`` gave one."""
         raise NotImplementedError
 
     def nets(self) -> dict[str, nn.Module]:
         """Modules besides the network: heads, a decoder, a teacher. A module with parameters has ``roles()``."""
         return {}
 
-    def after_step(self, example: int) -> None:
-        """After the optimizer's step that ended before example number ``example``."""
+    def after_step(self, nets: Any, example: int) -> None:
+        """After the optimizer's step that ended before example number ``example``: teachers, clamps, centres."""
 
-    def expect(self, spec: Any) -> Expectation:
+    def expect(self, spec: Spec) -> Expectation:
         """What a healthy run looks like."""
         raise NotImplementedError
+
+    def generate(self, nets: Any, ids: list[int], tokens: int, *, seed: int, **options: Any) -> list[int]:
+        """Up to ``tokens`` tokens after (or for) ``ids``, as this objective writes them. The options are those of
+        ``models.generate``. Raises NotImplementedError where the objective writes nothing."""
+        if not self.predicts_next:
+            raise NotImplementedError
+        from seedstock.models.generate import generate
+
+        return generate(nets["network"], ids, tokens, seed=seed, **options)
 
 
 def assemble(network: nn.Module, objective: Objective) -> nn.ModuleDict:

@@ -27,12 +27,14 @@ def targets(batch: Batch) -> Tensor:
 class Causal(Objective):
     """Cross-entropy of the next token, each from what comes before it in its own document."""
 
+    predicts_next = True
+
     def __init__(self, config: CausalConfig | None = None) -> None:
         self.config = config or CausalConfig()
 
-    def raw_length(self, context: int) -> int:
+    def raw_length(self, window: int) -> int:
         """One more than the positions, for the last target."""
-        return context + 1
+        return window + 1
 
     def counts(self, batch: Batch) -> Sums:
         """``causal``: predicted tokens."""

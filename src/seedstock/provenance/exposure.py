@@ -31,7 +31,13 @@ def exposures(run_folder: Path, chain: Chain, ids: frozenset[bytes]) -> list[dic
         if not shards.occurrences(one):
             continue
         traced = trace_document(
-            one, plan, shards, steps=max(saved), checkpoints=there, raw_length=lambda length: length + reach
+            one,
+            plan,
+            shards,
+            steps=max(saved),
+            checkpoints=there,
+            raw_length=lambda length: length + reach,
+            partners=record.get("partners", 0),
         )
         if traced.steps:
             before = [step for step in there if step <= traced.steps[0]]

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from seedstock.errors import DataError
+from seedstock.inputs import partners as pairing
 from seedstock.provenance.origin import Origin, origins
 from seedstock.provenance.search import search
 
@@ -79,14 +80,22 @@ class Match:
 
 
 def trace_step(
-    step: int, plan: DataPlan, shards: Shards, *, corpus: Corpus | None = None, raw_length: RawLength = one_more
+    step: int,
+    plan: DataPlan,
+    shards: Shards,
+    *,
+    corpus: Corpus | None = None,
+    raw_length: RawLength = one_more,
+    partners: int = 0,
 ) -> list[Seen]:
-    """Every document's span that a step read, by example number and place."""
+    """Every document's span that a step read, by example number and place; ``partners`` as the loader has it."""
     first, count = plan.examples(step)
-    examples = np.arange(first, first + count)
-    located = plan.locate(examples)
+    own = np.arange(first, first + count)
+    windows = np.concatenate([own[:, None], pairing.partners(plan.seed, own, partners, plan.capacity)], axis=1)
+    examples, located = np.repeat(own, 1 + partners), plan.locate(windows.ravel())
+    lengths = np.repeat(plan.locate(own).lengths, 1 + partners)  # a partner's window is read as far as its own
     spans = []
-    rows = zip(examples, located.epochs, located.strata, located.starts, located.lengths, strict=True)
+    rows = zip(examples, located.epochs, located.strata, located.starts, lengths, strict=True)
     for example, epoch, stratum, start, length in (tuple(map(int, row)) for row in rows):
         for identity, begin, stop in shards.spans("train", stratum, start, start + raw_length(length)):
             spans.append((example, epoch, stratum, identity, begin, stop))
@@ -106,8 +115,9 @@ def trace_document(
     checkpoints: Iterable[int] = (),
     corpus: Corpus | None = None,
     raw_length: RawLength = one_more,
+    partners: int = 0,
 ) -> DocumentTrace:
-    """Where a document lies and which of the first ``steps`` steps read a part of it.
+    """Where a document lies and which of the first ``steps`` steps read a part of it, as an example or a partner.
 
     ``checkpoints`` are the steps of those that exist; the answer keeps the ones at or after the first exposure. Raises
     DataError where neither the shards nor the corpus know the document.
@@ -121,7 +131,7 @@ def trace_document(
         )
     horizon = sum(plan.examples(steps - 1)) if steps else 0
     trained = [place for place in occurrences if place.split == "train"]
-    found = {pair for place in trained for pair in _readers(place, plan, horizon, raw_length)}
+    found = {pair for place in trained for pair in _readers(place, plan, horizon, raw_length, partners)}
     exposures = [(epoch, example, plan.step(example)) for example, epoch in sorted(found)]
     seen = sorted({step for _, _, step in exposures})
     return DocumentTrace(
@@ -158,15 +168,26 @@ def trace_text(
     ]
 
 
-def _readers(place: Occurrence, plan: DataPlan, horizon: int, raw_length: RawLength) -> set[tuple[int, int]]:
-    """The (example, epoch) whose stored tokens overlap a document's."""
-    # An objective may read further than its window: then windows that end before the document read it too.
-    reach = max(raw_length(segment.length) - segment.length for segment in plan.segments)
-    near = plan.find(place.stratum, np.arange(place.start - reach, place.start + place.tokens), horizon)
-    located = plan.locate(np.array([example for _, example in near], np.int64))
-    stops = located.starts + np.array([raw_length(length) for length in located.lengths.tolist()], np.int64)
-    reads = (located.starts < place.start + place.tokens) & (stops > place.start)
-    return {(example, epoch) for (epoch, example), own in zip(near, reads, strict=True) if own}
+def _readers(
+    place: Occurrence, plan: DataPlan, horizon: int, raw_length: RawLength, partners: int
+) -> set[tuple[int, int]]:
+    """The (example, epoch) before ``horizon`` that read stored tokens of a document, in their window or a partner's."""
+    if not horizon:
+        return set()
+    # An example may read further than its window, and a partner's window as far as its own.
+    reach = max(raw_length(segment.length) for segment in plan.segments)
+    positions = np.arange(place.start - reach, place.start + place.tokens)
+    # A window beyond the horizon may be the partner of an example before it.
+    end = pairing.block_end(horizon, plan.capacity) if partners else horizon
+    near = plan.find(place.stratum, positions, end)
+    windows = np.array([example for _, example in near], np.int64)
+    starts = plan.locate(windows).starts[:, None]
+    readers = np.concatenate([windows[:, None], pairing.readers(plan.seed, windows, partners, plan.capacity)], axis=1)
+    lengths = plan.locate(readers.ravel()).lengths
+    stops = starts + np.array([raw_length(length) for length in lengths.tolist()], np.int64).reshape(readers.shape)
+    reads = (starts < place.start + place.tokens) & (stops > place.start) & (readers < horizon)
+    epochs = np.broadcast_to(np.array([epoch for epoch, _ in near], np.int64)[:, None], readers.shape)
+    return set(zip(readers[reads].tolist(), epochs[reads].tolist(), strict=True))
 
 
 def _origins(corpus: Corpus | None, ids: Iterable[bytes]) -> dict[bytes, Origin]:

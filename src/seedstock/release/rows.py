@@ -127,6 +127,20 @@ class Rows:
             rows.append([name, f.decimals(value, 3), f.decimals(None, 3)])
         return rows
 
+    def losses(self, evaluation: dict[str, Any]) -> list[list[str]]:
+        """The losses and metrics of a model that does not predict the next token, then what counts reach."""
+        f = self.f
+        named = [*evaluation["losses"].items(), *evaluation["metrics"].items()]
+        rows = [
+            [name.replace("_", " "), f.decimals(one["mean"], 4), f.decimals(one["standard_error"], 4)]
+            for name, one in named
+        ]
+        models = evaluation.get("token_counts") or {}
+        for order, one in models.get("orders", {}).items():
+            name = f"Count model of order {f.count(int(order))} ({models['smoothing']}), nats a token"
+            rows.append([name, f.decimals(one["nats_per_token"], 4), f.decimals(one["standard_error"], 4)])
+        return rows
+
     def scores(self, groups: dict[str, dict[str, Any]]) -> list[list[str]]:
         f = self.f
         return [
@@ -148,7 +162,7 @@ class Rows:
             if first and first["share"] > 0.5:
                 found.append(f"{f.share(first['share'])} of its training tokens are of one {word}: {first['name']}.")
         floors = (facts["evaluation"] or {}).get("floors") or {}
-        if floors and not floors["beats_best"]:
+        if "beats_best" in floors and not floors["beats_best"]:
             found.append("It does not predict held-out text better than the best count model: it has learned little.")
         if data["forgotten"]:
             found.append(f"It was trained on {f.count(data['forgotten'])} documents that were erased since.")

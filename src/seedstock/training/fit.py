@@ -77,8 +77,8 @@ def fit(
     chain: Chain,
     reporter: Reporter | None = None,
     seed: int = 1,
-    validate: Callable[[nn.Module, int], dict[str, Any]] | None = None,
-    sample: Callable[[nn.Module, int], str] | None = None,
+    validate: Callable[[nn.ModuleDict, int], dict[str, Any]] | None = None,
+    sample: Callable[[nn.ModuleDict, int], str] | None = None,
     callbacks: Sequence[Callback] = (),
     settled: Callable[[TrainingConfig], None] | None = None,
     identity: str | None = None,
@@ -88,7 +88,7 @@ def fit(
 
     ``loader.batch(step)`` gives a dict of numpy arrays with ``examples`` (int64 ``[B]``), and may give ``digests``
     (uint8 ``[B, 16]``); ``loader.iterate(first, last)`` is used where there is one. The network lies on its device
-    already. ``validate(network, step)`` gives numbers by name, ``sample(network, step)`` a text. What is left to
+    already. ``validate(nets, step)`` gives numbers by name, ``sample(nets, step)`` a text. What is left to
     measure is measured once; ``settled`` is then handed the configuration before the first step, to be kept.
     ``identity`` is a digest of what the checkpoints belong to (recipe and data plan, without what is measured): every
     checkpoint holds it, and one with another is not gone on from. ``providers`` (``kinds.providers``) go into the
@@ -96,13 +96,10 @@ def fit(
 
     Raises Interrupted, with the state saved, after SIGTERM or Ctrl-C; SeedstockError where a loss is not finite, where
     the disk is full (earlier checkpoints stay), and where another process trains this run; IntegrityError where every
-    checkpoint is damaged or they belong to another recipe; RecipeError where the objective needs more than one pass.
+    checkpoint is damaged or they belong to another recipe.
     """
     run_folder, reporter = Path(run_folder), reporter or Silent()
     folder = run_folder / FOLDER
-    if objective.passes != 1:
-        what = f"the objective {type(objective).__name__} wants {objective.passes} passes of the backbone for one loss"
-        raise RecipeError(what, where="objective", fix="use one with a single pass: more are not supported yet")
     nets = assemble(network, objective)
     with attempts.alone(folder), environment.settings(config), memory.kept():
         checkpoints.sweep(folder)
@@ -182,8 +179,8 @@ def _milestones(config: TrainingConfig) -> frozenset[int]:
 
 def _callbacks(
     config: TrainingConfig,
-    validate: Callable[[nn.Module, int], dict[str, Any]] | None,
-    sample: Callable[[nn.Module, int], str] | None,
+    validate: Callable[[nn.ModuleDict, int], dict[str, Any]] | None,
+    sample: Callable[[nn.ModuleDict, int], str] | None,
     given: Sequence[Callback],
 ) -> list[Callback]:
     found: list[Callback] = [Events()]

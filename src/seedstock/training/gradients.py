@@ -67,8 +67,10 @@ def accumulate(
     positions, first = 0, next(iter(counts.values()))
     for part in parts:
         given = objective.inputs(nets, part)
-        positions += given["x"].shape[:2].numel()
-        sums, extra = objective.loss(nets, network.backbone(**given), part)
+        passes = given if isinstance(given, list) else [given]
+        positions += sum(one["x"].shape[:2].numel() for one in passes)
+        outputs = [network.backbone(**one) for one in passes]
+        sums, extra = objective.loss(nets, outputs if isinstance(given, list) else outputs[0], part)
         means = {name: total / counts[name] for name, total in sums.items()}
         sum(means.values(), start=zero).backward()
         for name, mean in means.items():

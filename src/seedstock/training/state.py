@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -76,9 +77,14 @@ def restore(run: Trainer, folder: Path) -> dict[str, Any]:
     return state
 
 
-@torch.no_grad()
 def load_weights(folder: Path, network: nn.Module, *, average: bool | None = None) -> int:
-    """Puts a checkpoint's weights into ``network`` and returns its step.
+    """``load_nets`` for the network alone."""
+    return load_nets(folder, {"network": network}, average=average)
+
+
+@torch.no_grad()
+def load_nets(folder: Path, nets: Mapping[str, nn.Module], *, average: bool | None = None) -> int:
+    """Puts a checkpoint's weights into the nets that are given, by name, and returns its step.
 
     ``average`` takes the moving average of the weights; by default where there is one. Raises IntegrityError where
     the checkpoint is damaged or of another model.
@@ -91,8 +97,12 @@ def load_weights(folder: Path, network: nn.Module, *, average: bool | None = Non
             fix=f"remove that folder, then `seedstock resume {folder.parent.parent.name}` makes it again",
         )
     held = any(name.startswith("ema.") for name in checkpoints.sizes(folder))
-    checkpoints.load(folder, {f"model.{name}": tensor.detach() for name, tensor in weights(network).items()})
-    if held if average is None else average:
-        averaged = {f"ema.network.{name}": p.detach() for name, p in network.named_parameters() if p.requires_grad}
-        checkpoints.load(folder, averaged)
+    for net, module in nets.items():
+        prefix = "model" if net == "network" else f"nets.{net}"
+        wanted = {f"{prefix}.{name}": tensor.detach() for name, tensor in weights(module).items()}
+        if wanted:
+            checkpoints.load(folder, wanted)
+        averaged = {f"ema.{net}.{name}": p.detach() for name, p in module.named_parameters() if p.requires_grad}
+        if averaged and (held if average is None else average):
+            checkpoints.load(folder, averaged)
     return checkpoints.step_of(folder)

@@ -47,7 +47,7 @@ class Trainer:
         seed: int,
         callbacks: Sequence[Callback],
         save: Callable[[Trainer], None],
-        sample: Callable[[nn.Module, int], str] | None = None,
+        sample: Callable[[nn.ModuleDict, int], str] | None = None,
         milestones: frozenset[int] = frozenset(),
         identity: str | None = None,
     ) -> None:
@@ -172,7 +172,7 @@ class Trainer:
             self.flops_a_token = measure.flops_a_token(self.network, length)
         if self.average is not None:
             self.average.update(self.step)
-        self.objective.after_step(self.examples)
+        self.objective.after_step(self.nets, self.examples)
         self.digest = step_digest(self.digest, arrays["examples"], batches.digests(arrays))
         self.readings.add(self.step, self.examples, self.tokens, self.peaks[0][0] * share, self._waited, values, norm)
 

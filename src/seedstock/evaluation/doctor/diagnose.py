@@ -62,7 +62,7 @@ def _of_evaluation(
     last = events.column(steps, "loss")[-max(5, len(steps) // 10) :]
     if held_out["nats_per_token"] is not None and np.isfinite(last).any():
         yield data.train_gap(float(np.nanmean(last)), held_out["nats_per_token"])
-    if floors and held_out["bits_per_byte"] is not None:
+    if floors and "bytes" in floors and held_out["bits_per_byte"] is not None:
         if held_out["bytes"] == floors["held_out"]["bytes"]:
             orders = {int(order): entry["bits_per_byte"] for order, entry in floors["bytes"]["orders"].items()}
             yield data.floor_reached(held_out["bits_per_byte"], orders)

@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
-from seedstock.config import Config
+from seedstock.objectives.configs.base import ObjectiveConfig
 
 if TYPE_CHECKING:
+    from seedstock.objectives.base import Spec
     from seedstock.objectives.causal import Causal
 
 
-class CausalConfig(Config):
+class CausalConfig(ObjectiveConfig):
     """Each token from those before it in its document (Radford et al. 2018)."""
 
     kind: Literal["causal"] = "causal"
@@ -20,7 +21,7 @@ class CausalConfig(Config):
         default=0.0, description="weight of the squared log-partition, which keeps logits small (PaLM: 1e-4)"
     )
 
-    def build(self) -> Causal:
+    def build(self, spec: Spec | None = None) -> Causal:
         """The objective; imports torch."""
         from seedstock.objectives.causal import Causal
 

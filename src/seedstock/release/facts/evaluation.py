@@ -12,10 +12,23 @@ def collect(records: Records) -> dict[str, Any] | None:
     scores, floors = records.evaluation("scores.json"), records.evaluation("floors.json")
     if scores is None:
         return None
-    kept = ("held_out", "by", "in_context", "windows", "standard_error", "noise", "floors")
+    kept = (
+        "held_out",
+        "by",
+        "in_context",
+        "windows",
+        "standard_error",
+        "noise",
+        "floors",
+        "losses",
+        "metrics",
+        "expected",
+    )
     found = {name: scores[name] for name in kept if name in scores}
     found["step"] = (records.chain.last("evaluation") or {}).get("step")
-    if floors is not None:
+    if floors is not None and "tokens" in floors:
+        found["token_counts"] = floors["tokens"]
+    elif floors is not None:
         found["count_models"] = {**floors["bytes"], "trained_on": floors["training"], "held_out": floors["held_out"]}
         found["characters"] = floors.get("characters")
         found["xz"] = floors.get("xz")

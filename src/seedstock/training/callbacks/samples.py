@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class Samples(Callback):
-    """Calls ``sample(network, step) -> text`` and writes the event ``sample``."""
+    """Calls ``sample(nets, step) -> text`` and writes the event ``sample``."""
 
     name = "samples"
 
@@ -28,6 +28,6 @@ class Samples(Callback):
         if run.sample is None or (run.step % self.every and run.step != run.steps):
             return
         with run.evaluating():
-            text = run.sample(run.network, run.step)
+            text = run.sample(run.nets, run.step)
         run.reporter.event("sample", step=run.step, tokens=run.tokens, text=text)
         run.reporter.say(f"step {run.step:,}: {text}")

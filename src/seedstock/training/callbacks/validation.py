@@ -14,14 +14,14 @@ if TYPE_CHECKING:
 
 
 class Validation(Callback):
-    """Calls ``validate(network, step) -> {name: number}`` and writes the event ``validation``.
+    """Calls ``validate(nets, step) -> {name: number}`` and writes the event ``validation``.
 
-    The network is in evaluation mode, without gradients, and with the averaged weights where there is an average.
+    The nets are in evaluation mode, without gradients, and with the averaged weights where there is an average.
     """
 
     name = "validation"
 
-    def __init__(self, validate: Callable[[nn.Module, int], dict[str, Any]], every: int) -> None:
+    def __init__(self, validate: Callable[[nn.ModuleDict, int], dict[str, Any]], every: int) -> None:
         self.validate, self.every = validate, every
         self.last: dict[str, Any] = {}
 
@@ -30,7 +30,7 @@ class Validation(Callback):
         if run.step % self.every and run.step != run.steps:
             return
         with run.evaluating():
-            found = self.validate(run.network, run.step)
+            found = self.validate(run.nets, run.step)
         self.last = {"step": run.step, "tokens": run.tokens, **found}
         run.reporter.event("validation", **self.last)
         numbers = {key: value for key, value in found.items() if isinstance(value, int | float)}
