@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -177,6 +177,36 @@ def _readable(corpus: EarlierCorpus, parts_of: Any) -> list[Any]:
         raise IntegrityError(
             f"the earlier corpus cannot be read: {error}", where=corpus.folder, fix="restore it, or leave it out"
         ) from error
+
+
+def spans(
+    config: DedupConfig | None, pieces: Sequence[tuple[Piece, np.ndarray]], work: Path | None, reporter: Reporter
+) -> Callable[[int], dict[int, list[tuple[int, int, str, str]]]]:
+    """Gives for a piece's number the edits of its rows (of the corpus): spans that stood earlier, cut out.
+
+    Looked at are the documents that are left after all phases on whole documents, so that what is kept of each repeat
+    stays in the corpus.
+    """
+    if config is None or not config.spans:
+        return lambda number: {}
+    from seedstock.corpus.dedup import find_spans
+    from seedstock.corpus.dedup.spill import Workspace
+
+    space = Workspace(work)
+    parts = [PiecePart(piece, rows - piece.first) for piece, rows in pieces]
+    with space as folder:
+        found = find_spans(config, parts, reporter, folder=folder)
+        kept = [found.of(number) for number in range(len(parts))]
+    starts = np.cumsum([0, *(part.rows for part in parts)])
+
+    def of(number: int) -> dict[int, list[tuple[int, int, str, str]]]:
+        rows = pieces[number][1]
+        return {
+            int(rows[row - starts[number]]): [(start, end, kind, "") for start, end, kind in listed]
+            for row, listed in kept[number].items()
+        }
+
+    return of
 
 
 def repeats(config: DedupConfig | None, sizes: np.ndarray) -> np.ndarray:

@@ -176,13 +176,16 @@ class Phases:
                 self.split[row] = ""
 
     def edit(self) -> None:
-        """Collects the policy's edits; a document that they leave nothing of is dropped."""
-        for number, piece in enumerate(self.pieces):
-            rows = self._alive(piece)
+        """Collects the edits of policy and deduplication; a document that they leave nothing of is dropped."""
+        alive = [(piece, self._alive(piece)) for piece in self.pieces]
+        repeated = duplicates.spans(self.config.dedup, alive, self.work, self.reporter)
+        for number, (piece, rows) in enumerate(alive):
+            cut = repeated(number)
             documents, signals = self._tables(piece, rows)
             offsets = self._offsets(documents)
             texts = documents.column("text")
             for at, wanted in enumerate(self.config.policy.edits(documents, signals)):
+                wanted = [*wanted, *cut.get(int(rows[at]), ())]
                 if not wanted:
                     continue
                 text, row = texts[at].as_py(), int(rows[at])

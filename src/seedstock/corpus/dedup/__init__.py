@@ -15,10 +15,11 @@ from seedstock.progress import Reporter
 if TYPE_CHECKING:
     import numpy as np
 
-    from seedstock.corpus.dedup.clusters import Clusters
+    from seedstock.corpus.dedup.clusters import Clusters, Forest
     from seedstock.corpus.dedup.parts import Part
+    from seedstock.corpus.dedup.spans import Spans
 
-__all__ = ["DedupConfig", "find_clusters"]
+__all__ = ["DedupConfig", "SpansOf", "find_clusters", "find_spans"]
 
 
 def find_clusters(
@@ -77,6 +78,36 @@ def find_clusters(
     return record.clusters()
 
 
+def find_spans(config: DedupConfig, parts: Sequence[Part], reporter: Reporter, *, folder: Path) -> SpansOf:
+    """What the steps on spans cut out of the rows of all ``parts``; each step looks at the unedited text.
+
+    What is found lies in ``folder``, and is read a part at a time.
+    """
+    from seedstock.corpus.dedup import lines, substring
+
+    found = []
+    for step in config.spans:
+        folder.mkdir(parents=True, exist_ok=True)
+        find = substring.find if step.kind == "substring" else lines.find
+        found.append(find(step, parts, folder, reporter))
+    return SpansOf(found)
+
+
+class SpansOf:
+    """The spans of all steps, by part."""
+
+    def __init__(self, steps: list[Spans]) -> None:
+        self.steps = steps
+
+    def of(self, part: int) -> dict[int, list[tuple[int, int, str]]]:
+        """Row over all parts → (first byte, last byte + 1, the step's kind), of one part."""
+        found: dict[int, list[tuple[int, int, str]]] = {}
+        for step in self.steps:
+            for row, start, end in step.of(part).tolist():
+                found.setdefault(row, []).append((start, end, step.kind))
+        return found
+
+
 def _unite(forest: Forest, first: np.ndarray, chosen: np.ndarray) -> None:
     """Unites each chosen row with the first chosen one that equals it."""
     import numpy as np
@@ -106,7 +137,3 @@ def _similar(
         from seedstock.corpus.dedup import semantic
 
         semantic.link(step, parts, distinct, forest, folder, reporter)
-
-
-if TYPE_CHECKING:
-    from seedstock.corpus.dedup.clusters import Forest

@@ -109,7 +109,7 @@ class Lines(Config):
     """``{kind: lines}``: a line that an earlier document has is cut out, where it is of ``minimum`` bytes or more.
 
     Only lines of at least ``documents`` documents are, whose first keeps all of its own. Lines are compared without
-    case and surrounding white space.
+    the case of ASCII letters and without the white space around them.
     """
 
     kind: Literal["lines"] = "lines"

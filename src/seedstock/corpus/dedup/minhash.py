@@ -8,7 +8,9 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 
+from seedstock import native
 from seedstock.corpus.dedup.shingles import shingles
+from seedstock.corpus.utf8 import raw
 from seedstock.corpus.words import mix, pieces
 
 RECALL = 0.99  # of pairs exactly at the threshold, that share a band
@@ -38,7 +40,21 @@ def permutations(count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
 def signatures(text: pa.Array, size: int, count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """(rows, signatures): the texts of at least ``size`` words, int64 [n], and their minima, uint32 [n, count]."""
     multipliers, addends = permutations(count, seed)
-    rows, found, first = [], [], 0
+    kernels = native.kernels()
+    if kernels is not None:
+        data, offsets = raw(text)
+        out, own = np.empty((len(text), count), np.uint32), np.empty(len(text), np.int64)
+        if kernels.minhash(data, offsets, len(text), size, multipliers, addends, count, out, own) >= 0:
+            rows = np.flatnonzero(own)
+            return rows, out if len(rows) == len(out) else out[rows]
+    return _signatures(text, size, multipliers, addends)
+
+
+def _signatures(
+    text: pa.Array, size: int, multipliers: np.ndarray, addends: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """The same in numpy."""
+    rows, found, first, count = [], [], 0, len(multipliers)
     for piece in pieces(text):
         hashes, row = shingles(piece, size)
         starts = np.flatnonzero(np.diff(row, prepend=-1))

@@ -13,6 +13,7 @@ from functools import cache
 import numpy as np
 import pyarrow as pa
 
+from seedstock import native
 from seedstock.corpus.utf8 import raw
 from seedstock.corpus.words import mix, split
 
@@ -47,6 +48,14 @@ def hash_words(words: pa.Array) -> np.ndarray:
 
 def shingles(text: pa.Array, size: int) -> tuple[np.ndarray, np.ndarray]:
     """(hashes, row): the hash of every run of ``size`` words, uint64, and the text it stands in, int64, ascending."""
+    kernels = native.kernels()
+    if kernels is not None:
+        data, offsets = raw(text)
+        # As many as there can be; memory that is not written to costs nothing.
+        out = np.empty(int(offsets[-1] - offsets[0] + len(text)) // 2, np.uint64)
+        own = np.empty(len(text), np.int64)
+        if (total := kernels.shingles(data, offsets, len(text), size, out, own)) >= 0:
+            return out[:total], np.repeat(np.arange(len(text)), own)
     words = split(text)
     count = len(words.codes) - size + 1
     if count <= 0:
