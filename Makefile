@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 
 .PHONY: demo test slow lint docs clean
 
-$(VENV)/core: pyproject.toml
+$(VENV)/core: pyproject.toml setup.py $(wildcard src/seedstock/native/*.[ch])
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed; set PYTHON=")'
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo "installing seedstock into $(VENV) ..."

@@ -10,6 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from seedstock import native
 from seedstock import recipe as recipes
 from seedstock.errors import DataError, IntegrityError, SeedstockError, nearest
 from seedstock.ledger import manifest
@@ -243,4 +244,4 @@ def environment() -> dict[str, str]:
     for package in ("seedstock", "torch", "numpy", "tokenizers", "pyarrow", "transformers"):
         with contextlib.suppress(metadata.PackageNotFoundError):
             found[package] = metadata.version(package)
-    return found
+    return found | {"kernels": native.described()}

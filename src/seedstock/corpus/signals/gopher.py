@@ -51,13 +51,7 @@ class Gopher(Signal):
     kind: Literal["gopher"] = "gopher"
 
     def compute(self, batch: pa.RecordBatch) -> pa.RecordBatch:
-        """Measures a batch, a few texts at a time."""
-        import numpy as np
-
+        """Measures a batch."""
         from seedstock.corpus.signals.gopher_kernel import measure
-        from seedstock.corpus.words import pieces
 
-        found = [measure(piece) for piece in pieces(batch.column("text"))]
-        return self.batch(
-            **{name: np.concatenate([part[name] for part in found]) if found else [] for name in self.columns}
-        )
+        return self.batch(**measure(batch.column("text")))

@@ -1,161 +1,72 @@
-"""Gopher's statistics over many texts at once: whatever depends on a word alone is found once a distinct word."""
+"""Gopher's statistics over many texts at once: counts by the native kernel, or by numpy, and shares of them."""
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from seedstock.corpus.signals.gopher import DUPLICATE, LONGEST, STOP_WORDS, TOP
-from seedstock.corpus.words import Words, mix, share, split
+from seedstock import native
+from seedstock.corpus import letters
+from seedstock.corpus.signals.gopher import DUPLICATE, LONGEST, TOP
+from seedstock.corpus.utf8 import raw
+from seedstock.corpus.words import pieces, share
 
-BULLET = r"^([-*+]$|[•‣◦▪▫●○■□▶◀])"
-ELLIPSIS = r"(\.\.\.|…)$"
-STEP = np.uint64(0xD1342543DE82EF95)  # an odd multiplier with good spectra (Steele and Vigna 2021)
+# The counts of a text, in the order of native/gopher.c. Characters leave white space out; ``again`` is what repeats
+# something before it; n-grams count the characters inside them, each once; ``head`` is the first LONGEST words.
+COUNTS = (
+    "words",
+    "characters",
+    "hashes",
+    "ellipses",
+    "alphabetic",
+    "stop_words",
+    "lines",
+    "bullets",
+    "ellipsis_lines",
+    "again_lines",
+    "again_line_characters",
+    "paragraphs",
+    "again_paragraphs",
+    "again_paragraph_characters",
+    "head_characters",
+    *(f"top_{n}gram" for n in TOP),
+    *(f"duplicate_{n}grams" for n in DUPLICATE),
+)
 
 
 def measure(text: pa.Array) -> dict[str, np.ndarray]:
     """Every column of the signal for a large_string array."""
-    words = split(text)
-    letters = pc.utf8_length(words.vocabulary).to_numpy(zero_copy_only=False)[words.codes].astype(np.float64)
-    counts, characters, lines = words.count(), words.count(weights=letters), words.count_lines()
-    ellipses = _occurrences(text, "...") + _occurrences(text, "…")
+    found = counts(text)
+    words, lines, characters, paragraphs = (found[name] for name in ("words", "lines", "characters", "paragraphs"))
     return {
-        "words": counts.astype(np.int64),
-        "mean_word_length": share(characters, counts),
-        "hash_ratio": share(_occurrences(text, "#"), counts),
-        "ellipsis_ratio": share(ellipses, counts),
-        "bullet_lines": share(words.count_lines(words.first(words.matches(BULLET))), lines),
-        "ellipsis_lines": share(words.count_lines(words.last(words.matches(ELLIPSIS))), lines),
-        "alphabetic_words": share(words.count(words.matches(r"\p{L}")[words.codes]), counts),
-        "stop_words": _stop_words(words),
-        **_duplicate_lines(words, letters, characters),
-        **_ngrams(*_head(words, letters)),
+        "words": words,
+        "mean_word_length": share(characters, words),
+        "hash_ratio": share(found["hashes"], words),
+        "ellipsis_ratio": share(found["ellipses"], words),
+        "bullet_lines": share(found["bullets"], lines),
+        "ellipsis_lines": share(found["ellipsis_lines"], lines),
+        "alphabetic_words": share(found["alphabetic"], words),
+        "stop_words": found["stop_words"],
+        "duplicate_lines": share(found["again_lines"], lines),
+        "duplicate_line_characters": share(found["again_line_characters"], characters),
+        "duplicate_paragraphs": share(found["again_paragraphs"], paragraphs),
+        "duplicate_paragraph_characters": share(found["again_paragraph_characters"], characters),
+        **{name: share(found[name], found["head_characters"]) for name in COUNTS if "gram" in name},
     }
 
 
-def _occurrences(text: pa.Array, substring: str) -> np.ndarray:
-    return pc.count_substring(text, substring).to_numpy(zero_copy_only=False)
+def counts(text: pa.Array) -> dict[str, np.ndarray]:
+    """The counts of each text, int64 [texts]; the same numbers whichever kernel there is."""
+    kernels = native.kernels()
+    if kernels is None:
+        from seedstock.corpus.signals import gopher_numpy
+
+        found = [gopher_numpy.counts(piece, LONGEST) for piece in pieces(text)]
+        return {name: np.concatenate([part[name] for part in found]) if found else _NONE for name in COUNTS}
+    data, offsets = raw(text)
+    out = np.empty((len(text), len(COUNTS)), np.int64)
+    kernels.gopher(data, offsets, len(text), letters.bits(), LONGEST, out)
+    return dict(zip(COUNTS, out.T, strict=True))
 
 
-def _stop_words(words: Words) -> np.ndarray:
-    bare = pc.ascii_trim(pc.ascii_lower(words.vocabulary), ".,;:!?\"'()[]{}`*_")
-    number = pc.fill_null(pc.index_in(bare, pa.array(STOP_WORDS, pa.large_string())), -1).to_numpy()[words.codes]
-    seen = np.zeros((words.rows, len(STOP_WORDS)), bool)
-    found = number >= 0
-    seen[words.row[found], number[found]] = True
-    return seen.sum(axis=1)
-
-
-def _duplicate_lines(words: Words, letters: np.ndarray, characters: np.ndarray) -> dict[str, np.ndarray]:
-    scattered = mix(words.line_codes)
-    paragraph = np.cumsum(words.opens) - 1
-    opening = np.flatnonzero(words.opens)
-    if not len(opening):
-        none = np.zeros(words.rows)
-        return dict.fromkeys(
-            ("duplicate_lines", "duplicate_line_characters", "duplicate_paragraphs", "duplicate_paragraph_characters"),
-            none,
-        )
-    place = np.arange(len(scattered)) - opening[paragraph]
-    paragraph_codes = np.add.reduceat(scattered * _powers(int(place.max()) + 1)[place], opening)
-    line_again = _again(words.line_row, scattered)
-    paragraph_row = words.line_row[opening]
-    paragraph_again = _again(paragraph_row, paragraph_codes)
-    paragraphs = np.bincount(paragraph_row, minlength=words.rows)
-    repeated = np.bincount(paragraph_row[paragraph_again], minlength=words.rows)
-    inside_line = words.count(line_again[words.line], letters)
-    inside_paragraph = words.count(paragraph_again[paragraph][words.line], letters)
-    return {
-        "duplicate_lines": share(words.count_lines(line_again), words.count_lines()),
-        "duplicate_line_characters": share(inside_line, characters),
-        "duplicate_paragraphs": share(repeated, paragraphs),
-        "duplicate_paragraph_characters": share(inside_paragraph, characters),
-    }
-
-
-def _powers(count: int) -> np.ndarray:
-    return np.cumprod(np.concatenate([np.ones(1, np.uint64), np.full(count - 1, STEP)]))
-
-
-def _again(row: np.ndarray, codes: np.ndarray) -> np.ndarray:
-    """Which items repeat another of the same row, all but one of each, bool; equal items weigh the same."""
-    keys = codes ^ mix(mix(row))
-    order, starts = _groups(keys)
-    again = np.ones(len(keys), bool)
-    again[order[starts]] = False
-    return again
-
-
-def _groups(keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """An order that brings equal keys together, and where each group starts in it."""
-    order = np.argsort(keys)
-    ordered = keys[order]
-    return order, np.flatnonzero(np.concatenate([[True], ordered[1:] != ordered[:-1]])[: len(keys)])
-
-
-def _head(words: Words, letters: np.ndarray) -> tuple[Words, np.ndarray]:
-    """The first ``LONGEST`` words of each text, and their characters: bounds the memory that a huge text takes."""
-    if len(words.codes) <= LONGEST:
-        return words, letters
-    first = np.searchsorted(words.row, np.arange(words.rows))
-    head = np.arange(len(words.codes)) - first[words.row] < LONGEST
-    return replace(words, codes=words.codes[head], row=words.row[head]), letters[head]
-
-
-def _ngrams(words: Words, letters: np.ndarray) -> dict[str, np.ndarray]:
-    """Top and duplicate n-gram shares. Only where an n-gram repeats can a longer one: most words drop out early."""
-    characters = words.count(weights=letters)
-    found = {f"top_{n}gram": np.zeros(words.rows) for n in TOP}
-    found |= {f"duplicate_{n}grams": np.zeros(words.rows) for n in DUPLICATE}
-    scattered = mix(np.arange(len(words.vocabulary)))
-    places = np.arange(len(words.codes))
-    keys = scattered[words.codes] ^ mix(mix(words.row))
-    for n in range(2, DUPLICATE[-1] + 1):
-        repeats = np.zeros(len(words.codes), bool)
-        repeats[places] = True
-        inside = places + n <= len(words.codes)
-        places, keys = places[inside], keys[inside]
-        inside = words.row[places] == words.row[places + n - 1]
-        if n > 2:  # the n-gram without its first word must repeat as well
-            inside &= repeats[np.minimum(places + 1, len(repeats) - 1)]
-        places, keys = places[inside], keys[inside]
-        if not len(places):
-            break
-        keys = mix(keys * STEP + scattered[words.codes[places + n - 1]])
-        order, starts = _groups(keys)
-        sizes = np.diff(starts, append=len(order))
-        if n in TOP:
-            chosen = _top(words, letters, n, places[np.minimum.reduceat(order, starts)], sizes)
-            of_top = np.repeat(chosen, sizes)
-            found[f"top_{n}gram"] = share(_covered(words, letters, n, places[order[of_top]]), characters)
-        else:
-            again = np.ones(len(places), bool)
-            again[np.minimum.reduceat(order, starts)] = False
-            found[f"duplicate_{n}grams"] = share(_covered(words, letters, n, places[again]), characters)
-        repeated = np.zeros(len(places), bool)
-        repeated[order[np.repeat(sizes > 1, sizes)]] = True
-        places, keys = places[repeated], keys[repeated]
-    return found
-
-
-def _top(words: Words, letters: np.ndarray, n: int, firsts: np.ndarray, sizes: np.ndarray) -> np.ndarray:
-    """Which groups are their row's most frequent n-gram (then the longest, then the first), bool [groups]."""
-    total = np.concatenate([[0.0], np.cumsum(letters)])
-    length = total[firsts + n] - total[firsts]
-    order = np.lexsort((firsts, -length, -sizes, words.row[firsts]))
-    rows = words.row[firsts][order]
-    best = order[np.flatnonzero(np.diff(rows, prepend=-1))]
-    chosen = np.zeros(len(firsts), bool)
-    chosen[best[sizes[best] > 1]] = True
-    return chosen
-
-
-def _covered(words: Words, letters: np.ndarray, n: int, places: np.ndarray) -> np.ndarray:
-    """Characters a row of the words inside the n-grams at ``places``, each word counted once."""
-    covered = np.zeros(len(words.codes), bool)
-    for ahead in range(n):
-        covered[places + ahead] = True
-    return words.count(covered, letters)
+_NONE = np.zeros(0, np.int64)
