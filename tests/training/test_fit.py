@@ -139,7 +139,7 @@ def test_samples_come_from_the_sampler(tmp_path):
 
 
 def test_tensorboard_is_written_or_asked_for(tmp_path, monkeypatch):
-    config = small_config(steps=2, callbacks=[{"kind": "tensorboard"}])
+    config = small_config(steps=2, validate_every=2, callbacks=[{"kind": "tensorboard"}])
     try:
         import tensorboard  # noqa: F401
     except ImportError:
@@ -147,7 +147,11 @@ def test_tensorboard_is_written_or_asked_for(tmp_path, monkeypatch):
             small_fit(tmp_path / "run", config)
     else:
         small_fit(tmp_path / "run", config)
-        assert list((tmp_path / "run" / "tensorboard").iterdir())
+        small_fit(tmp_path / "run", config, validate=lambda nets, step: {"held_out": 1.5})
+
+        log = EventAccumulator(str(tmp_path / "run" / "tensorboard")).Reload()
+        assert [one.step for one in log.Scalars("training/loss")] == [1, 2]
+        assert [(one.step, one.value) for one in log.Scalars("validation/held_out")] == [(2, 1.5)]
 
 
 class Poisoned(Causal):

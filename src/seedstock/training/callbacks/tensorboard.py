@@ -1,4 +1,4 @@
-"""Scalars and samples for TensorBoard."""
+"""Scalars for TensorBoard."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from seedstock.errors import RecipeError
 from seedstock.training.callbacks.base import Callback
 from seedstock.training.callbacks.events import summary
+from seedstock.training.callbacks.validation import Validation
 
 if TYPE_CHECKING:
     from seedstock.training.readings import Reading
@@ -16,7 +17,7 @@ FOLDER = "tensorboard"
 
 
 class TensorBoard(Callback):
-    """Writes what ``events.jsonl`` gets of each reading into the run's ``tensorboard/``."""
+    """Writes what ``events.jsonl`` gets of each reading and validation into the run's ``tensorboard/``."""
 
     name = "tensorboard"
 
@@ -41,6 +42,14 @@ class TensorBoard(Callback):
         found = summary(readings, run)
         for name in found.keys() - {"step", "examples", "tokens", "seconds", "waited"}:
             self._writer.add_scalar(f"training/{name}", found[name], found["step"])
+
+    def after_step(self, run: Trainer) -> None:
+        """Writes the validation of this step, which comes before other callbacks."""
+        last = next((one.last for one in run.callbacks if isinstance(one, Validation)), {})
+        if last.get("step") == run.step:
+            for name in last.keys() - {"step", "tokens"}:
+                if isinstance(last[name], int | float):
+                    self._writer.add_scalar(f"validation/{name}", last[name], run.step)
 
     def finish(self, run: Trainer) -> None:
         """Closes the log."""
