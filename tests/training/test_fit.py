@@ -146,9 +146,9 @@ def test_tensorboard_is_written_or_asked_for(tmp_path, monkeypatch):
         with pytest.raises(RecipeError, match=r"seedstock\[track\]"):
             small_fit(tmp_path / "run", config)
     else:
-        small_fit(tmp_path / "run", config)
-        small_fit(tmp_path / "run", config, validate=lambda nets, step: {"held_out": 1.5})
+        from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+        small_fit(tmp_path / "run", config, validate=lambda nets, step: {"held_out": 1.5})
         log = EventAccumulator(str(tmp_path / "run" / "tensorboard")).Reload()
         assert [one.step for one in log.Scalars("training/loss")] == [1, 2]
         assert [(one.step, one.value) for one in log.Scalars("validation/held_out")] == [(2, 1.5)]
