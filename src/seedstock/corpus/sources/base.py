@@ -109,6 +109,18 @@ class Source(Config):
         return fingerprint(self.partitions())
 
 
+def needs(module: str, what: str, extra: str) -> Any:
+    """An optional module. Raises DataError, naming the extra that brings it, where it is not installed."""
+    from importlib import import_module
+
+    from seedstock.errors import DataError
+
+    try:
+        return import_module(module)
+    except ImportError:
+        raise DataError(f"{what} is not installed", fix=f"pip install 'seedstock[{extra}]'") from None
+
+
 def fingerprint(partitions: list[Partition]) -> str:
     """The digest of a listing."""
     from seedstock.ledger.ids import digest

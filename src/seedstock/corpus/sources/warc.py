@@ -1,0 +1,224 @@
+"""WARC files (ISO 28500): crawled pages and their extracted texts (WET), one document a record."""
+
+from __future__ import annotations
+
+import io
+import zlib
+from collections.abc import Iterator
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, Field
+
+from seedstock.corpus.sources.base import LONGEST, Item, Partition, Source, Unreadable, needs, share
+from seedstock.corpus.sources.files import Found, find, problem
+from seedstock.corpus.sources.ranges import SIZE, Piece, changed, whole
+from seedstock.corpus.sources.streams import compressed, raw
+from seedstock.corpus.sources.webpage import RIGHTS, TYPES, decoded, page
+
+_GZIP, _PLAIN = b"\x1f\x8b\x08", b"\r\n\r\nWARC/1."
+_STEP = 1 << 20
+
+
+def known_types(types: tuple[str, ...]) -> tuple[str, ...]:
+    """MIME types in small letters, or ValueError for one that is not read as text."""
+    for name in types:
+        if name.lower() not in TYPES:
+            raise ValueError(f"{name!r} is not read from the web; known: {', '.join(TYPES)}")
+    return tuple(name.lower() for name in types)
+
+
+Types = Annotated[tuple[str, ...], Field(min_length=1), AfterValidator(known_types)]
+
+
+class Warc(Source):
+    """WARC and WET files, plain or compressed (.gz, .zst, .lz4): a file, a folder, a glob, a URL, or a list of these.
+
+    A document is a ``response`` of an HTTP ``status`` and of one of ``content_types``, a ``resource``, or a
+    ``conversion``; its locator is ``FILE@OFFSET``, the offset as stored, as in a CDX index. A record that is clipped,
+    damaged or longer than 64 MiB goes to quarantine, and reading goes on with the next. A large .gz file is read in
+    pieces. The meta holds the date, the type, and those headers that speak of rights; no addresses of machines.
+    """
+
+    kind: Literal["warc"] = "warc"
+    path: str | list[str]
+    status: tuple[int, ...] = (200,)
+    content_types: Types = TYPES
+
+    def partitions(self) -> list[Partition]:
+        found = find(self.path, (".warc", ".wet"), f"source {self.name!r}")
+        return share([part for file in found for part in _cut(file)], self.limit)
+
+    def read(self, partition: Partition) -> Iterator[Item | Unreadable]:
+        warc = needs("fastwarc.warc", "fastwarc, which reads WARC files,", "web")
+        piece = partition.payload
+        try:
+            with io.BufferedReader(raw(piece.path), _STEP) as file, raw(piece.path) as beside:
+                yield from records(file, beside, piece, self, warc)
+        except OSError as error:
+            yield Unreadable(f"{piece.name}@{piece.start}", f"the file cannot be read: {problem(error)}")
+            return
+        yield from changed(piece)
+
+
+def _cut(file: Found) -> list[Partition]:
+    """A .gz file in pieces, each of which begins with the first member in it; others as they are."""
+    if compressed(file.path) != ".gz" or file.bytes <= SIZE:
+        return [whole(file)]
+    starts = range(0, file.bytes, SIZE)
+    return [
+        Partition(
+            f"{file.name}@{start}" if start else file.name,
+            file.fingerprint,
+            min(SIZE, file.bytes - start),
+            Piece(file.path, file.name, file.stamp, start, start, start + SIZE),
+        )
+        for start in starts
+    ]
+
+
+def records(file: Any, beside: Any, piece: Piece, source: Any, warc: Any) -> Iterator[Item | Unreadable]:
+    """The documents of the records that begin in a piece of a file; ``beside`` is the same file, opened by Arrow.
+
+    ``source`` says which: ``status`` and ``content_types``.
+    """
+    suffix = compressed(piece.path)
+    at: int | None = piece.start
+    size = file.seek(0, io.SEEK_END)
+    if at:
+        at = _next_member(file, at, piece.end)
+    while at is not None:
+        file.seek(at)
+        last, skip = at, at + 1
+        try:
+            archive = warc.ArchiveIterator(file, parse_http=False)
+            for place, record in _placed(archive, beside if suffix == ".gz" else None):
+                last, skip = place[0], place[0] + 1
+                if piece.end is not None and last >= piece.end:
+                    return
+                length = record.content_length
+                found = _document(record, source, f"{piece.name}@{last}" + (f".{place[1]}" if place[1] else ""), warc)
+                if not suffix and last + length < size:
+                    skip = last + length
+                if found is not None:
+                    yield found
+                if isinstance(found, Unreadable):
+                    break  # its end cannot be trusted, unless it lies in the file
+            else:
+                return
+        except BaseException as error:  # the library's panics are no Exceptions
+            if not isinstance(error, OSError | ValueError) and type(error).__name__ != "PanicException":
+                raise
+            yield Unreadable(f"{piece.name}@{last}", f"damaged after the record that begins here: {problem(error)}")  # type: ignore[arg-type]
+            skip = last + 1
+        at = _after(file, skip, piece.end, suffix)
+
+
+def _placed(found: Any, stored: Any) -> Iterator[tuple[tuple[int, int], Any]]:
+    """Each record with its offset, and its number among those of one gzip member, of which alone offsets are known."""
+    last, count = -1, 0
+    for record in found:
+        if record.stream_pos == last or (stored is not None and last >= 0 and not _begins(stored, record.stream_pos)):
+            count += 1
+        else:
+            last, count = record.stream_pos, 0
+        yield (last, count), record
+
+
+def _begins(stored: Any, at: int) -> bool:
+    return stored.read_at(len(_GZIP), at) == _GZIP
+
+
+def _document(record: Any, source: Any, where: str, warc: Any) -> Item | Unreadable | None:
+    kinds = warc.WarcRecordType
+    if record.record_type in (kinds.unknown, kinds.no_type):
+        name = record.headers.get("WARC-Type") or ""
+        return None if name.isalpha() else Unreadable(where, "the record has no type: its header is damaged")
+    if record.record_type not in (kinds.response, kinds.resource, kinds.conversion):
+        return None
+    length = record.content_length
+    if length > LONGEST:
+        return Unreadable(where, f"the record is said to be of {length} bytes, more than {LONGEST}")
+    try:
+        record.freeze()
+        if record.content_length < length:
+            return Unreadable(where, f"the record is clipped: {record.content_length} of {length} bytes")
+        return _page(record, source, where)
+    except (OSError, ValueError) as error:
+        # The record as a whole is sound: what follows it can be found.
+        return Unreadable(where, f"the answer cannot be decoded: {problem(error)}")
+
+
+def _page(record: Any, source: Any, where: str) -> Item | Unreadable | None:
+    headers = {name.lower(): value for name, value in record.headers.items()}
+    meta: dict[str, Any] = {"date": headers.get("warc-date"), "record": headers.get("warc-record-id", "").strip("<>")}
+    answer: dict[str, str] = {}
+    kind, charset = (headers.get("content-type") or "text/plain").partition(";")[0].strip().lower(), None
+    if record.is_http:
+        record.parse_http(auto_decode="none", quirks_mode=True)
+        if record.http_headers is None or record.http_headers.status_code is None:
+            return Unreadable(where, "the answer has no HTTP status")
+        if record.http_headers.status_code not in source.status:
+            return None
+        answer = _joined(record.http_headers.items())
+        kind, charset = (record.http_content_type or "").lower(), record.http_charset
+    if kind not in source.content_types:
+        return None
+    body = record.reader.read(LONGEST + 1)
+    body = decoded(body, answer, LONGEST)
+    if len(body) > LONGEST:
+        return Unreadable(where, f"the answer is longer than {LONGEST} bytes")
+    if headers.get("warc-truncated"):
+        meta["truncated"] = headers["warc-truncated"]
+    if languages := headers.get("warc-identified-content-language"):
+        meta["identified_language"] = languages
+    url = headers.get("warc-target-uri", "").strip("<>") or None
+    return page(where, body, url, kind, charset, answer, {name: value for name, value in meta.items() if value})
+
+
+def _joined(pairs: Any) -> dict[str, str]:
+    """Headers by their names in small letters; those that come several times are joined (RFC 9110, 5.3)."""
+    found: dict[str, str] = {}
+    for name, value in pairs:
+        name = name.lower()
+        found[name] = f"{found[name]}, {value}" if name in found and name in RIGHTS else value
+    return found
+
+
+def _after(file: Any, start: int, end: int | None, suffix: str) -> int | None:
+    """Where the next record begins after one that is broken, or None."""
+    if suffix == ".gz":
+        return _next_member(file, start, end)
+    return _next_plain(file, start) if not suffix else None
+
+
+def _next_member(file: Any, start: int, end: int | None) -> int | None:
+    """The first gzip member from ``start`` on, and before ``end``, that begins with a WARC record."""
+    for at in _occurrences(file, _GZIP, start, end):
+        file.seek(at)
+        try:
+            head = zlib.decompressobj(31).decompress(file.read(1 << 14), 64)
+        except zlib.error:
+            continue
+        if head.startswith(b"WARC/"):
+            return at
+    return None
+
+
+def _next_plain(file: Any, start: int) -> int | None:
+    return next((at + 4 for at in _occurrences(file, _PLAIN, start, None)), None)
+
+
+def _occurrences(file: Any, wanted: bytes, start: int, end: int | None) -> Iterator[int]:
+    at = start
+    while end is None or at < end:
+        file.seek(at)
+        chunk = file.read(_STEP)
+        found = chunk.find(wanted)
+        while found >= 0:
+            if end is not None and at + found >= end:
+                return
+            yield at + found
+            found = chunk.find(wanted, found + 1)
+        if len(chunk) < _STEP:
+            return
+        at += len(chunk) - len(wanted) + 1
