@@ -1,0 +1,225 @@
+"""A million documents deduplicated on two cores, against exact Jaccard similarity on a labelled sample.
+
+``SEEDSTOCK_DATA=DIR python benchmarks/dedup_million.py make|sign|cluster|score --folder FOLDER [--documents 1000000]``,
+in this order. Six tenths of the documents are made of real sentences (books, specifications, Wikipedia), drawn anew for
+each; the others are copies of these, with words replaced, runs of words cut out and sentences added at rates that end
+on both sides of the threshold. ``sign`` computes the signatures (two processes), ``cluster`` groups and verifies (two
+threads), ``score`` compares families drawn at random with the exact similarity of all their pairs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import itertools
+import json
+import os
+import random
+import re
+import sys
+import time
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+
+THRESHOLD, SHINGLE = 0.8, 5
+PART = 25_000
+RATES = (0.0, 0.005, 0.01, 0.015, 0.02, 0.025, 0.03, 0.05, 0.1)  # words replaced; 2.2 % is about the threshold
+FAMILIES = 30_000  # of the labelled sample
+
+
+def sentences(data: Path) -> list[list[str]]:
+    """Real sentences of six words and more, as words."""
+    import zstandard
+
+    texts = []
+    for name in ("books", "specs"):
+        with zstandard.open(data / f"text/{name}.jsonl.zst", "rt", encoding="utf-8") as file:
+            texts += [json.loads(line)["text"] for line in file]
+    for name in ("wikitext2.valid", "wikitext2.test"):
+        with zstandard.open(data / f"text/{name}.txt.zst", "rt", encoding="utf-8") as file:
+            texts.append(file.read())
+    found = dict.fromkeys(piece.strip() for text in texts for piece in re.split(r"(?<=[.!?])\s+|\n\s*\n", text))
+    return [words for words in map(str.split, found) if 6 <= len(words) <= 80]
+
+
+def base(draw: random.Random, pool: list[list[str]]) -> list[str]:
+    return list(itertools.chain.from_iterable(draw.choice(pool) for _ in range(draw.randrange(4, 14))))
+
+
+def copy(draw: random.Random, words: list[str], pool: list[list[str]]) -> list[str]:
+    """The words with changes: half of the copies have words replaced, a quarter lose a run, a quarter gain words."""
+    kind = draw.randrange(4)
+    if kind == 2:
+        gone = draw.randrange(1, max(2, len(words) // 3))
+        at = draw.randrange(len(words) - gone)
+        return words[:at] + words[at + gone :]
+    if kind == 3:
+        return words + draw.choice(pool)
+    rate = draw.choice(RATES)
+    return [draw.choice(pool)[0] if rate and draw.random() < rate else word for word in words]
+
+
+def document(number: int, pool: list[list[str]]) -> tuple[int, str]:
+    """(The number of its base, its text); six of ten documents are bases, a copy's base is one of lower number."""
+    family = number
+    if number % 10 >= 6:
+        family = random.Random(f"family {number}").randrange(number)
+        family -= max(0, family % 10 - 5)
+    words = base(random.Random(f"base {family}"), pool)
+    return family, " ".join(copy(random.Random(f"copy {number}"), words, pool) if family != number else words)
+
+
+def _make(job: tuple[Path, int, int]) -> int:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    folder, first, last = job
+    pool = sentences(Path(os.environ["SEEDSTOCK_DATA"]))
+    made = [document(number, pool) for number in range(first, last)]
+    texts = [text for _, text in made]
+    table = pa.table(
+        {
+            "text": pa.array(texts, pa.large_string()),
+            "text_sha256": pa.array([hashlib.sha256(text.encode()).digest() for text in texts], pa.binary(32)),
+            "source": ["made"] * len(texts),
+            "locator": [str(number) for number in range(first, last)],
+            "bytes": pa.array([len(text.encode()) for text in texts], pa.int64()),
+            "family": pa.array([family for family, _ in made], pa.int64()),
+        }
+    )
+    pq.write_table(table, folder / f"part-{first // PART:05d}.parquet", compression="zstd")
+    return sum(table["bytes"].to_pylist())
+
+
+def _sign(path: Path) -> int:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    signal = step_signal()
+    table = pq.read_table(path, columns=["text"])
+    batches = [signal.compute(batch) for batch in table.to_batches(max_chunksize=256)]
+    pq.write_table(pa.Table.from_batches(batches), path.with_name(path.name.replace("part", "signature")))
+    return table.num_rows
+
+
+def step_signal():  # type: ignore[no-untyped-def]
+    from seedstock.corpus.dedup.config import MinHash
+    from seedstock.corpus.signals.minhash import signal_of
+
+    return signal_of(MinHash(threshold=THRESHOLD, shingle=SHINGLE))
+
+
+class File:
+    """A Parquet file as a part."""
+
+    def __init__(self, path: Path) -> None:
+        import pyarrow.parquet as pq
+
+        self.path, self.rows = path, pq.read_metadata(path).num_rows
+
+    def has(self, name: str) -> bool:
+        return True
+
+    def read(self, names):  # type: ignore[no-untyped-def]
+        import pyarrow.parquet as pq
+
+        if names and "." in names[0]:
+            found = pq.read_table(self.path.with_name(self.path.name.replace("part", "signature")))
+            return found.rename_columns(list(names))
+        return pq.read_table(self.path, columns=list(names))
+
+
+def parts(folder: Path) -> list[File]:
+    return [File(path) for path in sorted(folder.glob("part-*.parquet"))]
+
+
+def cluster(folder: Path) -> None:
+    import numpy as np
+
+    from seedstock.corpus.dedup import DedupConfig, find_clusters
+    from seedstock.progress import Silent
+
+    config = DedupConfig(steps=[{"kind": "minhash", "threshold": THRESHOLD, "shingle": SHINGLE}])
+    found = find_clusters(config, parts(folder), Silent(), near=folder, workers=2)
+    np.savez(folder / "clusters.npz", cluster=found.cluster_of, kept=found.representative)
+    print(
+        f"{len(found.cluster_of):,} documents, {len(found.sizes):,} clusters, {(~found.representative).sum():,} dropped"
+    )
+
+
+def score(folder: Path) -> None:
+    import numpy as np
+
+    found = np.load(folder / "clusters.npz")
+    cluster_of, kept = found["cluster"], found["kept"]
+    families: dict[int, list[int]] = {}
+    for row, number in enumerate(
+        np.concatenate([part.read(["family"])["family"].to_numpy() for part in parts(folder)])
+    ):
+        families.setdefault(int(number), []).append(row)
+    several = [members for members in families.values() if len(members) > 1]
+    sample = random.Random(0).sample(several, min(FAMILIES, len(several)))
+    pool = sentences(Path(os.environ["SEEDSTOCK_DATA"]))
+    above = hit = same = right = direct = dropped = near_kept = close = close_hit = 0
+    for members in sample:
+        sets = []
+        for row in members:
+            words = document(row, pool)[1].split()
+            sets.append({tuple(words[at : at + SHINGLE]) for at in range(len(words) - SHINGLE + 1)})
+        truth = list(range(len(members)))
+        alike = {}
+        for a, b in itertools.combinations(range(len(members)), 2):
+            alike[a, b] = len(sets[a] & sets[b]) / max(1, len(sets[a] | sets[b]))
+            if alike[a, b] >= THRESHOLD:
+                truth = [truth[a] if value == truth[b] else value for value in truth]
+        for (a, b), similarity in alike.items():
+            together = cluster_of[members[a]] == cluster_of[members[b]] >= 0
+            if similarity >= THRESHOLD:
+                above, hit = above + 1, hit + together
+                if similarity < THRESHOLD + 0.05:
+                    close, close_hit = close + 1, close_hit + together
+            if together:
+                same, right, direct = same + 1, right + (truth[a] == truth[b]), direct + (similarity >= THRESHOLD)
+            if together and kept[members[a]] != kept[members[b]]:
+                dropped, near_kept = dropped + 1, near_kept + (similarity >= THRESHOLD)
+    family_of = np.empty(len(cluster_of), np.int64)
+    for number, members in families.items():
+        family_of[members] = number
+    inside = np.flatnonzero(cluster_of >= 0)
+    order = inside[np.argsort(cluster_of[inside], kind="stable")]
+    foreign = (np.diff(cluster_of[order]) == 0) & (np.diff(family_of[order]) != 0)
+    print(
+        f"{len(sample):,} families, {above:,} pairs of similarity {THRESHOLD} and more, {same:,} pairs in one cluster"
+    )
+    print(f"recall {hit / above:.4f}; {close_hit / close:.4f} of the {close:,} pairs below {THRESHOLD + 0.05:.2f}")
+    print(
+        f"precision {right / same:.4f} (pairs linked by truly similar pairs), {direct / same:.4f} (similar themselves)"
+    )
+    print(f"dropped documents similar to the one that stays for them: {near_kept / dropped:.4f} of {dropped:,}")
+    print(f"neighbours in a cluster of different families: {int(foreign.sum()):,}")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("stage", choices=["make", "sign", "cluster", "score"])
+    parser.add_argument("--folder", type=Path, required=True)
+    parser.add_argument("--documents", type=int, default=1_000_000)
+    given = parser.parse_args()
+    given.folder.mkdir(parents=True, exist_ok=True)
+    began = time.perf_counter()
+    if given.stage == "make":
+        jobs = [(given.folder, at, min(at + PART, given.documents)) for at in range(0, given.documents, PART)]
+        with ProcessPoolExecutor(2) as pool:
+            print(f"{sum(pool.map(_make, jobs)) / 1e9:.2f} GB of text")
+    elif given.stage == "sign":
+        with ProcessPoolExecutor(2) as pool:
+            print(f"{sum(pool.map(_sign, sorted(given.folder.glob('part-*.parquet')))):,} documents")
+    elif given.stage == "cluster":
+        cluster(given.folder)
+    else:
+        score(given.folder)
+    print(f"{given.stage}: {time.perf_counter() - began:.1f} s", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    main()
