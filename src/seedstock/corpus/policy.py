@@ -120,7 +120,7 @@ class Policy(Config):
 
     ``signals`` lists what is measured (``gopher``, or ``{kind: language, sample: 500}``); ``licences`` is an
     allow-list; ``rules`` drop documents, the first that matches gives the reason; ``redact`` replaces the spans that a
-    signal found (``{emails: <email>}``).
+    signal found (``{emails: <email>}``; with ``{kind}`` the kind of each: ``{personal: "<{kind}>"}``).
     """
 
     signals: _Signals = ()
@@ -147,6 +147,8 @@ class Policy(Config):
                 close = nearest(name, spans)
                 hint = f"did you mean {close!r}?" if close else _advice(name, listed)
                 raise ValueError(f"no listed signal {name!r} finds spans to redact; {hint}")
+            if "{kind}" in redact[name] and name in listed and "kinds" not in listed[name].types():
+                raise ValueError(f"{name!r} does not say of what kind a span is; leave {{kind}} out")
         return redact
 
     @model_validator(mode="after")
@@ -195,8 +197,11 @@ class Policy(Config):
         """
         found: list[list[Edit]] = [[] for _ in range(documents.num_rows)]
         for name, replacement in self.redact.items():
-            for row, spans in enumerate(signals[name].column("spans").to_pylist()):
-                found[row] += [(span["start"], span["end"], name, replacement) for span in spans or ()]
+            table = signals[name]
+            kinds_ = table.column("kinds").to_pylist() if "{kind}" in replacement else [None] * documents.num_rows
+            for row, spans in enumerate(table.column("spans").to_pylist()):
+                for span, kind in zip(spans or (), kinds_[row] or [name] * len(spans or ()), strict=True):
+                    found[row].append((span["start"], span["end"], name, replacement.replace("{kind}", kind)))
         return [_disjoint(row) if len(row) > 1 else row for row in found]
 
 

@@ -46,20 +46,30 @@ class Emails(Signal):
         """Finds the addresses of each text of a batch."""
         import numpy as np
 
-        from seedstock.corpus.utf8 import raw, spans
+        from seedstock.corpus.utf8 import spans
 
-        data, offsets = raw(batch.column("text"))
-        buffer = data.data
-        found: dict[int, list[tuple[int, int]]] = {}
-        signs = np.flatnonzero(data[offsets[0] : offsets[-1]] == ord("@")) + offsets[0]
-        for some in np.array_split(signs, len(signs) // CHUNK + 1):
-            for row, start, place in zip(*(x.tolist() for x in _candidates(data, offsets, some)), strict=True):
-                first, end = int(offsets[row]), int(offsets[row + 1])
-                if span := _address(buffer, first, start, place, end):
-                    found.setdefault(row, []).append((span[0] - first, span[1] - first))
+        found = addresses(batch.column("text"))
         counts = np.zeros(len(batch), np.int32)
         counts[list(found)] = [len(pairs) for pairs in found.values()]
         return self.batch(spans=spans(len(batch), found), count=counts)
+
+
+def addresses(text: pa.Array) -> dict[int, list[tuple[int, int]]]:
+    """The (start, end) of each address of a large_string array, in bytes, by row."""
+    import numpy as np
+
+    from seedstock.corpus.utf8 import raw
+
+    data, offsets = raw(text)
+    buffer = data.data
+    found: dict[int, list[tuple[int, int]]] = {}
+    signs = np.flatnonzero(data[offsets[0] : offsets[-1]] == ord("@")) + offsets[0]
+    for some in np.array_split(signs, len(signs) // CHUNK + 1):
+        for row, start, place in zip(*(x.tolist() for x in _candidates(data, offsets, some)), strict=True):
+            first, end = int(offsets[row]), int(offsets[row + 1])
+            if span := _address(buffer, first, start, place, end):
+                found.setdefault(row, []).append((span[0] - first, span[1] - first))
+    return found
 
 
 def _candidates(data: np.ndarray, offsets: np.ndarray, places: np.ndarray) -> tuple[np.ndarray, ...]:
