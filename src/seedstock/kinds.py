@@ -26,6 +26,7 @@ TABLE: dict[str, dict[str, str]] = {
         "audio": "seedstock.corpus.sources.audio:Audio",
         "video": "seedstock.corpus.sources.video:Video",
         "fasta": "seedstock.corpus.sources.fasta:Fasta",
+        "tokens": "seedstock.corpus.sources.tokens:Tokens",
         "trajectories": "seedstock.corpus.sources.trajectories:Trajectories",
     },
     "signals": {

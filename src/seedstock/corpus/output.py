@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from seedstock.corpus import edits, split, tables
+from seedstock.corpus.media.types import COARSE
 from seedstock.corpus.phases import CHANGED, DROPPED, KEPT, Phases
 from seedstock.ledger.files import write_json, write_text
 from seedstock.ledger.ids import ID_BYTES
@@ -80,6 +81,9 @@ def stratify(state: Phases) -> tuple[list[dict[str, Any]], np.ndarray]:
     numbers[kept] = [number[sources[row], domains[row], languages[row], int(repeats[row])] for row in kept]
     size = np.array(state.light["bytes"])
     rehydrated = state.config.dedup is not None and state.config.dedup.rehydrate is not None
+    coarse = np.zeros(state.rows, bool)
+    for row in np.flatnonzero(state.tokens & ~state.dropped):
+        coarse[row] = json.loads(state.light["meta"][int(row)].as_py()).get("provenance") == COARSE
     strata = []
     for at, (source, domain, language, times) in enumerate(names):
         rows = numbers == at
@@ -95,6 +99,7 @@ def stratify(state: Phases) -> tuple[list[dict[str, Any]], np.ndarray]:
                 "bytes": int(size[rows & ~held].sum()),
                 "held_out_documents": int(held.sum()),
                 "held_out_bytes": int(size[held].sum()),
+                **({"provenance": COARSE} if coarse[rows].any() else {}),
             }
         )
     return strata, numbers

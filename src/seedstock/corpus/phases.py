@@ -14,7 +14,9 @@ from seedstock.corpus import duplicates, split
 from seedstock.corpus import edits as edits_
 from seedstock.corpus.config import CorpusConfig
 from seedstock.corpus.documents import FORGOTTEN
+from seedstock.corpus.media.types import TOKENS
 from seedstock.corpus.pieces import Piece
+from seedstock.corpus.policy import LICENCE
 from seedstock.corpus.tasks import versioned
 from seedstock.progress import Reporter
 
@@ -30,7 +32,8 @@ class Phases:
     """The state of a corpus between reading and writing: light columns over all rows, text one piece at a time.
 
     ``dropped`` bool, ``phase``, ``step``, ``reason``, ``language`` str, ``cluster`` and ``cluster_size`` int64,
-    ``repeats`` int32, ``split`` str, ``changed`` and ``media`` (whether it has any) bool: all [rows].
+    ``repeats`` int32, ``split`` str, ``changed``, ``media`` (whether it has any) and ``tokens`` (whether they are
+    token ids in the place of a text) bool: all [rows].
     """
 
     def __init__(
@@ -55,7 +58,8 @@ class Phases:
         self.cluster_size = np.ones(self.rows, np.int64)
         self.repeats = np.ones(self.rows, np.int32)
         self.duplicates: duplicates.Found | None = None
-        self.media = np.concatenate([np.zeros(0, bool), *(piece.has_media() for piece in pieces)])
+        types = np.concatenate([np.zeros(0, object), *(piece.media_types() for piece in pieces)])
+        self.media, self.tokens = types.astype(bool), types == TOKENS
         self.edits: list[list[tuple[int, list[edits_.Edit]]]] = [[] for _ in pieces]
         self.failures: list[dict[str, Any]] = []
 
@@ -120,6 +124,7 @@ class Phases:
                 decided = self.config.policy.decide(documents, signals)
                 gone = np.array(decided.column("decision").to_pylist(), object) == DROPPED
                 steps, reasons = (np.array(decided.column(name).to_pylist(), object) for name in ("step", "reason"))
+                gone &= ~self.tokens[rows] | (steps == LICENCE)  # there is no text that a rule could measure
                 self.drop(rows[gone], "filter", steps[gone], reasons[gone])
                 bar.advance()
 

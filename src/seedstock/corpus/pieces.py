@@ -64,14 +64,14 @@ class Piece:
 
         return pq.read_table(self.task.table(self.index, "documents"), columns=columns and list(columns))
 
-    def has_media(self) -> np.ndarray:
-        """Which rows have media, bool [rows]."""
+    def media_types(self) -> np.ndarray:
+        """The MIME type of each row's media, None where it has none: object [rows]."""
         import pyarrow.parquet as pq
 
         if "media" not in self.record["sha256"]:
-            return np.zeros(self.rows, bool)
+            return np.full(self.rows, None, object)
         kinds = pq.read_table(self.task.table(self.index, "media"), columns=["media_type"])["media_type"]
-        return kinds.is_valid().to_numpy()
+        return np.array(kinds.to_pylist(), object)
 
     def signal(self, name: str) -> pa.Table:
         """The table of one signal ("gopher@1")."""

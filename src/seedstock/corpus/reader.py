@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +12,7 @@ from seedstock.corpus import edits as edits_
 from seedstock.errors import IntegrityError
 from seedstock.ledger import manifest
 from seedstock.ledger.files import read_json
+from seedstock.ledger.ids import digest
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -37,17 +38,25 @@ class Corpus:
         """What the corpus was made from: sources, configuration, seed."""
         return manifest.read(self.folder).inputs
 
-    def texts(self, split: str = "train", stratum: int | None = None, batch: int = 1024) -> Iterator[pa.RecordBatch]:
-        """The kept documents of a split, and of one stratum, in the order of the corpus, with their edits made.
+    def texts(
+        self,
+        split: str = "train",
+        stratum: int | None = None,
+        batch: int = 1024,
+        parts: Sequence[str] | None = None,
+        media: str | None = None,
+    ) -> Iterator[pa.RecordBatch]:
+        """The kept documents of a split, of one stratum or of some parts, in the order of the corpus, edits made.
 
         Batches of at most ``batch`` rows with the columns id, stratum, source, domain, language, licence, url, locator
-        and text (large_string). The order and the rows are the same at every call; one part is held in memory.
+        and text (large_string); and with ``media``, the beginning of a MIME type, ``media`` (large_binary, null where a
+        document has none of it). The order and the rows are the same at every call; one part is held in memory.
         """
         import numpy as np
         import pyarrow as pa
         import pyarrow.compute as pc
 
-        for part in self.parts:
+        for part in self.parts if parts is None else parts:
             decided = self._table("decisions", part, ["split", "stratum", "language"])
             wanted = pc.equal(decided["split"], split)
             if stratum is not None:
@@ -61,9 +70,21 @@ class Corpus:
             table = documents.set_column(documents.column_names.index("text"), "text", edited)
             for name in ("stratum", "language"):
                 table = table.append_column(name, decided[name].take(rows))
+            if media is not None:
+                table = table.append_column("media", self._media(part, rows, media))
             for start in range(0, table.num_rows, batch):
-                piece = table.slice(start, batch).select(COLUMNS).combine_chunks()
+                piece = table.slice(start, batch).select([*COLUMNS, *["media"] * (media is not None)]).combine_chunks()
                 yield from pa.Table.to_batches(piece)
+
+    def content(self, part: str) -> str:
+        """A digest of what the texts of a part follow from: their documents, edits, splits and languages.
+
+        It stays when the corpus grows around the part, and with it the numbers of strata.
+        """
+        recorded = manifest.read(self.folder).files
+        files = [recorded.get(f"{table}/{part}", {}).get("sha256") for table in ("documents", "edits")]
+        decided = self._table("decisions", part, ["split", "language"])
+        return digest({"files": files, **{name: decided[name].to_pylist() for name in decided.column_names}})
 
     def document(self, id: bytes | str) -> dict[str, Any] | None:
         """Everything known of a document (id as bytes or hexadecimal), or None where the corpus lacks it.
@@ -165,6 +186,19 @@ class Corpus:
     def _cut(self) -> bool:
         """Whether documents were cut in two, a part for each split."""
         return isinstance(self.inputs["corpus"]["held_out"], dict)
+
+    def _media(self, part: str, rows: Any, kind: str) -> pa.Array:
+        """The media of rows of a part, null where they are not of ``kind``; they are read only where one is."""
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        if (self.folder / "media" / part).exists():
+            types = self._table("media", part, ["media_type"])["media_type"].take(rows)
+            wanted = pc.fill_null(pc.starts_with(types, kind), False)
+            if pc.any(wanted).as_py():
+                data = self._table("media", part, ["bytes"])["bytes"].take(rows)
+                return pc.if_else(wanted, data, pa.scalar(None, pa.large_binary())).combine_chunks()
+        return pa.nulls(len(rows), pa.large_binary())
 
     def _edits(self, part: str) -> dict[bytes, list[dict[str, Any]]]:
         found: dict[bytes, list[dict[str, Any]]] = {}

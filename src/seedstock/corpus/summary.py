@@ -17,13 +17,17 @@ be rewritten for the sake of what a document says. A *count* is ``{documents, by
     duplicates   {clusters, documents, removed, largest: [{cluster, size, kind}], sizes: {size: clusters}}
     edits        {kind: {edits, documents}}
     quarantine   how many documents or files could not be read
+    token_files  {documents, tokens, coarse}, where some came as token ids: no step that needs their text looked at them
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from seedstock.corpus.media.types import COARSE, TOKENS
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -77,8 +81,10 @@ def summarise(folder: Path) -> dict[str, Any]:
     kept = pc.invert(dropped)
     table = table.append_column("kept_bytes", pc.if_else(kept, table["bytes"], 0))
     table = table.append_column("kept_documents", kept.cast(pa.int64()))
+    made = _token_files(folder)
     return {
         "format": 1,
+        **({"token_files": made} if made else {}),
         "read": _count(table),
         "kept": _count(table.filter(kept)),
         "changed": _count(table.filter(pc.equal(table["decision"], "changed"))),
@@ -159,6 +165,23 @@ def _edits(folder: Path) -> dict[str, dict[str, int]]:
     groups = pa.concat_tables(tables).group_by(["kind"]).aggregate([("id", "count"), ("id", "count_distinct")])
     found = sorted(groups.to_pylist(), key=lambda row: row["kind"])
     return {row["kind"]: {"edits": row["id_count"], "documents": row["id_count_distinct"]} for row in found}
+
+
+def _token_files(folder: Path) -> dict[str, int]:
+    """What came as token ids, and how much of it is parts of files; nothing where nothing did."""
+    import pyarrow.compute as pc
+    import pyarrow.parquet as pq
+
+    found = {"documents": 0, "tokens": 0, "coarse": 0}
+    for path in sorted(folder.glob("media/part-*.parquet")):
+        wanted = pc.equal(pq.read_table(path, columns=["media_type"])["media_type"], TOKENS)
+        if pc.any(wanted).as_py():
+            metas = pq.read_table(folder / "documents" / path.name, columns=["meta"])["meta"].filter(wanted).to_pylist()
+            about = [json.loads(meta or "{}") for meta in metas]
+            found["documents"] += len(about)
+            found["tokens"] += sum(one.get("tokens", 0) for one in about)
+            found["coarse"] += sum(one.get("provenance") == COARSE for one in about)
+    return found if found["documents"] else {}
 
 
 def _lines(path: Path) -> int:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from seedstock.corpus.media.types import TOKENS
 from seedstock.errors import DataError, SeedstockError
 from seedstock.inputs.shards import DOCUMENT, FORMAT
 from seedstock.ledger import manifest
@@ -85,13 +86,17 @@ def _write_split(
     bos, eos = (np.array([tokenizer.specials[name]], dtype) for name in ("bos", "eos"))
     writers: dict[int, _Writer] = {}
     columns = ("id", "text", "stratum", "source", "domain", "language")
-    for batch in corpus.texts(split=split):
+    media: dict[str, Any] = {"media": TOKENS} if (corpus.folder / "media").is_dir() else {}
+    for batch in corpus.texts(split=split, **media):
         ids, texts, strata, *names = (batch.column(column).to_pylist() for column in columns)
         size = 0
         rows: dict[int, list[int]] = {}
         for row, stratum in enumerate(strata):
             rows.setdefault(stratum, []).append(row)
         encoded = tokenizer.encode_batch(texts)
+        for row, data in enumerate(batch.column("media").to_pylist() if media else ()):
+            if data is not None:
+                encoded[row] = _as_made(data, tokenizer, bytes(ids[row]), corpus.folder)
         for stratum, own in rows.items():
             if stratum not in writers:
                 entry = dict(zip(("source", "domain", "language"), (name[own[0]] for name in names), strict=True))
@@ -105,6 +110,23 @@ def _write_split(
             size += text_bytes
         bar.advance(size)
     return [writers[stratum].finish() for stratum in sorted(writers)]
+
+
+def _as_made(data: bytes, tokenizer: Tokenizer, document: bytes, where: Path) -> np.ndarray:
+    """Ids that were made elsewhere, without BOS and EOS around them, which every document gets here.
+
+    Raises DataError where an id is not in the vocabulary.
+    """
+    ids = np.frombuffer(data, "<u4")
+    if len(ids) and int(ids.max()) >= tokenizer.vocab_size:
+        raise DataError(
+            f"document {document.hex()} has the token id {ids.max()}, the vocabulary {tokenizer.vocab_size} tokens",
+            where=where,
+            fix="name the tokenizer that these files were made with, and their dtype",
+        )
+    begin = bool(len(ids)) and int(ids[0]) in (tokenizer.specials["bos"], tokenizer.specials["eos"])
+    end = len(ids) > begin and int(ids[-1]) == tokenizer.specials["eos"]
+    return ids[int(begin) : len(ids) - int(end)]
 
 
 @dataclass

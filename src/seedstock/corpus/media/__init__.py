@@ -6,6 +6,6 @@ the extra ``media``. A name or a declared type is never believed over the bytes.
 
 from __future__ import annotations
 
-from seedstock.corpus.media.types import Undecodable, sniff
+from seedstock.corpus.media.types import COARSE, NPZ, TOKENS, Undecodable, sniff
 
-__all__ = ["Undecodable", "sniff"]
+__all__ = ["COARSE", "NPZ", "TOKENS", "Undecodable", "sniff"]

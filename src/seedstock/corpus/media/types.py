@@ -8,6 +8,8 @@ from typing import Any
 from seedstock.errors import SeedstockError
 
 NPZ = "application/x-npz"
+TOKENS = "application/x-tokens"  # token ids of a tokenizer made elsewhere: little-endian uint32
+COARSE = "coarse"  # ``provenance`` in the meta: a part of a file whose documents nobody can tell apart any more
 LONGEST = 256 * 2**20  # bytes of one picture, sound or clip: it is held in memory, and stored in one row
 
 _BEGINNINGS = (
