@@ -93,30 +93,36 @@ def test_it_learns_one_batch_by_heart():
     st.sampled_from([3, 17, 64]),
     st.sampled_from([0.0, 1e-2]),
     st.sampled_from([8, 64, 2**20]),
+    st.booleans(),
+    st.booleans(),
     st.integers(0, 2**31),
 )
 @settings(max_examples=40, deadline=None)
-def test_cross_entropy_in_pieces_equals_the_formula(rows, vocabulary, z_loss, piece, seed):
+def test_cross_entropy_in_pieces_equals_the_formula(rows, vocabulary, z_loss, piece, biased, weighted, seed):
     random = torch.Generator().manual_seed(seed)
     hidden = torch.randn(rows, 8, generator=random, dtype=torch.float64).requires_grad_()
     weight = torch.randn(vocabulary, 8, generator=random, dtype=torch.float64).requires_grad_()
+    bias = torch.randn(vocabulary, generator=random, dtype=torch.float64).requires_grad_() if biased else None
+    weights = torch.rand(rows, generator=random) if weighted else None
+    learned = [hidden, weight, *([bias] if biased else [])]
     wanted = torch.randint(-1, vocabulary, (rows,), generator=random)
     kept = cross_entropy._LOGITS, cross_entropy._BLOCK
     cross_entropy._LOGITS, cross_entropy._BLOCK = piece * vocabulary, piece
     try:
-        total, nats = cross_entropy.linear_cross_entropy(hidden, weight, wanted, z_loss)
-        found = torch.autograd.grad(total * 0.7, (hidden, weight))
+        total, nats = cross_entropy.linear_cross_entropy(hidden, weight, wanted, z_loss, bias, weights)
+        found = torch.autograd.grad(total * 0.7, learned)
         with torch.no_grad():
-            alone, _ = cross_entropy.linear_cross_entropy(hidden, weight, wanted, z_loss)
+            alone, _ = cross_entropy.linear_cross_entropy(hidden, weight, wanted, z_loss, bias, weights)
     finally:
         cross_entropy._LOGITS, cross_entropy._BLOCK = kept
-    logits = hidden @ weight.t()
+    logits = hidden @ weight.t() + (bias if biased else 0)
+    scale = (wanted >= 0) * (weights if weighted else 1)
     each = F.cross_entropy(logits, wanted, reduction="none", ignore_index=-1)
-    true = each.sum() + z_loss * (torch.logsumexp(logits, -1).square() * (wanted >= 0)).sum()
+    true = (each * scale).sum() + z_loss * (torch.logsumexp(logits, -1).square() * scale).sum()
     torch.testing.assert_close(nats.double(), each, rtol=1e-5, atol=1e-5)
     torch.testing.assert_close(total.double(), true, rtol=1e-5, atol=1e-4)
     torch.testing.assert_close(alone, total, rtol=1e-5, atol=1e-4)
-    for mine, expected in zip(found, torch.autograd.grad(true * 0.7, (hidden, weight)), strict=True):
+    for mine, expected in zip(found, torch.autograd.grad(true * 0.7, learned), strict=True):
         torch.testing.assert_close(mine, expected, rtol=1e-4, atol=1e-5)
 
 

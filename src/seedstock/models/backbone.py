@@ -18,7 +18,10 @@ from seedstock.models.norms import norm
 
 @dataclass
 class Output:
-    """What the backbone gives: the last hidden state, every layer's for who asks, and losses of its own."""
+    """What the backbone gives: the last hidden state, every layer's for who asks, and losses of its own.
+
+    ``aux`` holds the sum over sequences of each loss that ``config.auxiliary`` names, its coefficient in it.
+    """
 
     hidden: Tensor
     layers: list[Tensor] = field(default_factory=list)

@@ -46,6 +46,8 @@ class Embedding(nn.Module):
 class Head(nn.Module):
     """Hidden states to logits; its weight is the embedding's where the two are tied."""
 
+    bias: Tensor | None = None
+
     def __init__(self, config: Any, vocab_size: int, embedding: Embedding) -> None:
         super().__init__()
         self._tied = (embedding.tokens,) if config.tied_embeddings else None  # a tuple hides it from state dicts
@@ -56,6 +58,10 @@ class Head(nn.Module):
     def matrix(self) -> Tensor:
         """The fp32 weight ``[V, D]``."""
         return self.weight if self._tied is None else self._tied[0].weight
+
+    def prepare(self, hidden_BTD: Tensor) -> Tensor:
+        """What stands between the backbone and the matrix: nothing, here."""
+        return hidden_BTD
 
     def forward(self, hidden_BTD: Tensor) -> Tensor:
         return F.linear(hidden_BTD, self.matrix.to(hidden_BTD.dtype)).float()

@@ -108,6 +108,18 @@ class Objective:
         return generate(nets["network"], ids, tokens, seed=seed, **options)
 
 
+def auxiliary_counts(spec: Spec | None, batch: Batch) -> Sums:
+    """For ``counts``: the terms of the network's own losses (``Output.aux``), which are sums over sequences.
+
+    The configuration names them in ``auxiliary``: how evenly experts are used, say.
+    """
+    import torch
+
+    names = getattr(spec.model, "auxiliary", ()) if spec is not None else ()
+    examples = batch["examples"]
+    return {name: torch.tensor(len(examples), device=examples.device) for name in names}
+
+
 def assemble(network: nn.Module, objective: Objective) -> nn.ModuleDict:
     """Everything that is trained, by name: ``network`` and the objective's own."""
     return nn.ModuleDict({"network": network, **objective.nets()})
