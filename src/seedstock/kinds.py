@@ -18,6 +18,7 @@ TABLE: dict[str, dict[str, str]] = {
         "jsonl": "seedstock.corpus.sources.jsonl:JsonLines",
         "html": "seedstock.corpus.sources.html_files:Html",
         "warc": "seedstock.corpus.sources.warc:Warc",
+        "code": "seedstock.corpus.sources.code:Code",
         "csv": "seedstock.corpus.sources.csv_tables:Csv",
         "text": "seedstock.corpus.sources.text:Text",
         "parquet": "seedstock.corpus.sources.parquet:Parquet",

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 COMPRESSED = (".gz", ".zst", ".bz2", ".lz4", ".xz")
+_TARS = {".tgz": ".gz", ".tbz2": ".bz2", ".txz": ".xz", ".tzst": ".zst"}
 BUFFER = 1 << 16  # bytes: a damaged end costs at most as many
 RATIO = 500  # how much a compressed file may grow, once it gave FREE bytes: text grows 3 to 30 times
 FREE = 256 * 2**20
@@ -32,13 +33,16 @@ def is_url(path: str) -> bool:
 def compressed(name: str) -> str:
     """The suffix of a file's compression, in small letters, or ""."""
     suffix = Path(_plain(name)).suffix.lower()
-    return suffix if suffix in COMPRESSED else ""
+    return _TARS.get(suffix) or (suffix if suffix in COMPRESSED else "")
 
 
 def stem(name: str) -> str:
     """A file's name without the suffix of its compression."""
-    suffix = compressed(name)
-    return _plain(name)[: -len(suffix)] if suffix else name
+    if not compressed(name):
+        return name
+    plain = _plain(name)
+    suffix = Path(plain).suffix
+    return plain[: -len(suffix)] + (".tar" if suffix.lower() in _TARS else "")
 
 
 def _plain(name: str) -> str:
