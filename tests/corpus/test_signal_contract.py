@@ -6,11 +6,12 @@ from typing import Any, ClassVar, Literal
 import pyarrow as pa
 import pytest
 from batches import documents, library
+from trained_models import needed
 
 from seedstock import kinds
 from seedstock.corpus.signals.base import Signal, span_type
 
-SIGNALS = [kinds.load("signals", name)() for name in kinds.TABLE["signals"]]
+SIGNALS = [kinds.load("signals", name)(**needed().get(name, {})) for name in kinds.TABLE["signals"]]
 
 
 class Shouting(Signal):

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import json
+from functools import lru_cache, partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from seedstock.corpus.signals.base import Signal
+from seedstock.corpus.languages import normalise
+from seedstock.corpus.signals.trained import Trained
 
 if TYPE_CHECKING:
+    import numpy as np
     import pyarrow as pa
+
+    from seedstock.corpus.classify.fasttext import FastText
 
 UNDETERMINED = "und"  # ISO 639-2
 
@@ -76,7 +82,7 @@ QUICK = 300  # characters that are looked at first
 SURE = 0.95  # a confidence from which the rest of the sample never changed the label
 
 
-class Language(Signal):
+class Language(Trained):
     """The language of the first ``sample`` characters, how sure that is, and their script.
 
     language    ISO 639 code, of two letters where there is one (see corpus/languages.py); where the domain is ``code``,
@@ -87,7 +93,8 @@ class Language(Signal):
     programming whether ``language`` names a programming language
 
     The identifier is py3langid's model (Lui and Baldwin 2012: naive Bayes over byte n-grams), in a kernel of our own.
-    The middle of the sample is looked at first; where that leaves a doubt, all of it.
+    The middle of the sample is looked at first; where that leaves a doubt, all of it. ``model`` puts a fastText model
+    in its place (lid.176, GlotLID, OpenLID: ``.bin`` or ``.ftz``), whose labels are spelled as above.
     """
 
     version: ClassVar[int] = 2
@@ -99,11 +106,16 @@ class Language(Signal):
     }
     kind: Literal["language"] = "language"
     sample: Annotated[int, Field(ge=50)] = 1000
+    advice: ClassVar[str] = "name a fastText model for language identification, FILE.bin"
 
     @property
     def languages(self) -> tuple[str, ...]:
         """Every value that the column ``language`` can have; rules are checked against it."""
-        return LANGUAGES
+        if self.model is None:
+            return LANGUAGES
+        from seedstock.corpus.classify.fasttext_file import labels
+
+        return tuple(dict.fromkeys([UNDETERMINED, *map(normalise, labels(self.path())), *SUFFIXES.values()]))
 
     def compute(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         """Identifies the language of each text of a batch."""
@@ -130,12 +142,31 @@ class Language(Signal):
         languages, confidence = [UNDETERMINED] * len(heads), [0.0] * len(heads)
         rows = [row for row, script in enumerate(written) if script != NO_SCRIPT or any(map(str.isalpha, heads[row]))]
         rows = [row for row in rows if not (skip and skip[row])]
+        if self.model is not None:
+            classify = partial(_fasttext, str(self.path()))
         for size in (QUICK, self.sample):
             found = classify([_middle(heads[row], size) for row in rows])
             for row, label, sure in zip(rows, *found, strict=True):
                 languages[row], confidence[row] = label, float(sure)
             rows = [row for row in rows if confidence[row] < SURE and len(heads[row]) > size]
         return languages, confidence, written
+
+
+def _fasttext(path: str, texts: list[str]) -> tuple[list[str], np.ndarray]:
+    import numpy as np
+    import pyarrow as pa
+
+    model = _model(path)
+    found = model.probabilities(pa.array(texts, pa.large_string()))
+    best = found.argmax(axis=1) if len(texts) else np.zeros(0, int)
+    return [normalise(model.labels[at]) for at in best], np.minimum(found[np.arange(len(best)), best], 1)
+
+
+@lru_cache(maxsize=1)
+def _model(path: str) -> FastText:
+    from seedstock.corpus.classify.fasttext import FastText
+
+    return FastText(Path(path))
 
 
 def _middle(text: str, size: int) -> str:

@@ -97,9 +97,9 @@ def scripts(texts: list[str]) -> list[str]:
         lengths = np.array([len(texts[row]) for row in rest])
         points = np.frombuffer("".join(texts[row] for row in rest).encode("utf-32-le", "surrogatepass"), np.uint32)
         script = _table()[np.minimum(points, LAST)].astype(np.int64)
-        row = np.repeat(np.arange(len(rest)), lengths)
+        owner = np.repeat(np.arange(len(rest)), lengths)
         width = len(NAMES) + 1
-        counts = np.bincount(row * width + script, minlength=width * len(rest)).reshape(-1, width)[:, :-1]
+        counts = np.bincount(owner * width + script, minlength=width * len(rest)).reshape(-1, width)[:, :-1]
         found[rest] = np.where(counts.max(axis=1) > 0, counts.argmax(axis=1), len(NAMES))
     return codes[found].tolist()
 
@@ -119,8 +119,8 @@ def _table() -> np.ndarray:
         character = chr(point)
         if unicodedata.category(character)[0] != "L":
             continue
-        name = unicodedata.name(character, "").removeprefix("FULLWIDTH ").removeprefix("HALFWIDTH ")
-        words = name.split(" ", longest)
+        title = unicodedata.name(character, "").removeprefix("FULLWIDTH ").removeprefix("HALFWIDTH ")
+        words = title.split(" ", longest)
         for count in range(longest, 0, -1):
             if (found := number.get(" ".join(words[:count]))) is not None:
                 table[point] = found

@@ -1,0 +1,92 @@
+"""Commands that train what signals score with: classifier train and score."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from seedstock.cli import options as shared
+
+
+def add(commands: Any) -> None:
+    """Adds these commands to the parser."""
+    text = "train a classifier of documents, or score texts with one"
+    classifier = commands.add_parser("classifier", help=text, description=text)
+    parts = classifier.add_subparsers(dest="what", metavar="WHAT", required=True)
+    text = "tell documents like POSITIVE from documents like NEGATIVE; prints how well, on a held-out part"
+    train = parts.add_parser("train", help=text, description=text)
+    for name in ("positive", "negative"):
+        train.add_argument(f"--{name}", nargs="+", required=True, metavar="FILES", help="JSON lines, Parquet or text")
+    _shared(train)
+    train.add_argument("--labels", nargs=2, default=("negative", "positive"), metavar=("NEGATIVE", "POSITIVE"))
+    train.add_argument("--words", type=int, default=2, choices=range(1, 6), help="words of the longest n-gram (2)")
+    train.add_argument("--bits", type=int, default=20, choices=range(10, 27), help="the table has 2^BITS weights (20)")
+    train.set_defaults(run=_train)
+    text = "print the scores that a model gives the documents of files, the highest first"
+    score = parts.add_parser("score", help=text, description=text)
+    score.add_argument("model", metavar="MODEL", help="a folder of `classifier train`, or a fastText model")
+    score.add_argument("files", nargs="+", metavar="FILES")
+    score.add_argument("--label", help="the label whose probability is shown")
+    score.add_argument("--json", action="store_true", help="print the result as one JSON object")
+    score.set_defaults(run=_score)
+
+
+def _shared(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--out", type=Path, required=True, metavar="DIR", help="the folder for the model")
+    command.add_argument("--limit", type=int, default=200_000, metavar="N", help="documents of each (200,000)")
+    command.add_argument("--json", action="store_true", help="print the result as one JSON object")
+
+
+def _train(options: argparse.Namespace) -> None:
+    from seedstock.corpus.classify import examples, linear, train
+
+    reporter = shared.reporter(options)
+    texts = [examples.read(getattr(options, name), options.limit, name) for name in ("positive", "negative")]
+    low, high = options.labels
+    model, report = train.train(*texts, labels=(low, high), order=options.words, bits=options.bits, say=reporter.say)
+    digest = linear.save(model, options.out, report)
+    result = {"model": str(options.out), "sha256": digest, **report}
+    shared.show(options, result, lambda: _told(result, options.labels))
+
+
+def _told(result: dict[str, Any], labels: tuple[str, str]) -> str:
+    held = result["held_out"]
+    lines = [
+        f"{result['model']} (model.json has SHA-256 {result['sha256'][:16]}…)",
+        f"held out: {held[labels[1]]} {labels[1]}, {held[labels[0]]} {labels[0]}",
+        f"AUC {held['auc']:.4f}, accuracy {held['accuracy']:.4f}, precision {held['precision']:.4f}, "
+        f"recall {held['recall']:.4f} at 0.5",
+        f"calibration error {held['calibration_error']:.4f} (before calibration "
+        f"{held['calibration_error_before']:.4f}); by score:",
+    ]
+    for row in held["reliability"]:
+        lines.append(
+            f"  {row['from']:.1f}…  {row['documents']:7} documents, score {row['score']:.3f}, "
+            f"{labels[1]} {row['positive']:.3f}"
+        )
+    for label, rows in result["features"].items():
+        lines.append(f"speaks for {label}: " + ", ".join(f"{name} ({weight:+.1f})" for name, weight, _ in rows))
+    return "\n".join(lines)
+
+
+def _score(options: argparse.Namespace) -> None:
+    import pyarrow as pa
+
+    from seedstock.corpus.classify import examples
+    from seedstock.corpus.signals.classifier import Classifier
+
+    texts = examples.read(options.files)
+    try:
+        signal = Classifier(model=options.model, label=options.label)
+    except ValueError as error:
+        from seedstock.errors import RecipeError
+
+        raise RecipeError(str(error), where=options.model) from error
+    batch = pa.RecordBatch.from_pydict({"text": pa.array(texts, pa.large_string())})
+    found = signal.compute(batch).to_pylist()
+    rows = sorted(zip(found, texts, strict=True), key=lambda row: -row[0]["score"])
+    shown = [{**row, "text": " ".join(text[:200].split())[:100]} for row, text in rows]
+    shared.show(
+        options, {"documents": shown}, "\n".join(f"{row['score']:.4f}  {row['top']}  {row['text']}" for row in shown)
+    )
