@@ -66,9 +66,9 @@ def find_clusters(
             elif step.kind == "exact":
                 _unite(forest, exact.same_normalised(together) if step.normalise else same, chosen)
             elif step.kind == "pictures":
-                from seedstock.corpus.dedup import pictures as pictures_
+                from seedstock.corpus.dedup.pictures import link
 
-                sizes = pictures_.link(step, together, np.flatnonzero(chosen), forest, reporter)
+                sizes = link(step, together, np.flatnonzero(chosen), forest, reporter)
             else:
                 _unite(forest, same, chosen)
                 _similar(step, together, np.flatnonzero(chosen), forest, folder, reporter, settled, workers)
@@ -130,10 +130,10 @@ def _similar(
     """Unites similar texts among the first rows of equal ones."""
     distinct = rows[forest.parent[rows] == rows]
     if step.kind == "minhash":
-        from seedstock.corpus.dedup import near
+        from seedstock.corpus.dedup.near import link
 
-        near.link(step, parts, distinct, forest, folder, reporter, settled, workers)
+        link(step, parts, distinct, forest, folder, reporter, settled, workers)
     else:
-        from seedstock.corpus.dedup import semantic
+        from seedstock.corpus.dedup.semantic import link as mean
 
-        semantic.link(step, parts, distinct, forest, folder, reporter)
+        mean(step, parts, distinct, forest, folder, reporter)

@@ -61,17 +61,17 @@ def segments(data: np.ndarray, starts: np.ndarray, ends: np.ndarray) -> tuple[np
         found[0][at], found[1][at] = np.frombuffer(digest, "<u8")
     rows = np.flatnonzero((lengths > 0) & ~long)
     bounds = np.cumsum(lengths[rows])
-    at = 0
-    while at < len(rows):
-        stop = max(at + 1, int(np.searchsorted(bounds, (bounds[at - 1] if at else 0) + CHUNK, side="right")))
-        own = rows[at:stop]
+    begin = 0
+    while begin < len(rows):
+        stop = max(begin + 1, int(np.searchsorted(bounds, (bounds[begin - 1] if begin else 0) + CHUNK, side="right")))
+        own = rows[begin:stop]
         first = np.cumsum(lengths[own]) - lengths[own]
         place = np.arange(int(lengths[own].sum())) - np.repeat(first, lengths[own])
         taken = data[place + np.repeat(starts[own], lengths[own])]
         for which, values in enumerate(found):
             sums = np.add.reduceat(_table(which)[taken] * _powers(which)[place], first)
             values[own] = mix(sums ^ lengths[own].astype(np.uint64))
-        at = stop
+        begin = stop
     return found[0], found[1]
 
 
