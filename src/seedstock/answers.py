@@ -41,6 +41,7 @@ def documents(run: Run, *, document: str | None = None, url: str | None = None) 
 
     A document that was dropped as a duplicate is answered for with the one that was kept in its place.
     """
+    from seedstock.provenance.origin import coarse
     from seedstock.provenance.trace import trace_document
 
     if document is not None:
@@ -56,6 +57,7 @@ def documents(run: Run, *, document: str | None = None, url: str | None = None) 
             "document": identity.hex(),
             **{key: known[key] for key in ("source", "locator", "url", "licence")},
             "decision": {key: known["decision"][key] for key in ("decision", "phase", "step", "reason", "split")},
+            "provenance": coarse(known["meta"]),
             "occurrences": [],
             "steps": [],
             "checkpoints": [],

@@ -128,6 +128,11 @@ def corpus(run: Run, reporter: Reporter) -> bool:
         )
         run.record_stage("corpus", folder)
         reporter.say(report.table(run.corpus.summary))
+        if made := run.corpus.summary.get("token_files"):
+            reporter.say(
+                f"   {made['documents']:,} documents came as {made['tokens']:,} token ids: nothing that needs a text"
+                f" was done; {made['coarse']:,} of them are parts of files whose documents are not known"
+            )
         reporter.say(f"   more: {folder / 'report.html'}")
     return True
 
@@ -392,8 +397,12 @@ def evaluate(run: Run, reporter: Reporter, *, again: bool = False) -> bool:
             return _evaluate_own(run, nets, objective, step, asked, reporter)
         network = nets["network"]
         only = sample(run.shards, config.limit)
-        known = floors(run.corpus, config, only=only, characters=characters, reporter=reporter)
-        write_json(folder / "floors.json", known)
+        known = None
+        if run.corpus.summary.get("token_files"):
+            reporter.say("   no floors: the corpus holds token ids, and a count model needs their text")
+        else:
+            known = floors(run.corpus, config, only=only, characters=characters, reporter=reporter)
+            write_json(folder / "floors.json", known)
         scores = score(
             network,
             run.tokenizer,

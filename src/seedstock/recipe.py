@@ -158,13 +158,29 @@ def _override(document: Any, text: str) -> tuple[str | int, ...]:
 
 def _check(document: Any, path: Path, given: set[tuple[str | int, ...]]) -> Any:
     try:
-        return model().model_validate(_plain(document))
+        recipe = model().model_validate(_plain(document))
+        _same_tokenizer(recipe, path)
+        return recipe
     except ValidationError as error:
         problems = error.errors(include_url=False)
     messages = [_message(document, path, problem, given) for problem in problems]
     first, *others = messages
     more = "".join(f"\n{where}: {text}" for where, text in others)
     raise RecipeError(f"{first[1]}{more}", where=first[0], fix="`seedstock schema` prints every key and its type")
+
+
+def _same_tokenizer(recipe: Any, path: Path) -> None:
+    """Token files go with the tokenizer that they were made with, and with no other."""
+    for source in recipe.sources:
+        if source.kind != "tokens":
+            continue
+        own = recipe.tokenizer
+        if own.kind != "imported" or Path(own.path) != Path(source.tokenizer):
+            raise RecipeError(
+                f"the source {source.name!r} holds ids of the tokenizer {source.tokenizer}, which is not the recipe's",
+                where=path,
+                fix=f"write tokenizer: {{kind: imported, path: {source.tokenizer}}}",
+            )
 
 
 def _plain(node: Any) -> Any:

@@ -92,7 +92,8 @@ _SPAN = ("example>", "tokens>", "document", "where", "licence", "language")
 
 
 def _origin(span: dict[str, Any]) -> tuple[str, str, str]:
-    return span.get("locator") or "forgotten", span.get("licence") or "", span.get("language") or ""
+    coarse = f" ({span['provenance']})" if span.get("provenance") else ""
+    return (span.get("locator") or "forgotten") + coarse, span.get("licence") or "", span.get("language") or ""
 
 
 def _documents(result: dict[str, Any]) -> Group:
@@ -102,6 +103,8 @@ def _documents(result: dict[str, Any]) -> Group:
         why = f" ({decision['phase']}: {decision['reason']})" if decision["reason"] else ""
         shown = table(f"document {entry['document']}", "", "")
         _row(shown, "where", f"{entry['source']}: {entry['locator'] or 'forgotten'}")
+        if entry["provenance"]:
+            _row(shown, "provenance", f"{entry['provenance']}: a part of a file whose documents are not known")
         _row(shown, "URL", entry["url"] or "none")
         _row(shown, "licence", entry["licence"] or "none declared")
         _row(shown, "decision", f"{decision['decision']}{why}")

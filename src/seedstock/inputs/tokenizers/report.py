@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from seedstock.corpus.media.types import TOKENS
 from seedstock.inputs.tokenizers.sample import Chunk, sample
 from seedstock.inputs.tokenizers.specials import UNKNOWN
 from seedstock.inputs.tokenizers.tokenizer import Tokenizer
@@ -29,6 +30,7 @@ def report(tokenizer: Tokenizer, corpus: Corpus, *, seed: int) -> dict[str, Any]
             measure.add(waiting)
             waiting = []
     measure.add(waiting)
+    measure.add_made(corpus)
     return measure.result()
 
 
@@ -51,6 +53,26 @@ class _Measure:
             self.chunks += 1
             self.exact += self.tokenizer.decode(ids.tolist()) == chunk.text
             self.unknown += int(np.count_nonzero(ids == unknown))
+
+    def add_made(self, corpus: Corpus) -> None:
+        """Documents that came as ids of this tokenizer: what their ids stand for, as there is no text to compare."""
+        if not (corpus.folder / "media").is_dir():
+            return
+        read = 0
+        for batch in corpus.texts("train", media=TOKENS):
+            names = zip(*(batch.column(part).to_pylist() for part in ("source", "domain", "language")), strict=True)
+            for (source, domain, language), data in zip(names, batch.column("media").to_pylist(), strict=True):
+                if data is None:
+                    continue
+                ids = np.frombuffer(data, "<u4")
+                ids = ids[ids < self.tokenizer.vocab_size]  # writing the shards refuses others, and says which
+                size = np.array([self.tokenizer.byte_lengths[ids].sum(), len(ids)])
+                for group in (("source", source), ("domain", domain), ("language", language), ("all", "")):
+                    self.sizes[group] += size
+                self.used[ids] = True
+                read += int(size[0])
+            if read > SAMPLE:
+                return
 
     def result(self) -> dict[str, Any]:
         specials = self.tokenizer.specials

@@ -35,6 +35,7 @@ def collect(records: Records) -> dict[str, Any]:
         "duplicates": summary["duplicates"],
         "edits": summary["edits"],
         "quarantine": summary["quarantine"],
+        "token_files": summary.get("token_files"),
         "forgotten": len(erased),
         "corpus": _settings(records.recipe.get("corpus", {})),
         "strata": _strata(records, shards),
