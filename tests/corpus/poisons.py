@@ -13,13 +13,25 @@ from seedstock.corpus.signals.base import Signal
 from seedstock.corpus.sources.base import Item, Partition, Source
 
 
+class Deadly(str):
+    """A text that kills the process that looks at its bytes."""
+
+    def encode(self, *args: Any, **kwargs: Any) -> bytes:
+        os._exit(5)
+
+
 class Poems(Source):
-    """``count`` numbered poems, ``shelf`` to a partition; ``deadly`` names a partition that kills its reader."""
+    """``count`` numbered poems, ``shelf`` to a partition; ``deadly`` names a partition that kills its reader.
+
+    ``torn`` is a poem before which the reader dies, ``cursed`` one that kills whoever makes a row of it.
+    """
 
     kind: Literal["poems"] = "poems"
     count: int = 10
     shelf: int = 100
     deadly: int | None = None
+    torn: int | None = None
+    cursed: int | None = None
     poison: tuple[int, ...] = ()
 
     def partitions(self) -> list[Partition]:
@@ -30,6 +42,11 @@ class Poems(Source):
         if partition.payload == self.deadly:
             os.kill(os.getpid(), signal.SIGSEGV)
         for number in range(partition.payload, min(partition.payload + self.shelf, self.count)):
+            if number == self.torn:
+                os._exit(6)
+            if number == self.cursed:
+                yield Item(f"poem/{number}", text=Deadly("thorns"), licence="CC0-1.0")
+                continue
             word = "POISON" if number in self.poison else "rose"
             text = f"Poem {number}: a {word} is a rose that is poem number {number}.\n" * (1 + number % 3)
             yield Item(f"poem/{number}", raw=text.encode(), licence="CC0-1.0", domain="poetry", language="en")
@@ -60,7 +77,7 @@ class Roses(Signal):
     kind: Literal["roses"] = "roses"
     version: ClassVar[int] = 1
     columns: ClassVar[dict[str, str]] = {"roses": "int32"}
-    how: Literal["raise", "exit", "kill", "hang", "flaky"] = "raise"
+    how: Literal["raise", "exit", "kill", "hang", "flaky", "eat"] = "raise"
     touched: str | None = None
     slow: float = 0.0
 
@@ -81,6 +98,11 @@ class Roses(Signal):
             os._exit(7)
         if self.how == "kill":
             os.kill(os.getpid(), signal.SIGKILL)
+        if self.how == "eat":
+            eaten = []
+            while True:
+                eaten.append(b"x" * 10**7)
+                time.sleep(0.005)
         if self.how == "hang":
             time.sleep(60)
         if self.how == "flaky" and not Path(f"{self.touched}.once").exists():

@@ -83,6 +83,54 @@ def test_a_partition_that_kills_its_reader_is_left_out_and_named(tmp_path):
     assert sum(piece.rows for piece in found) == 200
 
 
+def test_a_partition_is_kept_up_to_the_item_that_kills_its_reader(tmp_path):
+    tasks = plan(tmp_path, Poems(name="poems", count=300, torn=130))
+    engine.run(tasks, workers=2, timeout=60)
+    found, unreadable = pieces.finished(tasks)
+    assert [line["locator"] for line in unreadable] == ["shelf-100"]
+    assert "after 30 documents" in unreadable[0]["reason"] and "exit status 6" in unreadable[0]["reason"]
+    assert sum(piece.rows for piece in found) == 230
+
+
+@pytest.mark.parametrize("workers", [None, 1, 2])
+def test_only_the_item_is_lost_that_kills_whoever_makes_a_row_of_it(tmp_path, workers):
+    tasks = plan(tmp_path, Poems(name="poems", count=300, cursed=130))
+    engine.run(tasks, workers=workers, timeout=60)
+    found, unreadable = pieces.finished(tasks)
+    assert [(line["locator"], line["reason"]) for line in unreadable] == [
+        ("poem/130", "the worker died: exit status 5")
+    ]
+    assert sum(piece.rows for piece in found) == 299
+
+
+def test_a_document_that_eats_memory_is_lost_alone_and_named(tmp_path):
+    tasks = plan(tmp_path, Poems(name="poems", count=300, poison=(77,)), Roses(how="eat"), piece_bytes=10**6)
+    engine.run(tasks, workers=2, timeout=60, memory=300e6)
+    found, unreadable = pieces.finished(tasks)
+    failures = [(piece.first + one["row"], one["reason"]) for piece in found for one in piece.record["failures"]]
+    assert failures == [(77, "it took more than 0.3 GB of memory")] and not unreadable
+
+
+def test_a_small_input_outlives_a_document_that_kills_its_process(tmp_path):
+    source = Poems(name="poems", count=200, poison=(50,))
+    for name, workers in (("forked", None), ("started", 1)):
+        tasks = plan(tmp_path / name, source, Roses(how="exit"))
+        assert engine.small(tasks)
+        engine.run(tasks, workers=workers, timeout=60)
+        found, _ = pieces.finished(tasks)
+        assert [piece.first + one["row"] for piece in found for one in piece.record["failures"]] == [50]
+    assert contents(tmp_path / "forked") == contents(tmp_path / "started")
+
+
+def test_a_small_input_may_come_from_a_class_that_nobody_can_import(tmp_path):
+    class Local(Poems):
+        pass
+
+    tasks = plan(tmp_path, Local(name="poems", count=4))
+    engine.run(tasks, workers=None, timeout=60)
+    assert sum(piece.rows for piece in pieces.finished(tasks)[0]) == 4
+
+
 def test_a_signal_that_breaks_its_contract_ends_the_run_with_its_name(tmp_path):
     for workers in (0, 1):
         with pytest.raises(DataError, match="gave 3 rows") as caught:

@@ -1,8 +1,8 @@
 """Runs shard tasks on this machine, and outlives what kills a worker.
 
-A worker that dies, or says nothing for longer than the deadline, is replaced. It said before each step which rows it
-was about to take, so the next worker takes these in halves; the single row that kills twice is guilty, and is left out
-and named. Everything else is kept.
+A worker that dies, says nothing for longer than the deadline, or takes more memory than it may, is replaced. It said
+before each step which rows it was about to take, so the next worker takes these one by one; the single row that kills
+twice is guilty, and is left out and named. Everything else is kept.
 """
 
 from __future__ import annotations
@@ -10,25 +10,25 @@ from __future__ import annotations
 import contextlib
 import os
 import pickle
-import re
 import signal
-import subprocess
-import sys
-import tempfile
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from multiprocessing.connection import Connection, Pipe, wait
-from typing import IO, Any
+from multiprocessing.connection import wait
+from typing import Any
 
 from seedstock.corpus import tasks
+from seedstock.corpus.processes import Worker, fork, start
 from seedstock.corpus.tasks import Findings, Place, Task
 from seedstock.errors import DataError, SeedstockError
 from seedstock.progress import Reporter, Silent
 
 SMALL = 4 * 2**20  # bytes: less than this is read sooner than a worker starts (about 0.5 s)
 DEATHS = 500  # of one task, before it is given up
+STUBBORN = 4  # deaths while one piece is written, which is no document's fault
+MEMORY = 4 * 2**30  # bytes that a worker may take, where nothing else is said
+POLL = 0.2  # seconds between two looks at the workers' memory
+FIRST = 10.0  # seconds until a forked worker must have said something
 
 
 def cores() -> int:
@@ -37,8 +37,13 @@ def cores() -> int:
 
 
 def default_workers(pending: Sequence[Task]) -> int:
-    """A worker a core; none (this process does the work) where there is little to do."""
-    return 0 if sum(task.bytes for task in pending) < SMALL else min(cores(), len(pending))
+    """A worker a core, no more than there are tasks; one where there is little to do."""
+    return 1 if small(pending) else min(cores(), len(pending))
+
+
+def small(pending: Sequence[Task]) -> bool:
+    """Whether there is so little to do that a worker is forked sooner than started."""
+    return sum(task.bytes for task in pending) < SMALL and hasattr(os, "fork")
 
 
 def run(
@@ -46,42 +51,30 @@ def run(
     *,
     workers: int | None,
     timeout: float,
+    memory: float | None = None,
     done: Callable[[Task], None] = lambda task: None,
     reporter: Reporter | None = None,
 ) -> None:
     """Does every task; ``done`` is called for each, in the order in which they end.
 
-    A worker that is silent for ``timeout`` seconds is replaced; each replacement is an event of the reporter.
-    ``workers=0`` does them in this process, where an exception is still traced to its document, but a document that
-    kills the process kills the run. Raises SeedstockError where a task cannot be done.
+    A worker that is silent for ``timeout`` seconds, or grows by more than ``memory`` bytes (4 GiB; never more than its
+    share of the machine's), is replaced; each replacement is an event of the reporter. Where there is little to do, the
+    first worker is a fork of this process. ``workers=0`` does all in this process, where an exception is still traced
+    to its document, but a document that kills the process kills the run. Raises SeedstockError where a task cannot be
+    done.
     """
-    workers = default_workers(pending) if workers is None else workers
+    if not pending:
+        return
     if workers == 0:
         for task in pending:
             tasks.run(task, lambda place: None)
             done(task)
         return
+    count = default_workers(pending) if workers is None else min(workers, len(pending))
+    limit = min(MEMORY if memory is None else memory, 0.9 * _machine() / count)
     with contextlib.ExitStack() as stack:
-        pool = _Pool(pending, timeout, done, reporter or Silent(), stack)
-        pool.run(min(workers, len(pending)))
-
-
-@dataclass
-class _Worker:
-    process: subprocess.Popen[bytes]
-    pipe: Connection[Any, Any]
-    errors: IO[bytes]
-    heard: float = field(default_factory=time.monotonic)
-    task: Task | None = None
-    place: Place | None = None
-
-    def stop(self) -> None:
-        self.process.kill()
-        self.process.wait()
-        self.pipe.close()
-        self.errors.close()
-        if self.process.stdin:
-            self.process.stdin.close()
+        pool = _Pool(pending, timeout, limit, done, reporter or Silent(), stack)
+        pool.run(count, forked=workers is None and small(pending))
 
 
 class _Pool:
@@ -89,84 +82,84 @@ class _Pool:
         self,
         pending: Sequence[Task],
         timeout: float,
+        memory: float,
         done: Callable[[Task], None],
         reporter: Reporter,
         stack: contextlib.ExitStack,
     ) -> None:
-        self.queue = deque(pending)
-        self.timeout, self.done, self.reporter, self.stack = timeout, done, reporter, stack
-        self.findings: dict[str, Findings] = {task.digest: Findings() for task in pending}
-        self.deaths: dict[str, int] = dict.fromkeys(self.findings, 0)
-        self.workers: list[_Worker] = []
+        self.pending, self.queue = pending, deque(range(len(pending)))
+        self.timeout, self.memory, self.done, self.reporter, self.stack = timeout, memory, done, reporter, stack
+        self.findings = [Findings() for _ in pending]
+        self.deaths = [0] * len(pending)
+        self.workers: list[Worker] = []
         self.stillborn = 0
 
-    def run(self, count: int) -> None:
+    def run(self, count: int, forked: bool = False) -> None:
         for _ in range(count):
-            self._start()
-        while self.queue or any(worker.task for worker in self.workers):
-            deadline = min(worker.heard for worker in self.workers) + self.timeout
-            ready = wait([worker.pipe for worker in self.workers], max(0.0, deadline - time.monotonic()))
+            self._add(fork(self.pending) if forked else start())
+        looked = time.monotonic()
+        while self.queue or any(worker.task is not None for worker in self.workers):
+            deadline = min(worker.heard + self._patience(worker) for worker in self.workers)
+            ready = wait([w.pipe for w in self.workers], min(POLL, max(0.0, deadline - time.monotonic())))
             for worker in list(self.workers):
                 if worker.pipe in ready:
                     self._listen(worker)
-                elif worker.task is not None and time.monotonic() - worker.heard > self.timeout:
-                    self._replace(worker, f"no answer for {self.timeout:g} s")
-                elif worker.task is None:
+                elif worker.task is not None or worker.forked:
+                    patience = self._patience(worker)
+                    if time.monotonic() - worker.heard > patience:
+                        self._replace(worker, f"no answer for {patience:g} s")
+                else:
                     worker.heard = time.monotonic()
+            if time.monotonic() - looked > POLL:
+                looked = time.monotonic()
+                for worker in list(self.workers):
+                    if worker.task is not None and worker.grown() > self.memory:
+                        self._replace(worker, f"it took more than {self.memory / 1e9:.1f} GB of memory")
 
-    def _start(self) -> None:
-        ours, theirs = Pipe()
-        errors = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the worker
-        one = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
-        path = os.pathsep.join(entry or os.getcwd() for entry in sys.path)  # noqa: PTH109
-        process = subprocess.Popen(
-            [sys.executable, "-m", "seedstock.corpus.worker", str(theirs.fileno())],
-            pass_fds=[theirs.fileno()],
-            stdin=subprocess.PIPE,
-            stdout=errors,
-            stderr=errors,
-            env={**os.environ, **one, "PYTHONPATH": path, "PYTHONHASHSEED": "0"},
-        )
-        theirs.close()
-        worker = _Worker(process, ours, errors)
+    def _patience(self, worker: Worker) -> float:
+        # What a fork inherits from other threads (a held lock) shows at once; a started worker has no such trouble.
+        return min(FIRST, self.timeout) if worker.forked and worker.place is None else self.timeout
+
+    def _add(self, worker: Worker) -> None:
         self.stack.callback(worker.stop)
         self.workers.append(worker)
 
-    def _listen(self, worker: _Worker) -> None:
+    def _listen(self, worker: Worker) -> None:
         worker.heard = time.monotonic()
         try:
             kind, value = worker.pipe.recv()
         except (EOFError, ConnectionError):
             code = worker.process.wait()
             how = signal.Signals(-code).name if code < 0 else f"exit status {code}"
-            self._replace(worker, f"the worker died: {how}{_frames(worker.errors)}")
+            self._replace(worker, f"the worker died: {how}{worker.frames()}")
             return
         if kind == "at":
             worker.place = value
         elif kind == "failed":
-            raise value if isinstance(value, SeedstockError) else _broken(worker.task, value)
+            raise value if isinstance(value, SeedstockError) else _broken(self._task(worker), value)
         else:
             if worker.task is not None:
-                self.done(worker.task)
+                self.done(self.pending[worker.task])
             self.stillborn = 0
             self._next(worker)
 
-    def _next(self, worker: _Worker) -> None:
+    def _next(self, worker: Worker) -> None:
         worker.task = worker.place = None
-        if self.queue:
-            worker.task = self.queue.popleft()
-            try:
-                worker.pipe.send((worker.task, self.findings[worker.task.digest]))
-            except (pickle.PicklingError, AttributeError, TypeError) as error:
-                raise _broken(worker.task, error) from error
+        if not self.queue:
+            return
+        worker.task = self.queue.popleft()
+        task = self.pending[worker.task]
+        try:
+            worker.pipe.send((worker.task if worker.forked else task, self.findings[worker.task]))
+        except (pickle.PicklingError, AttributeError, TypeError) as error:
+            raise _broken(task, error) from error
 
-    def _replace(self, worker: _Worker, reason: str) -> None:
+    def _replace(self, worker: Worker, reason: str) -> None:
         self.workers.remove(worker)
         self.reporter.event("worker replaced", reason=reason, place=worker.place)
-        worker.errors.seek(0)
-        said = worker.errors.read().decode(errors="replace").strip()
+        said = worker.said()
         worker.stop()
-        if worker.task is None or worker.place is None:
+        if worker.place is None and not worker.forked:
             self.stillborn += 1
             if self.stillborn > 2:
                 raise SeedstockError(
@@ -175,33 +168,31 @@ class _Pool:
         if worker.task is not None:
             self._suspect(worker.task, worker.place, reason)
             self.queue.appendleft(worker.task)
-        self._start()
+        self._add(start())
 
-    def _suspect(self, task: Task, place: Place | None, reason: str) -> None:
-        findings = self.findings[task.digest]
-        self.deaths[task.digest] += 1
-        if self.deaths[task.digest] > DEATHS:
+    def _suspect(self, number: int, place: Place | None, reason: str) -> None:
+        task, findings = self.pending[number], self.findings[number]
+        self.deaths[number] += 1
+        stuck = place is not None and place[0] == "write" and self.deaths[number] >= STUBBORN
+        if stuck or self.deaths[number] > DEATHS:
             raise DataError(
-                f"{DEATHS} workers died on one piece of it; last: {reason}",
+                f"{self.deaths[number]} workers died on one piece of it; last: {reason}",
                 where=f"source {task.source.name!r}: {task.partitions[0].name}",
-                fix="leave out the signal or the file that kills them",
+                fix="leave out the signal or the file that kills them, or raise corpus.memory",
             )
-        if place is None:
-            return
-        single = place[0] == "read" or place[3] - place[2] == 1
-        if single and place in findings.suspects:
-            findings.guilty[place] = reason
-        findings.suspects.add(place)
+        if place is not None:
+            findings.accuse(place, reason)
+
+    def _task(self, worker: Worker) -> Task | None:
+        return None if worker.task is None else self.pending[worker.task]
 
 
-def _frames(errors: IO[bytes]) -> str:
-    """Where a crashed worker was, by its faulthandler's dump, without this machine's paths."""
-    errors.seek(0)
-    text = errors.read().decode(errors="replace")
-    current = text.partition("Current thread 0x")[2].partition("\n\n")[0]
-    found = re.findall(r'File "([^"]+)", line (\d+) in (\S+)', current)
-    shown = [f"{os.path.basename(file)}:{line} {name}" for file, line, name in found[:5]]  # noqa: PTH119
-    return f" [{' < '.join(shown)}]" if shown else ""
+def _machine() -> float:
+    """The machine's memory in bytes."""
+    try:
+        return float(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
+    except (ValueError, OSError):
+        return float("inf")
 
 
 def _broken(task: Task | None, error: BaseException) -> BaseException:

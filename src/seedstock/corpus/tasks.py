@@ -30,7 +30,9 @@ if TYPE_CHECKING:
 FORMAT = 1
 BATCH = 256  # rows that a signal is handed at once
 SILENCE = 5.0  # seconds after which a reader says that it is alive: one that fetches is slow, and not stuck
-Place = tuple[Any, ...]  # ("read", partition) or (signal, piece, first row, last row + 1)
+# ("read", partition), and where that killed: ("read", partition, item) while the source gives an item, ("item",
+# partition, item) while a row is made of it; ("write", piece); (signal, piece, first row, last row + 1).
+Place = tuple[Any, ...]
 
 
 @dataclass(frozen=True)
@@ -89,6 +91,13 @@ class Findings:
     suspects: set[Place] = field(default_factory=set)
     guilty: dict[Place, str] = field(default_factory=dict)
 
+    def accuse(self, place: Place, reason: str) -> None:
+        """Notes that a worker died at a place; one that is a single item or row, and killed twice, is guilty."""
+        single = len(place) == 3 or (len(place) == 4 and place[3] - place[2] == 1)
+        if single and place in self.suspects:
+            self.guilty[place] = reason
+        self.suspects.add(place)
+
     def steps(self) -> set[str]:
         return {place[0] for place in (*self.suspects, *self.guilty)}
 
@@ -142,6 +151,7 @@ def _piece(
     at: Callable[[Place], None],
     findings: Findings,
 ) -> None:
+    at(("write", piece))
     documents = rows.table() if isinstance(rows, Rows) else rows
     if isinstance(rows, Rows):
         tables.write(task.table(piece, "documents"), documents)
@@ -175,20 +185,30 @@ def _read(task: Task, at: Callable[[Place], None], findings: Findings) -> Iterat
 
 def _items(task: Task, at: Callable[[Place], None], findings: Findings) -> Iterator[Item | Unreadable]:
     for number, partition in enumerate(task.partitions):
-        if reason := findings.guilty.get(("read", number)):
-            yield Unreadable(partition.name, reason)
-            continue
+        # Where the partition killed a worker, each item is told of: the guilty one is known by its number.
+        closely = ("read", number) in findings.suspects
         at(("read", number))
         taken = count = 0
         told = monotonic()
         try:
-            for item in task.source.read(partition):
+            items = iter(task.source.read(partition))
+            while True:
+                if reason := findings.guilty.get(("read", number, count)):
+                    yield Unreadable(partition.name, _stopped(count, reason) if count else reason)
+                    break
+                if closely:
+                    at(("read", number, count))
+                if (item := next(items, None)) is None:
+                    break
                 if partition.budget is not None and isinstance(item, Item):
                     taken += len(item.raw if item.raw is not None else (item.text or "").encode(errors="replace"))
                     taken += len(item.media or b"")
                     if taken > partition.budget:
                         break
-                yield item
+                if closely:
+                    at(("item", number, count))
+                reason = findings.guilty.get(("item", number, count))
+                yield Unreadable(item.locator, reason) if reason else item
                 count += 1
                 if count % 64 == 0 or monotonic() - told > SILENCE:
                     told = monotonic()
@@ -196,7 +216,11 @@ def _items(task: Task, at: Callable[[Place], None], findings: Findings) -> Itera
         except SeedstockError:
             raise
         except Exception as error:
-            yield Unreadable(partition.name, f"reading stopped after {count} documents: {described(error)}")
+            yield Unreadable(partition.name, _stopped(count, described(error)))
+
+
+def _stopped(count: int, reason: str) -> str:
+    return f"reading stopped after {count} documents: {reason}"
 
 
 def compute(
@@ -221,7 +245,8 @@ def compute(
         if place in findings.guilty:
             return failed(start, findings.guilty[place])
         if place in findings.suspects and stop - start > 1:
-            return halves(start, stop)
+            # A death costs a worker's start, a row next to nothing: one by one, the guilty one is known at once.
+            return [found for row in range(start, stop) for found in attempt(row, row + 1)]
         at(place)
         batch = documents.slice(start, stop - start).combine_chunks().to_batches()[0]
         try:

@@ -1,6 +1,7 @@
 """A worker process of the corpus engine: takes tasks from a pipe, says where it is, and dies alone.
 
-It is started as a program of its own rather than by ``multiprocessing``, which would import the caller's main module.
+It is a program of its own rather than started by ``multiprocessing``, which would import the caller's main module; or a
+fork of the caller, where there is little to do.
 """
 
 from __future__ import annotations
@@ -12,27 +13,34 @@ import signal
 import sys
 import threading
 import traceback
+from collections.abc import Sequence
 from multiprocessing.connection import Connection
 from typing import Any
 
 from seedstock.corpus import tasks
+from seedstock.corpus.tasks import Task
 
 
 def main(handle: int) -> None:
     """Serves until the parent closes the pipe."""
-    faulthandler.enable()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides
-    threading.Thread(target=_die_with_parent, daemon=True).start()
     import pyarrow as pa
 
     pa.set_cpu_count(1)
     pa.set_io_thread_count(1)
-    pipe: Connection[Any, Any] = Connection(handle)
+    serve(Connection(handle))
+
+
+def serve(pipe: Connection[Any, Any], known: Sequence[Task] = ()) -> None:
+    """Does the tasks that come by the pipe, each with its findings: a task, or the number of one that is ``known``."""
+    faulthandler.enable(sys.__stderr__ or 2)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # a fork has its parent's handler
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides
+    threading.Thread(target=_die_with_parent, daemon=True).start()
     pipe.send(("ready", None))
     while True:
         try:
             task, findings = pipe.recv()
-            tasks.run(task, lambda place: pipe.send(("at", place)), findings)
+            tasks.run(known[task] if isinstance(task, int) else task, lambda place: pipe.send(("at", place)), findings)
             pipe.send(("done", None))
         except (EOFError, BrokenPipeError):
             return
