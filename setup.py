@@ -22,6 +22,13 @@ setup(
             extra_compile_args=["-O3", "-std=c11"],
             py_limited_api=True,
             optional=True,
-        )
+        ),
+        Extension(
+            "seedstock.native._words",
+            [f"src/seedstock/native/{name}.c" for name in ("words_module", "words", "bpe")],
+            extra_compile_args=["-O3", "-std=c11"],
+            py_limited_api=True,
+            optional=True,
+        ),
     ],
 )

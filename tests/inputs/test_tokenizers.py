@@ -13,8 +13,10 @@ from texts_corpus import TextsCorpus
 
 from seedstock.errors import DataError, IntegrityError
 from seedstock.inputs.tokenizers import Tokenizer
-from seedstock.inputs.tokenizers.config import BpeConfig, BytesConfig, CharactersConfig
-from seedstock.inputs.tokenizers.pieces import chunks, pieces
+from seedstock.inputs.tokenizers.check import choose
+from seedstock.inputs.tokenizers.config import BpeConfig, BytesConfig, CharactersConfig, WordPieceConfig
+from seedstock.inputs.tokenizers.encoders import Pieces
+from seedstock.inputs.tokenizers.pieces import PATTERN, chunks, pieces
 from seedstock.inputs.tokenizers.sample import sample
 from seedstock.inputs.tokenizers.train import train
 from seedstock.ledger import manifest
@@ -47,9 +49,9 @@ def build(config, corpus, store):
     return Tokenizer(train(config, corpus, seed=1, store=store, reporter=Silent()))
 
 
-@pytest.fixture(scope="module", params=["bpe", "bytes", "characters"])
+@pytest.fixture(scope="module", params=["bpe", "wordpiece", "bytes", "characters"])
 def tokenizer(request, bpe, corpus, store):
-    configs = {"bytes": BytesConfig(), "characters": CharactersConfig()}
+    configs = {"bytes": BytesConfig(), "characters": CharactersConfig(), "wordpiece": WordPieceConfig(vocab_size=1024)}
     return bpe if request.param == "bpe" else build(configs[request.param], corpus, store)
 
 
@@ -208,3 +210,100 @@ def test_mistakes_say_what_to_do(tmp_path):
         Tokenizer(tmp_path)
     with pytest.raises(DataError, match="no training text"):
         build(CharactersConfig(), TextsCorpus(tmp_path, []), Store(tmp_path / "runs"))
+
+
+@pytest.mark.parametrize("kind", [BpeConfig, WordPieceConfig])
+def test_every_encoder_gives_the_librarys_ids(kind, corpus, store, data_pack):
+    from seedstock.inputs.tokenizers.encoders import candidates
+
+    made = build(kind(vocab_size=1024), corpus, store)
+    found = list(candidates(made._record, made._library, made._own_words))
+    assert len(found) >= 2
+
+    @settings(max_examples=150, deadline=None)
+    @given(texts=st.lists(st.one_of(TRICKY, st.text(), st.text(" \n\rx-", max_size=300)), max_size=3))
+    def same(texts):
+        wanted = [ids.tolist() for ids in made._library.encode(texts)]
+        for encoder in found:
+            assert [ids.tolist() for ids in encoder.encode(texts)] == wanted, encoder.name
+
+    same()
+    texts = [row["text"] for row in corpus.rows] + [
+        "é" * 500,
+        "=" * 500 + "\n" * 500 + " " * 500,
+        "\x00" * 300,
+        "🙂" * 99,
+    ]
+    wanted = made._library.encode(texts)
+    for encoder in found:
+        for own, other in zip(encoder.encode(texts), wanted, strict=True):
+            assert own.tolist() == other.tolist(), encoder.name
+
+
+def test_the_self_check_keeps_the_fastest_that_agrees(bpe, corpus):
+    said = []
+
+    class Loud(Silent):
+        def say(self, text):
+            said.append(text)
+
+    class Wrong:
+        name = "wrong 1.0"
+
+        def encode(self, texts):
+            return [ids + 1 for ids in bpe._library.encode(texts)]
+
+    class Broken(Wrong):
+        name = "broken 1.0"
+
+        def encode(self, texts):
+            raise RuntimeError("no")
+
+    texts = [row["text"] for row in corpus.rows]
+    chosen, choice = choose([Broken(), Wrong(), Pieces(bpe._library), bpe._library], bpe._library, texts, Loud())
+    assert isinstance(chosen, Pieces) and choice.encoder == chosen.name
+    assert choice.texts == len(texts) and choice.bytes == sum(len(text.encode()) for text in texts)
+    assert [entry["encoder"] for entry in choice.rejected] == ["broken 1.0", "wrong 1.0"] and len(said) == 2
+
+
+def test_shards_say_who_encoded(shards, bpe):
+    encoder = json.loads((shards.folder / "index.json").read_text())["encoder"]
+    assert encoder["texts"] > 0 and encoder["reference"].startswith("tokenizers ") and not encoder["rejected"]
+
+
+def test_odd_texts(tokenizer, library):
+    for text in ("", "\x00", "\x00\x00a\x00", "🙂🙃👩‍👩‍👧", "\ufeff\ufffe", "\u200b", "\r", " "):
+        check(tokenizer, library, text)
+    with pytest.raises(DataError, match="text 1 has the lone surrogate U\\+D83D at character 2") as error:
+        tokenizer.encode_batch(["fine", "ab\ud83d"])
+    assert "errors=" in error.value.fix
+
+
+def test_texts_of_any_length_are_encoded_in_parts(tokenizer, monkeypatch, corpus):
+    texts = [corpus.rows[0]["text"], "no-space" * 500, "\n".join(["a line"] * 300), ""]
+    whole = [ids.tolist() for ids in tokenizer.encode_batch(texts)]
+    monkeypatch.setattr("seedstock.inputs.tokenizers.tokenizer.LONG", 1000)
+    parts = tokenizer.encode_batch(texts)
+    assert [parts[i].tolist() for i in (0, 2, 3)] == [whole[i] for i in (0, 2, 3)]
+    assert tokenizer.decode(parts[1].tolist()) == texts[1]
+
+
+def test_the_ecosystems_trainer_learns_the_same_merges(bpe, corpus):
+    from tokenizers import Regex, models, pre_tokenizers, trainers
+    from tokenizers import Tokenizer as Backend
+
+    theirs = Backend(models.BPE())
+    theirs.pre_tokenizer = pre_tokenizers.Sequence(
+        [pre_tokenizers.Split(Regex(PATTERN), "isolated"), pre_tokenizers.ByteLevel(False, use_regex=False)]
+    )
+    trainer = trainers.BpeTrainer(
+        vocab_size=1024,
+        min_frequency=2,
+        special_tokens=[f"<|{name}|>" for name in bpe.specials],
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    theirs.train_from_iterator((row["text"] for row in corpus.rows if row["split"] == "train"), trainer)
+    ours, other = (json.loads(text)["model"] for text in ((bpe.folder / "tokenizer.json").read_text(), theirs.to_str()))
+    assert ours["vocab"] == other["vocab"]
+    assert ours["merges"] == other["merges"]

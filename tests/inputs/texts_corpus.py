@@ -35,8 +35,8 @@ def real_texts():
 
 
 class TextsCorpus:
-    def __init__(self, folder, rows, batch=5):
-        self.folder, self.batch = Path(folder), batch
+    def __init__(self, folder, rows, batch=5, part=9):
+        self.folder, self.batch, self.part = Path(folder), batch, part
         names = sorted({row[:3] for row in rows})
         self.rows = [
             {
@@ -63,10 +63,23 @@ class TextsCorpus:
         (self.folder / "rows.txt").write_text(repr(self.rows))
         manifest.seal(self.folder, "corpus", {})
 
-    def texts(self, split, stratum=None, batch=None):
-        rows = [r for r in self.rows if r["split"] == split and stratum in (None, r["stratum"])]
+    @property
+    def parts(self):
+        return [f"part-{number:05d}" for number in range(-(-len(self.rows) // self.part))]
+
+    def content(self, part):
+        names = ("source", "domain", "language", "text", "split")
+        return hashlib.sha256(repr([[row[name] for name in names] for row in self._of(part)]).encode()).hexdigest()
+
+    def _of(self, part):
+        return self.rows[int(part[-5:]) * self.part :][: self.part]
+
+    def texts(self, split, stratum=None, batch=None, parts=None, media=None):
+        chosen = [row for part in (self.parts if parts is None else parts) for row in self._of(part)]
+        rows = [r for r in chosen if r["split"] == split and stratum in (None, r["stratum"])]
         for first in range(0, len(rows), batch or self.batch):
-            yield pa.RecordBatch.from_pylist(rows[first : first + (batch or self.batch)])
+            piece = pa.RecordBatch.from_pylist(rows[first : first + (batch or self.batch)])
+            yield piece.append_column("media", pa.nulls(len(piece), pa.large_binary())) if media else piece
 
     def document(self, id):
         return next((row for row in self.rows if row["id"] == id), None)

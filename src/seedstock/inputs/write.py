@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 STAGE = "shards"
 SPLITS = ("train", "held_out")
 FILE_BYTES = 1 << 30
+CHECKED, CHECKED_PARTS, CHECKED_CHARACTERS = 256, 16, 4096  # texts, parts of the corpus, characters of a text
 
 
 def inputs_of(corpus: Corpus, tokenizer: Tokenizer, *, file_bytes: int = FILE_BYTES) -> dict[str, Any]:
@@ -45,6 +47,7 @@ def write(
         return folder
     with store.build(STAGE, inputs) as partial:
         splits = {}
+        choice = tokenizer.settle(list(check_texts(corpus)), reporter)
         for split in SPLITS:
             with reporter.bar(f"shards, {split}", _total(corpus, split), "B") as bar:
                 splits[split] = _write_split(partial, split, corpus, tokenizer, file_bytes, bar)
@@ -60,11 +63,20 @@ def write(
                 "vocab_size": tokenizer.vocab_size,
                 "specials": tokenizer.specials,
                 "tokenizer": tokenizer.sha256,
+                "encoder": choice.record(),
                 "encoding": {"byte_order": "little", "document": ["bos", "tokens", "eos"]},
                 "splits": splits,
             },
         )
     return folder
+
+
+def check_texts(corpus: Corpus) -> Iterator[str]:
+    """The texts on which encoders are compared: beginnings of documents from all over the corpus."""
+    parts = corpus.parts[:: -(-len(corpus.parts) // CHECKED_PARTS) or 1]
+    for part in parts:
+        batch = next(iter(corpus.texts(split="train", parts=[part], batch=CHECKED // len(parts))), None)
+        yield from (text[:CHECKED_CHARACTERS] for text in (batch["text"].to_pylist() if batch else ()))
 
 
 def dtype_of(vocab_size: int) -> np.dtype:
@@ -86,6 +98,7 @@ def _write_split(
     bos, eos = (np.array([tokenizer.specials[name]], dtype) for name in ("bos", "eos"))
     writers: dict[int, _Writer] = {}
     columns = ("id", "text", "stratum", "source", "domain", "language")
+    repeats = {one["stratum"]: {"repeats": one["repeats"]} for one in corpus.strata if "repeats" in one}
     media: dict[str, Any] = {"media": TOKENS} if (corpus.folder / "media").is_dir() else {}
     for batch in corpus.texts(split=split, **media):
         ids, texts, strata, *names = (batch.column(column).to_pylist() for column in columns)
@@ -100,6 +113,7 @@ def _write_split(
         for stratum, own in rows.items():
             if stratum not in writers:
                 entry = dict(zip(("source", "domain", "language"), (name[own[0]] for name in names), strict=True))
+                entry |= repeats.get(stratum, {})
                 writers[stratum] = _Writer(folder, split, stratum, entry, dtype, file_bytes // dtype.itemsize)
             text_bytes = sum(len(texts[row].encode()) for row in own)
             pieces = [part for row in own for part in (bos, encoded[row].astype(dtype), eos)]
@@ -136,7 +150,7 @@ class _Writer:
     folder: Path
     split: str
     stratum: int
-    names: dict[str, str]
+    names: dict[str, Any]
     dtype: np.dtype
     file_tokens: int
     files: list[dict[str, Any]] = field(default_factory=list)

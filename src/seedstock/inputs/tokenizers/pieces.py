@@ -23,6 +23,14 @@ PATTERN = (
     r"| ?[^\s\p{L}\p{M}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
 )
 
+LIMIT = 64  # characters that a repetition takes at most where words are bounded
+
+
+def bounded(pattern: str = PATTERN, limit: int = LIMIT) -> str:
+    """The pattern with no word longer than a few times ``limit`` characters: for models that are slow on long words."""
+    return pattern.replace("+(?!", f"{{1,{limit}}}(?!").replace("+", f"{{1,{limit}}}").replace("*", f"{{0,{limit}}}")
+
+
 _SIGNS = r"!-/:-@\[-`{-~"
 _PIECE = re.compile(
     r" ?[A-Za-z0-9]++(?![^\x00-\x7f])"

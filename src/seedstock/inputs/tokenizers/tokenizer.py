@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -10,16 +11,18 @@ from typing import Any
 
 import numpy as np
 
-from seedstock.errors import IntegrityError
+from seedstock.errors import DataError, IntegrityError
 from seedstock.inputs.tokenizers import token_bytes
 from seedstock.inputs.tokenizers.check import Choice, choose
 from seedstock.inputs.tokenizers.encoders import Encoder, Library, Pieces, candidates
 from seedstock.inputs.tokenizers.importing.append import vocabulary as vocabulary_of
-from seedstock.inputs.tokenizers.pieces import PATTERN
+from seedstock.inputs.tokenizers.pieces import LIMIT, PATTERN, bounded, chunks
 from seedstock.inputs.tokenizers.specials import UNKNOWN, name_of
 from seedstock.ledger.ids import sha256
 from seedstock.progress import Reporter, Silent
 
+LONG = 1 << 20  # characters
+_SURROGATE = re.compile("[\ud800-\udfff]")
 SETTINGS = ("bos", "eos", "pad", "mask", "unk")  # specials that tokenizer_config.json names
 
 
@@ -57,14 +60,42 @@ class Tokenizer:
         self._encoder: Encoder | None = None
 
     def encode_batch(self, texts: Sequence[str]) -> list[np.ndarray]:
-        """The ids of each text, uint32 ``[tokens]``. Adds no specials, and reads none out of the text."""
+        """The ids of each text, uint32 ``[tokens]``. Adds no specials, and reads none out of the text.
+
+        A text of more than LONG characters is encoded in parts, which are cut where words end as far as there are such
+        places: memory stays bounded. Raises DataError for a text with a lone surrogate, which has no bytes.
+        """
+        try:
+            if any(len(text) > LONG for text in texts):
+                return self._in_parts(texts)
+            return self._encode(texts)
+        except (UnicodeEncodeError, TypeError):
+            for number, text in enumerate(texts):
+                if found := _SURROGATE.search(text):
+                    raise DataError(
+                        f"text {number} has the lone surrogate U+{ord(found[0]):X} at character {found.start()}",
+                        fix="decode it with errors='replace', or leave it out",
+                    ) from None
+            raise
+
+    def _encode(self, texts: Sequence[str]) -> list[np.ndarray]:
         if self.kind == "bytes":
             return [self._ids[np.frombuffer(text.encode(), np.uint8)] for text in texts]
         if self.kind == "characters":
             return [self._ids[np.frombuffer(text.encode("utf-32-le"), "<u4")] for text in texts]
         if self._encoder is None:
-            self._encoder = Pieces(self._library) if self._own_words else self._library
+            self._encoder = Pieces(self._library) if self._own_words is not None else self._library
         return self._encoder.encode(texts)
+
+    def _in_parts(self, texts: Sequence[str]) -> list[np.ndarray]:
+        """Long texts part by part; texts of other tokenizers, whose words we do not know, in larger parts."""
+        found = []
+        for text in texts:
+            safe = chunks(text, LONG) if self._own_words is not None else [text]
+            size = 2 * LONG if self._own_words is not None else 8 * LONG
+            parts = (part[at : at + size] for part in safe for at in range(0, max(1, len(part)), size))
+            found.append(np.concatenate([self._encode([part])[0] for part in parts]))
+        return found
 
     def encode(self, text: str) -> np.ndarray:
         """The ids of one text, uint32 ``[tokens]``."""
@@ -112,11 +143,14 @@ class Tokenizer:
         return dict(sorted((others | named).items(), key=lambda item: (item[1], item[0])))
 
     @cached_property
-    def _own_words(self) -> bool:
-        """Whether texts are cut into words by our pattern, and not changed before."""
+    def _own_words(self) -> int | None:
+        """Where texts are cut into words by our pattern alone, the limit of its repetitions (0: none); else None."""
         before = self._record.get("pre_tokenizer") or {}
-        split = (before.get("pretokenizers") or [{}])[0]
-        return self._record.get("normalizer") is None and split.get("pattern") == {"Regex": PATTERN}
+        split = (before.get("pretokenizers") or [{}])[0].get("pattern")
+        specials = all(token["special"] for token in self._record["added_tokens"])
+        if self._record.get("normalizer") is not None or not specials:
+            return None
+        return {PATTERN: 0, bounded(): LIMIT}.get((split or {}).get("Regex", ""))
 
     @cached_property
     def _library(self) -> Library:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,9 +13,12 @@ from seedstock.inputs.tokenizers.config import (
     CharactersConfig,
     ImportedConfig,
     TokenizerConfig,
+    UnigramConfig,
+    WordPieceConfig,
 )
+from seedstock.inputs.tokenizers.counts import weigh
+from seedstock.inputs.tokenizers.counts.corpus import tables
 from seedstock.inputs.tokenizers.report import report
-from seedstock.inputs.tokenizers.sample import sample
 from seedstock.inputs.tokenizers.tokenizer import Tokenizer
 from seedstock.ledger import manifest
 from seedstock.ledger.files import write_json, write_text
@@ -30,7 +32,7 @@ if TYPE_CHECKING:
     from seedstock.progress import Reporter
 
 STAGE = "tokenizer"
-FORMAT = 1
+FORMAT = 2
 
 # Turns between im_start and im_end; the generation markers say which tokens an assistant's loss is taken of.
 CHAT_TEMPLATE = (
@@ -64,31 +66,30 @@ def train(config: TokenizerConfig, corpus: Corpus, *, seed: int, store: Store, r
         if isinstance(config, ImportedConfig):
             more = importing.write(config, partial, CHAT_TEMPLATE, reporter)
         else:
-            backend = _build(config, corpus, seed, reporter)
+            backend, more = _build(config, corpus, seed, store, reporter)
             write_text(partial / "tokenizer.json", backend.to_str(pretty=True) + "\n")
             write_json(partial / "tokenizer_config.json", _ecosystem_config(backend))
         write_json(partial / "report.json", report(Tokenizer(partial), corpus, seed=seed) | more)
     return folder
 
 
-def _build(config: TokenizerConfig, corpus: Corpus, seed: int, reporter: Reporter) -> Backend:
-    total = sum(int(stratum["bytes"]) for stratum in corpus.strata)
-    limit = config.sample if isinstance(config, BpeConfig) else None
+def _build(
+    config: TokenizerConfig, corpus: Corpus, seed: int, store: Store, reporter: Reporter
+) -> tuple[Backend, dict[str, Any]]:
+    """(the tokenizer, what the report says of what it was learnt from)."""
     if isinstance(config, BytesConfig):
-        return vocabulary.of_bytes(config.reserved, config.specials)
-    with reporter.bar("tokenizer", min(total, limit or total), "B") as bar:
-
-        def texts() -> Iterator[str]:
-            for chunk in sample(corpus, limit, seed):
-                yield chunk.text
-                bar.advance(len(chunk.text.encode()))
-
-        if isinstance(config, CharactersConfig):
-            characters = {character for text in texts() for character in set(text)}
-            _not_empty(bool(characters), corpus)
-            return vocabulary.of_characters(characters, config.reserved, config.specials)
-        _not_empty(total > 0, corpus)
-        return vocabulary.bpe(config, texts())  # type: ignore[arg-type]
+        return vocabulary.of_bytes(config.reserved, config.specials), {}
+    total = sum(int(stratum["bytes"]) for stratum in corpus.strata)
+    _not_empty(total > 0, corpus)
+    with reporter.bar("tokenizer", total, "B") as bar:
+        paths = tables(corpus, store, getattr(config, "sample", None), seed, bar)
+    if isinstance(config, CharactersConfig):
+        characters = weigh.characters(paths)
+        return vocabulary.of_characters(characters, config.reserved, config.specials), {}
+    assert isinstance(config, BpeConfig | UnigramConfig | WordPieceConfig)
+    words = weigh.weigh(paths, weigh.weights(corpus, config.balance, config.temperature), config.words)
+    learnt = {"words": len(words.counts), "distinct": words.seen, "occurrences": int(words.counts.sum())}
+    return vocabulary.LEARN[config.kind](config, words), {"learnt_from": learnt | {"left_out": words.left_out}}
 
 
 def _not_empty(some: bool, corpus: Corpus) -> None:

@@ -2,46 +2,106 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from seedstock.errors import DataError
 from seedstock.inputs.tokenizers import specials
-from seedstock.inputs.tokenizers.config import MULTIPLE, BpeConfig
-from seedstock.inputs.tokenizers.pieces import PATTERN
+from seedstock.inputs.tokenizers.config import MULTIPLE, BpeConfig, UnigramConfig, WordPieceConfig
+from seedstock.inputs.tokenizers.counts.weigh import Words
+from seedstock.inputs.tokenizers.merges import learn
+from seedstock.inputs.tokenizers.pieces import LIMIT, PATTERN, bounded
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer as Backend
 
 
-def bpe(config: BpeConfig, texts: Iterator[str]) -> Backend:
-    """Learns merges from texts. Raises DataError where they do not support the vocabulary that is asked for."""
-    from tokenizers import Regex, models, pre_tokenizers, trainers
+def bpe(config: BpeConfig, words: Words) -> Backend:
+    """Byte-level BPE learnt from words. Raises DataError where they do not support the vocabulary that is asked for."""
+    from tokenizers import models
 
-    backend = _backend(models.BPE(), byte_level=True)
-    backend.pre_tokenizer = pre_tokenizers.Sequence(
-        [pre_tokenizers.Split(Regex(PATTERN), "isolated"), _bytes_as_characters()]
-    )
     names = specials.names(config.reserved, extra=config.specials)
-    trainer = trainers.BpeTrainer(
-        vocab_size=config.vocab_size,
-        min_frequency=config.min_frequency,
-        special_tokens=[specials.text_of(name) for name in names],
-        initial_alphabet=specials.byte_alphabet(),
-        show_progress=False,
-    )
-    backend.train_from_iterator(texts, trainer)
-    reached = backend.get_vocab_size()
-    if reached != config.vocab_size:
-        possible = reached - reached % MULTIPLE
-        raise DataError(
-            f"a vocabulary of {config.vocab_size} is larger than the text supports: {reached} tokens are reachable",
-            where="tokenizer.vocab_size",
-            fix=f"set it to {possible} or less, or add text"
-            if possible >= len(names) + 256
-            else "use tokenizer: {kind: bytes}, or add text",
-        )
+    alphabet = sorted(specials.byte_alphabet())  # in the order of characters, which decides between equal pairs
+    symbols = _symbols(words, alphabet)
+    size = config.vocab_size - len(names)
+    tokens, merges = _learnt(symbols, words, alphabet, size, config.min_frequency, str.__add__)
+    _reached(config, names, len(tokens), 256)
+    vocabulary = _numbered([*map(specials.text_of, names), *tokens])
+    backend = _backend(models.BPE(vocabulary, merges), byte_level=True)
+    backend.pre_tokenizer = _split(PATTERN)
     return _finish(backend, names)
+
+
+def wordpiece(config: WordPieceConfig, words: Words) -> Backend:
+    """Byte-level WordPiece: as for BPE, a byte inside a word being another symbol than one that begins it."""
+    from tokenizers import decoders, models
+
+    names = specials.names(config.reserved, unknown=True, extra=config.specials)
+    alphabet = sorted(specials.byte_alphabet())
+    words = words.bounded(LIMIT)
+    symbols = _symbols(words, alphabet)
+    inside = np.ones(len(symbols), bool)
+    inside[words.offsets[:-1][np.diff(words.offsets) > 0]] = False
+    tokens = [*alphabet, *(INSIDE + char for char in alphabet)]
+    size = config.vocab_size - len(names)
+    tokens, _ = _learnt(symbols + 256 * inside, words, tokens, size, config.min_frequency, _joined)
+    _reached(config, names, len(tokens), 512)
+    vocabulary = _numbered([*map(specials.text_of, names), *tokens])
+    model = models.WordPiece(vocabulary, unk_token=specials.text_of(specials.UNKNOWN), max_input_chars_per_word=10_000)
+    model.continuing_subword_prefix = INSIDE
+    backend = _backend(model, byte_level=True)
+    backend.pre_tokenizer = _split(bounded())
+    backend.decoder = decoders.Sequence([decoders.Replace(INSIDE, ""), decoders.ByteLevel()])
+    return _finish(backend, names)
+
+
+INSIDE = "…"  # begins a WordPiece token inside a word; no byte is written so, so that no text can be mistaken for it
+
+
+def _joined(left: str, right: str) -> str:
+    return left + right.removeprefix(INSIDE)
+
+
+def _split(pattern: str) -> Any:
+    from tokenizers import Regex, pre_tokenizers
+
+    return pre_tokenizers.Sequence([pre_tokenizers.Split(Regex(pattern), "isolated"), _bytes_as_characters()])
+
+
+def _symbols(words: Words, alphabet: list[str]) -> np.ndarray:
+    """The place in the alphabet of each byte of the words."""
+    place = {char: number for number, char in enumerate(alphabet)}
+    return np.array([place[char] for char in specials.byte_alphabet()], np.int32)[words.data]
+
+
+def _learnt(
+    symbols: np.ndarray, words: Words, tokens: list[str], size: int, least: int, join: Callable[[str, str], str]
+) -> tuple[list[str], list[tuple[str, str]]]:
+    """(tokens, merges) with ``size`` tokens, or as many as the words give."""
+    tokens, merges = list(tokens), []
+    for (left, right), made in learn(symbols, words.offsets, words.counts, tokens, size, least, join):
+        merges.append((tokens[left], tokens[right]))
+        if made == len(tokens):
+            tokens.append(join(tokens[left], tokens[right]))
+    return tokens, merges
+
+
+def _reached(config: BpeConfig | WordPieceConfig | UnigramConfig, names: list[str], tokens: int, least: int) -> None:
+    reached = len(names) + tokens
+    if reached >= config.vocab_size and tokens >= least:
+        return
+    possible = reached - reached % MULTIPLE
+    raise DataError(
+        f"a vocabulary of {config.vocab_size} is larger than the text supports: {reached} tokens are reachable"
+        if tokens >= least and reached < config.vocab_size
+        else f"a vocabulary of {config.vocab_size} has no room for {len(names)} specials and {least} bytes",
+        where="tokenizer.vocab_size",
+        fix=f"set it to {possible} or less, or add text"
+        if possible >= len(names) + least
+        else "use tokenizer: {kind: bytes}, or add text",
+    )
 
 
 def of_bytes(reserved: int, extra: tuple[str, ...] = ()) -> Backend:
@@ -100,3 +160,6 @@ def _padded(own: int, reserved: int, extra: tuple[str, ...], *, unknown: bool) -
 
 def _numbered(tokens: Iterable[str]) -> dict[str, int]:
     return {token: number for number, token in enumerate(tokens)}
+
+
+LEARN: dict[str, Callable[[Any, Words], Any]] = {"bpe": bpe, "wordpiece": wordpiece}

@@ -1,4 +1,4 @@
-"""What cut-off commands left behind: half-built stages and temporary files, which may hold any document."""
+"""What cut-off commands left behind, and what can be counted again: either may hold words of any document."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ def remove(runs: Path) -> list[str]:
     """Removes them and returns their names. To be called only while nobody builds (``journal.alone``)."""
     found = sorted((runs / ".store").glob("*/*.partial"))
     found += sorted(path for path in runs.rglob(".*") if is_leftover(path))
+    found += [path for path in [runs / ".store" / "words"] if path.is_dir()]  # counts of words, for tokenizers
     for path in found:
         if path.is_dir():
             shutil.rmtree(path, ignore_errors=True)
