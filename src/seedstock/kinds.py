@@ -19,6 +19,8 @@ TABLE: dict[str, dict[str, str]] = {
         "html": "seedstock.corpus.sources.html_files:Html",
         "warc": "seedstock.corpus.sources.warc:Warc",
         "code": "seedstock.corpus.sources.code:Code",
+        "epub": "seedstock.corpus.sources.epub:Epub",
+        "pdf": "seedstock.corpus.sources.pdf:Pdf",
         "csv": "seedstock.corpus.sources.csv_tables:Csv",
         "text": "seedstock.corpus.sources.text:Text",
         "parquet": "seedstock.corpus.sources.parquet:Parquet",
