@@ -25,6 +25,13 @@ from seedstock.corpus.dedup import DedupConfig, exact, find_clusters, perceptual
 from seedstock.corpus.duplicates import repeats
 from seedstock.corpus.sources.jsonl import JsonLines
 from seedstock.errors import DataError, RecipeError
+from seedstock.inputs.config import MixtureConfig
+from seedstock.inputs.mixture import weights
+from seedstock.inputs.shards import Shards
+from seedstock.inputs.tokenizers import Tokenizer
+from seedstock.inputs.tokenizers.config import BytesConfig
+from seedstock.inputs.tokenizers.train import train
+from seedstock.inputs.write import write
 from seedstock.ledger.store import Store
 from seedstock.progress import Silent
 
@@ -342,6 +349,12 @@ def test_repeats_are_those_of_fineweb2():
     assert (repeats(DedupConfig(), sizes) == 1).all()
 
 
+def shards_of(corpus: Corpus, runs: Path) -> Shards:
+    store = Store(runs)
+    tokenizer = Tokenizer(train(BytesConfig(), corpus, seed=1, store=store, reporter=Silent()))
+    return Shards(write(corpus, tokenizer, store=store, reporter=Silent()))
+
+
 def test_rehydration_makes_strata_of_their_own(tmp_path):
     rows = pages(6)
     copies = [{"id": f"c{n}-{m}", "text": rows[n]["text"]} for n, count in ((0, 1), (1, 5)) for m in range(count)]
@@ -350,6 +363,12 @@ def test_rehydration_makes_strata_of_their_own(tmp_path):
     assert [(one["repeats"], one["documents"]) for one in corpus.strata] == [(1, 4), (2, 1), (5, 1)]
     kept = [row for row in corpus.decisions().to_pylist() if row["decision"] == "kept"]
     assert sorted((row["cluster_size"], row["repeats"]) for row in kept) == [*[(1, 1)] * 4, (2, 2), (6, 5)]
+    shards = shards_of(corpus, tmp_path)
+    assert [stratum.repeats for stratum in shards.strata("train")] == [1, 2, 5]
+    shares = weights(shards.strata("train"), MixtureConfig())
+    tokens = [stratum.tokens for stratum in shards.strata("train")]
+    assert shares[2] / shares[1] == pytest.approx(5 * tokens[2] / (2 * tokens[1]))
+    assert sum(shares.values()) == pytest.approx(1)
     plain = make(tmp_path, source, dedup={"kind": "exact"})
     assert len(plain.strata) == 1 and "repeats" not in plain.strata[0]
 

@@ -99,16 +99,22 @@ def test_keyed_numbers_are_uniform():
 
 
 STRATA = [
-    SimpleNamespace(stratum=0, source="web", domain="a", language="en", tokens=900),
-    SimpleNamespace(stratum=1, source="web", domain="b", language="en", tokens=100),
-    SimpleNamespace(stratum=2, source="web", domain="a", language="de", tokens=10),
-    SimpleNamespace(stratum=5, source="books", domain="a", language="en", tokens=90),
+    SimpleNamespace(stratum=0, source="web", domain="a", language="en", tokens=900, repeats=1),
+    SimpleNamespace(stratum=1, source="web", domain="b", language="en", tokens=100, repeats=1),
+    SimpleNamespace(stratum=2, source="web", domain="a", language="de", tokens=10, repeats=1),
+    SimpleNamespace(stratum=5, source="books", domain="a", language="en", tokens=90, repeats=1),
 ]
 
 
 def test_a_temperature_of_one_takes_tokens_as_they_come():
     found = weights(STRATA, MixtureConfig())
     assert found == pytest.approx({0: 900 / 1100, 1: 100 / 1100, 2: 10 / 1100, 5: 90 / 1100})
+
+
+def test_what_is_to_be_repeated_counts_as_often():
+    more = [*STRATA[:3], SimpleNamespace(**{**vars(STRATA[3]), "repeats": 5})]
+    found = weights(more, MixtureConfig())
+    assert found == pytest.approx({0: 900 / 1460, 1: 100 / 1460, 2: 10 / 1460, 5: 450 / 1460})
 
 
 def test_temperature_flattens_groups_and_not_the_strata_inside():

@@ -16,23 +16,28 @@ def weights(strata: Iterable[Stratum], config: MixtureConfig) -> dict[int, float
     """Stratum number → its share of the training examples; the shares come to 1.
 
     A group g has p_g ∝ tokens_g^(1/T) (exponential smoothing of languages: Conneau et al. 2020, arXiv 1911.02116,
-    section 3.1, α = 1/T). Raises DataError where a weight names no group, two name the same, or nothing is left.
+    section 3.1, α = 1/T); a stratum's tokens count as often as they are to be repeated. Raises DataError where a weight
+    names no group, two name the same, or nothing is left.
     """
     groups: dict[tuple[str, ...], list[Stratum]] = {}
     for stratum in sorted(strata, key=lambda item: item.stratum):
         groups.setdefault(tuple(getattr(stratum, part) for part in config.by), []).append(stratum)
-    smooth = {group: sum(s.tokens for s in members) ** (1 / config.temperature) for group, members in groups.items()}
+    smooth = {group: sum(map(_seen, members)) ** (1 / config.temperature) for group, members in groups.items()}
     shares = _shares(smooth, config)
     total = sum(shares.values())
     if not total > 0:
         raise DataError("every stratum has a weight of 0", where="mixture.weights", fix="give one a share")
     result = {}
     for group, members in groups.items():
-        tokens = sum(s.tokens for s in members)
+        tokens = sum(map(_seen, members))
         for s in members:
             # Twelve digits: powers differ in the last bit between machines, and a plan must not.
-            result[s.stratum] = float(f"{shares[group] / total * s.tokens / max(tokens, 1):.12g}")
+            result[s.stratum] = float(f"{shares[group] / total * _seen(s) / max(tokens, 1):.12g}")
     return dict(sorted(result.items()))
+
+
+def _seen(stratum: Stratum) -> int:
+    return stratum.tokens * stratum.repeats
 
 
 def _shares(smooth: dict[tuple[str, ...], float], config: MixtureConfig) -> dict[tuple[str, ...], float]:

@@ -21,7 +21,11 @@ DOCUMENT = np.dtype([("id", "u1", (16,)), ("tokens", "<u4")])
 
 @dataclass(frozen=True)
 class Stratum:
-    """The documents of one (source, domain, language) in one split; ``bytes`` are of their UTF-8 text."""
+    """The documents of one (source, domain, language) in one split; ``bytes`` are of their UTF-8 text.
+
+    ``repeats`` is how often they are to be seen for once of other documents: more than 1 where the corpus re-hydrates
+    what it deduplicated.
+    """
 
     stratum: int
     source: str
@@ -30,6 +34,7 @@ class Stratum:
     tokens: int
     documents: int
     bytes: int
+    repeats: int = 1
 
 
 class _Stream:
@@ -125,7 +130,8 @@ class Shards:
     def strata(self, split: str) -> list[Stratum]:
         """The strata of a split, by number."""
         names = Stratum.__dataclass_fields__
-        return [Stratum(**{name: entry[name] for name in names}) for entry in self.index["splits"].get(split, [])]
+        entries = ({"repeats": 1, **entry} for entry in self.index["splits"].get(split, []))
+        return [Stratum(**{name: entry[name] for name in names}) for entry in entries]
 
     def read(self, split: str, stratum: int, starts: np.ndarray, length: int) -> np.ndarray:
         """Tokens ``[B, length]`` (in the stored type) from each start on; the pad id after the end of the stream."""
