@@ -48,6 +48,8 @@ TABLE: dict[str, dict[str, str]] = {
         "bytes": "seedstock.inputs.tokenizers.config:BytesConfig",
         "characters": "seedstock.inputs.tokenizers.config:CharactersConfig",
         "imported": "seedstock.inputs.tokenizers.config:ImportedConfig",
+        "unigram": "seedstock.inputs.tokenizers.config:UnigramConfig",
+        "wordpiece": "seedstock.inputs.tokenizers.config:WordPieceConfig",
     },
     "models": {"decoder": "seedstock.models.configs.decoder:DecoderConfig"},
     "objectives": {"causal": "seedstock.objectives.configs.causal:CausalConfig"},
