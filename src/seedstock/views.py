@@ -194,6 +194,16 @@ def passage(text: str, near: list[dict[str, Any]]) -> Group:
     return Group(*parts)
 
 
+def exported(ledger: dict[str, Any]) -> str:
+    """The shards that were written in another format."""
+    lines = [
+        f"{pair['name']}.bin, .idx: {pair['documents']:,} documents, {pair['tokens']:,} tokens ({pair['source']}, "
+        f"{pair['domain']}, {pair['language']})"
+        for pair in ledger["pairs"]
+    ]
+    return "\n".join([*lines, "read back equal; ledger.json and documents.parquet say what they are of"])
+
+
 def parity(report: dict[str, Any]) -> str:
     """A parity report in lines."""
     return "\n".join(f"{key.replace('_', ' ')}: {value}" for key, value in report.items())

@@ -9,6 +9,7 @@ from seedstock import environment
 from seedstock.errors import DataError, RecipeError, SeedstockError
 from seedstock.ledger import manifest
 from seedstock.ledger.ids import sha256_file
+from seedstock.progress import Reporter
 from seedstock.runs import Run
 
 
@@ -146,6 +147,25 @@ def export(run: Run, folder: Path, *, step: int | None = None) -> dict[str, Any]
     network, _ = load(run, step)
     network.use(torch.float32)
     return write(network, run.stage_folder("tokenizer"), Path(folder))
+
+
+def export_shards(run: Run, folder: Path, *, reporter: Reporter | None = None) -> dict[str, Any]:
+    """Writes a run's shards as Megatron's ``.bin`` and ``.idx`` files, with the ledger of their documents beside them.
+
+    ``documents.parquet`` has id, split, source, domain, language, licence, bytes and tokens of each: no text, no URL.
+    """
+    import pyarrow.parquet as pq
+
+    from seedstock.inputs.megatron import export as write
+    from seedstock.release.facts.data import trained_table
+
+    corpus, shards = run.stage_folder("corpus"), run.stage_folder("shards")
+
+    def documents(partial: Path) -> None:
+        pq.write_table(trained_table(corpus, shards), partial / "documents.parquet", compression="zstd")
+
+    about = {"run": run.name, "head": run.chain.head}
+    return write(run.shards, Path(folder), about=about, beside=documents, reporter=reporter)
 
 
 def import_folder(folder: Path) -> dict[str, Any]:

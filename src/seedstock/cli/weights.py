@@ -21,10 +21,15 @@ def add(commands: Any) -> None:
     generate.add_argument("--step", type=int, help="a checkpoint's step (the newest)")
     generate.add_argument("--trace", action="store_true", help="name the training documents nearest to the text")
     generate.set_defaults(run=_generate)
-    text = "write the model in the ecosystem's format, with a parity proof"
+    text = "write the model in the ecosystem's format, with a parity proof; or the shards, with their ledger"
     export = shared.run(commands.add_parser("export", help=text, description=text))
     export.add_argument("folder", type=Path, metavar="DIR", help="a folder that does not exist yet")
-    export.add_argument("--to", choices=["hf"], default="hf", help="the format: hf (transformers)")
+    export.add_argument(
+        "--to",
+        choices=["hf", "megatron"],
+        default="hf",
+        help="hf: the model (transformers); megatron: the shards (.bin, .idx)",
+    )
     export.add_argument("--step", type=int, help="a checkpoint's step (the newest)")
     export.set_defaults(run=_export)
     text = "check that a model folder of the ecosystem can be read here, with a parity proof"
@@ -53,6 +58,10 @@ def _generate(options: argparse.Namespace) -> None:
 def _export(options: argparse.Namespace) -> None:
     from seedstock import views, weights
 
+    if options.to == "megatron":
+        ledger = weights.export_shards(shared.open_run(options), options.folder, reporter=shared.reporter(options))
+        shared.show(options, ledger, lambda: views.exported(ledger))
+        return
     report = weights.export(shared.open_run(options), options.folder, step=options.step)
     shared.show(options, report, lambda: views.parity(report))
 
