@@ -36,12 +36,16 @@ TABLE: dict[str, dict[str, str]] = {
         "language": "seedstock.corpus.signals.language:Language",
         "gopher": "seedstock.corpus.signals.gopher:Gopher",
         "c4": "seedstock.corpus.signals.c4:C4",
+        "fineweb": "seedstock.corpus.signals.fineweb:FineWeb",
+        "stop_words": "seedstock.corpus.signals.stop_words:StopWords",
         "classifier": "seedstock.corpus.signals.classifier:Classifier",
         "toxicity": "seedstock.corpus.signals.classifier:Toxicity",
         "emails": "seedstock.corpus.signals.emails:Emails",
         "personal": "seedstock.corpus.signals.personal:Personal",
         "secrets": "seedstock.corpus.signals.secrets:Secrets",
         "licence": "seedstock.corpus.signals.licence:Licence",
+        "optout": "seedstock.corpus.signals.optout:OptOut",
+        "excluded": "seedstock.corpus.signals.excluded:Excluded",
     },
     "tokenizers": {
         "bpe": "seedstock.inputs.tokenizers.config:BpeConfig",
@@ -51,7 +55,10 @@ TABLE: dict[str, dict[str, str]] = {
         "unigram": "seedstock.inputs.tokenizers.config:UnigramConfig",
         "wordpiece": "seedstock.inputs.tokenizers.config:WordPieceConfig",
     },
-    "models": {"decoder": "seedstock.models.configs.decoder:DecoderConfig"},
+    "models": {
+        "decoder": "seedstock.models.configs.decoder:DecoderConfig",
+        "encoder": "seedstock.models.configs.encoder:EncoderConfig",
+    },
     "objectives": {"causal": "seedstock.objectives.configs.causal:CausalConfig"},
     "optimizers": {
         "adamw": "seedstock.training.configs.optimizers:AdamWConfig",

@@ -1,4 +1,4 @@
-"""Commands that train what signals score with: classifier train and score."""
+"""Commands for what a policy rests on: classifier train and score; thresholds."""
 
 from __future__ import annotations
 
@@ -30,6 +30,13 @@ def add(commands: Any) -> None:
     score.add_argument("--label", help="the label whose probability is shown")
     score.add_argument("--json", action="store_true", help="print the result as one JSON object")
     score.set_defaults(run=_score)
+    text = "propose bounds by language for the rules of a run's policy, from what its corpus measured"
+    thresholds = shared.run(commands.add_parser("thresholds", help=text, description=text))
+    thresholds.add_argument("--reference", default="en", metavar="LANGUAGE", help="whose bounds are right (en)")
+    thresholds.add_argument(
+        "--fewest", type=int, default=100, metavar="N", help="documents that a language needs (100)"
+    )
+    thresholds.set_defaults(run=_thresholds)
 
 
 def _shared(command: argparse.ArgumentParser) -> None:
@@ -90,3 +97,22 @@ def _score(options: argparse.Namespace) -> None:
     shared.show(
         options, {"documents": shown}, "\n".join(f"{row['score']:.4f}  {row['top']}  {row['text']}" for row in shown)
     )
+
+
+def _thresholds(options: argparse.Namespace) -> None:
+    from seedstock.corpus.thresholds import propose
+
+    run = shared.open_run(options)
+    rules = propose(run.corpus, run.recipe.corpus.policy.rules, options.reference, options.fewest)
+    shared.show(options, {"rules": rules}, lambda: _yaml({"rules": rules}))
+
+
+def _yaml(value: Any) -> str:
+    import io
+
+    from ruamel.yaml import YAML
+
+    writer, text = YAML(typ="safe", pure=True), io.StringIO()
+    writer.width, writer.sort_base_mapping_type_on_output = 120, False  # type: ignore[assignment]
+    writer.dump(value, text)
+    return text.getvalue().rstrip()
