@@ -21,6 +21,7 @@ TABLE: dict[str, dict[str, str]] = {
         "code": "seedstock.corpus.sources.code:Code",
         "epub": "seedstock.corpus.sources.epub:Epub",
         "pdf": "seedstock.corpus.sources.pdf:Pdf",
+        "common-crawl": "seedstock.corpus.sources.common_crawl:CommonCrawl",
         "csv": "seedstock.corpus.sources.csv_tables:Csv",
         "text": "seedstock.corpus.sources.text:Text",
         "parquet": "seedstock.corpus.sources.parquet:Parquet",

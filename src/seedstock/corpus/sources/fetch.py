@@ -13,7 +13,8 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -52,12 +53,23 @@ class Refused(Exception):
     """What was not fetched, and why, in a few words that name no address of this machine."""
 
 
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came: ``url`` after redirects, ``headers`` by their names in small letters, repeated ones joined."""
+
+    data: bytes
+    url: str
+    status: int
+    headers: dict[str, str]
+
+
 class Fetcher:
     """Fetches one URL at a time."""
 
     def __init__(self, config: Fetch) -> None:
         self.config = config
         self._robots: dict[str, Any] = {}
+        self._delays: dict[str, float] = {}
         outer = self
 
         class Checked(http.client.HTTPConnection):
@@ -84,13 +96,21 @@ class Fetcher:
 
     def get(self, url: str) -> bytes:
         """The bytes at ``url``. Raises Refused."""
+        return self.fetch(url).data
+
+    def fetch(self, url: str, headers: Mapping[str, str] | None = None, longest: int | None = None) -> Answer:
+        """The answer to a request with ``headers``, of at most ``longest`` bytes. Raises Refused."""
         url = quote(url, safe="%/:=&?~#+!$,;'@()*[]")  # as browsers do with what stands in pages
         parts = _parts(url)
         if self.config.robots and not self._allowed(url, parts):
             raise Refused("robots.txt forbids it")
         for attempt in range(self.config.attempts):
             try:
-                return self._once(url, parts)
+                answer = self._once(url, parts, longest, headers)
+                there = _parts(answer.url)
+                if self.config.robots and there.netloc != parts.netloc and not self._allowed(answer.url, there):
+                    raise Refused("it leads to another host, whose robots.txt forbids it")
+                return answer
             except _Busy as busy:
                 wait = busy.wait if busy.wait is not None else min(2.0**attempt, _LONGEST_WAIT)
                 if attempt + 1 == self.config.attempts or wait > _LONGEST_WAIT:
@@ -98,12 +118,16 @@ class Fetcher:
                 time.sleep(wait)
         raise AssertionError("unreachable")
 
-    def _once(self, url: str, parts: Any, longest: int | None = None) -> bytes:
+    def _once(
+        self, url: str, parts: Any, longest: int | None = None, headers: Mapping[str, str] | None = None
+    ) -> Answer:
         longest = longest or self.config.longest
         deadline = time.monotonic() + self.config.timeout
-        with _turn(parts.netloc, self.config.delay):
+        delay = max(self.config.delay, self._delays.get(parts.netloc, 0.0))
+        with _turn(parts.netloc, delay):
             try:
-                with self._opener.open(url, timeout=self.config.timeout) as answer:
+                request = urllib.request.Request(url, headers=dict(headers or {}))
+                with self._opener.open(request, timeout=self.config.timeout) as answer:
                     tags = ",".join(answer.headers.get_all("X-Robots-Tag") or []).lower()
                     said = {tag.strip().rpartition(":")[2].strip() for tag in tags.split(",")}
                     if out := said.intersection(OPT_OUTS):
@@ -114,7 +138,11 @@ class Fetcher:
                     data = b"".join(_body(answer, longest, deadline))
                     if announced.isdigit() and len(data) < int(announced):
                         raise _Busy(f"the answer breaks off after {len(data)} of {announced} bytes")
-                    return data
+                    kept = dict[str, str]()
+                    for name, value in answer.headers.items():
+                        own = name.lower()
+                        kept[own] = f"{kept[own]}, {value}" if own in kept else value
+                    return Answer(data, answer.url, answer.status, kept)
             except urllib.error.HTTPError as error:
                 error.close()
                 if error.code in (408, 429, 500, 502, 503, 504):
@@ -135,8 +163,9 @@ class Fetcher:
         if base not in self._robots:
             protego = needs("protego", "protego, which reads robots.txt,")
             try:
-                text = self._once(f"{base}/robots.txt", parts, _ROBOTS_BYTES).decode("utf-8", "replace")
-                self._robots[base] = protego.Protego.parse(text)
+                text = self._once(f"{base}/robots.txt", parts, _ROBOTS_BYTES).data.decode("utf-8", "replace")
+                rules = self._robots[base] = protego.Protego.parse(text)
+                self._delays[parts.netloc] = min(rules.crawl_delay(AGENT) or 0.0, _LONGEST_WAIT)
             except Refused as refused:
                 # RFC 9309, 2.3.1: no such file allows everything, a host that fails forbids everything.
                 self._robots[base] = "HTTP status 4" in str(refused) or None

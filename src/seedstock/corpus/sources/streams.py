@@ -146,7 +146,7 @@ class _Xz:
         self.rest = b""
 
 
-def problem(error: Exception) -> str:
+def problem(error: BaseException) -> str:
     """What went wrong while reading, in words and without the path."""
     text = str(getattr(error, "strerror", None) or error) or type(error).__name__
     told = _ARROW.search(text)

@@ -76,10 +76,10 @@ def _cut(file: Found) -> list[Partition]:
     ]
 
 
-def records(file: Any, beside: Any, piece: Piece, source: Any, warc: Any) -> Iterator[Item | Unreadable]:
+def records(file: Any, beside: Any, piece: Piece, source: Any, warc: Any, base: int = 0) -> Iterator[Item | Unreadable]:
     """The documents of the records that begin in a piece of a file; ``beside`` is the same file, opened by Arrow.
 
-    ``source`` says which: ``status`` and ``content_types``.
+    ``source`` says which: ``status`` and ``content_types``. ``base`` is where the file begins in a larger one.
     """
     suffix = compressed(piece.path)
     at: int | None = piece.start
@@ -96,7 +96,9 @@ def records(file: Any, beside: Any, piece: Piece, source: Any, warc: Any) -> Ite
                 if piece.end is not None and last >= piece.end:
                     return
                 length = record.content_length
-                found = _document(record, source, f"{piece.name}@{last}" + (f".{place[1]}" if place[1] else ""), warc)
+                found = _document(
+                    record, source, f"{piece.name}@{base + last}" + (f".{place[1]}" if place[1] else ""), warc
+                )
                 if not suffix and last + length < size:
                     skip = last + length
                 if found is not None:
@@ -108,7 +110,9 @@ def records(file: Any, beside: Any, piece: Piece, source: Any, warc: Any) -> Ite
         except BaseException as error:  # the library's panics are no Exceptions
             if not isinstance(error, OSError | ValueError) and type(error).__name__ != "PanicException":
                 raise
-            yield Unreadable(f"{piece.name}@{last}", f"damaged after the record that begins here: {problem(error)}")  # type: ignore[arg-type]
+            yield Unreadable(
+                f"{piece.name}@{base + last}", f"damaged after the record that begins here: {problem(error)}"
+            )
             skip = last + 1
         at = _after(file, skip, piece.end, suffix)
 
@@ -136,6 +140,9 @@ def _document(record: Any, source: Any, where: str, warc: Any) -> Item | Unreada
     if record.record_type not in (kinds.response, kinds.resource, kinds.conversion):
         return None
     length = record.content_length
+    answers = record.record_type == kinds.response and not record.is_http
+    if not record.headers.get("Content-Length") or (answers and not record.headers.get("Content-Type")):
+        return Unreadable(where, "the record's header is incomplete")
     if length > LONGEST:
         return Unreadable(where, f"the record is said to be of {length} bytes, more than {LONGEST}")
     try:
