@@ -31,6 +31,7 @@ TABLE: dict[str, dict[str, str]] = {
         "video": "seedstock.corpus.sources.video:Video",
         "fasta": "seedstock.corpus.sources.fasta:Fasta",
         "tokens": "seedstock.corpus.sources.tokens:Tokens",
+        "synthetic": "seedstock.corpus.sources.synthetic:Synthetic",
         "trajectories": "seedstock.corpus.sources.trajectories:Trajectories",
     },
     "signals": {

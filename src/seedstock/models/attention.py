@@ -26,13 +26,15 @@ class Sight:
     backend: str
     causal: bool = False
     seen: Tensor | None = None
-    """``sdpa``: boolean ``[B or 1, 1, T, S]``. ``products``: what is added to scores, ``[B or 1, 1, T, S]``."""
+    """``sdpa``: boolean ``[B or 1, 1, T, S]``, or what is added to scores, ``[B or 1, 1 or H, T, S]``. ``products``:
+    the latter, one for all heads."""
     starts: Tensor | None = None
     """``varlen``: where each document starts in the rows laid end to end, and the end."""
 
 
-def prepare(mask: Mask, x_BTD: Tensor, keys: int) -> Sight:
+def prepare(mask: Mask, x_BTD: Tensor, keys: int, bias_HTS: Tensor | None = None) -> Sight:
     """Chooses the back end and builds what it needs, once a pass. ``keys`` counts what the cache holds as well.
+    ``bias_HTS`` is added to the scores of each head.
 
     ``sdpa`` is the reference and runs everywhere; ``varlen`` is for packed documents on CUDA, ``products`` for
     short sequences in bf16 on a CPU.
@@ -40,7 +42,10 @@ def prepare(mask: Mask, x_BTD: Tensor, keys: int) -> Sight:
     queries = x_BTD.shape[1]
     device, dtype = x_BTD.device, x_BTD.dtype
     half = dtype in (torch.bfloat16, torch.float16)
-    causal = mask.pattern == "causal" and queries == keys
+    if bias_HTS is not None:
+        hidden = ~mask.visible(queries, keys, device)[:, None]
+        return Sight("sdpa", seen=bias_HTS.to(dtype)[None].masked_fill(hidden, -math.inf))
+    causal = mask.pattern == "causal" and queries == keys and mask.window is None
     if device.type == "cuda" and half and causal and mask.documents is not None and _varlen():
         return Sight("varlen", starts=_starts(mask.documents))
     if device.type == "cpu" and dtype == torch.bfloat16 and queries > 1 and keys <= products.LONGEST:
@@ -48,7 +53,7 @@ def prepare(mask: Mask, x_BTD: Tensor, keys: int) -> Sight:
         return Sight("products", seen=torch.zeros(hidden.shape, dtype=dtype).masked_fill_(hidden, -math.inf))
     if causal and mask.documents is None:
         return Sight("sdpa", causal=True)
-    if mask.documents is None and (mask.pattern == "full" or queries == 1):
+    if mask.documents is None and mask.window is None and (mask.pattern == "full" or queries == 1):
         return Sight("sdpa")
     return Sight("sdpa", seen=mask.visible(queries, keys, device)[:, None])
 
@@ -102,6 +107,7 @@ class Attention(nn.Module):
         super().__init__()
         self.heads, self.groups, self.head_size = config.heads, config.kv_heads, config.head_size
         width, inner = config.width, config.head_size
+        self.scale = config.attention_scale
         self.query = Linear(width, self.heads * inner, config.biases)
         self.key = Linear(width, self.groups * inner, config.biases)
         self.value = Linear(width, self.groups * inner, config.biases)
@@ -110,17 +116,30 @@ class Attention(nn.Module):
         self.key_norm = RMSNorm(inner, config.norm_epsilon) if config.qk_norm else None
 
     def forward(
-        self, x_BTD: Tensor, angles: tuple[Tensor, Tensor] | None, sight: Sight, cache: LayerCache | None
+        self,
+        x_BTD: Tensor,
+        angles: tuple[Tensor, Tensor] | None,
+        sight: Sight,
+        cache: LayerCache | None,
+        source_BSD: Tensor | None = None,
     ) -> Tensor:
+        """``x_BTD`` attends to itself, or to ``source_BSD`` where that is given."""
         B, T, _ = x_BTD.shape
         H, G, K = self.heads, self.groups, self.head_size
-        parts = together(x_BTD, self.query, self.key, self.value).view(B, T, H + 2 * G, K)
-        q_BTHK, k_BTGK, v_BTGK = parts.split((H, G, G), 2)
+        if source_BSD is None:
+            parts = together(x_BTD, self.query, self.key, self.value).view(B, T, H + 2 * G, K)
+            q_BTHK, k_BTGK, v_BTGK = parts.split((H, G, G), 2)
+        else:
+            q_BTHK = self.query(x_BTD).view(B, T, H, K)
+            parts = together(source_BSD, self.key, self.value).view(B, source_BSD.shape[1], 2 * G, K)
+            k_BTGK, v_BTGK = parts.split((G, G), 2)
         if self.query_norm is not None and self.key_norm is not None:
             q_BTHK, k_BTGK = self.query_norm(q_BTHK), self.key_norm(k_BTGK)
         q_BHTK, k_BGTK, v_BGTK = (x.transpose(1, 2) for x in (q_BTHK, k_BTGK, v_BTGK))
         if angles is not None:
             q_BHTK, k_BGTK = (rope.rotate(x, *angles) for x in (q_BHTK, k_BGTK))
+        if self.scale is not None:
+            q_BHTK = q_BHTK * (self.scale * K**0.5)  # kernels divide by the root of the head's size
         if cache is not None:
             k_BGTK, v_BGTK = cache.append(k_BGTK, v_BGTK)
         out_BHTK = attend(q_BHTK, k_BGTK, v_BGTK, sight)

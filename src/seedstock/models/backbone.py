@@ -1,10 +1,11 @@
-"""The one transformer: a stack of blocks and a last norm."""
+"""The one transformer: a stack of blocks and a last norm; one after another where a target reads a source."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from seedstock.models import attention as self_attention
@@ -12,8 +13,10 @@ from seedstock.models import rope
 from seedstock.models.block import Block
 from seedstock.models.cache import Cache
 from seedstock.models.convolution import reach
+from seedstock.models.dropout import Dropout
 from seedstock.models.mask import Mask
 from seedstock.models.norms import norm
+from seedstock.models.relative import RelativeBias
 
 
 @dataclass
@@ -28,21 +31,37 @@ class Output:
     aux: dict[str, Tensor] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class Source:
+    """Another sequence, embedded: what an encoder-decoder's backbone reads first and its decoder attends to."""
+
+    x: Tensor
+    """``[B, S, D]``."""
+    positions: Tensor
+    attention: Mask
+    """Who sees whom in the source; its ``documents`` are also which of its positions a target of that document sees."""
+
+
 class Backbone(nn.Module):
-    """A stack of blocks. Knows nothing of tokens, losses or devices."""
+    """A stack of blocks, after another that reads the source where there is one. Knows nothing of tokens or losses."""
 
     def __init__(self, config: Any, seed: int) -> None:
         super().__init__()
         self.config = config
+        if config.cross:
+            self.encoder = Backbone(config.encoder(), seed)
+        self.relative = RelativeBias(config) if config.position == "relative" else None
         self.blocks = nn.ModuleList(Block(config, layer, seed) for layer in range(config.layers))
-        self.norm = norm(config.norm, config.width, config.norm_epsilon)
+        # Post-norm blocks end in a norm of their own.
+        self.norm = nn.Identity() if config.post_norm else norm(config.norm, config.width, config.norm_epsilon)
+        self.dropout = Dropout(config.dropout, seed, "backbone") if config.last_dropout else None
 
     def forward(
         self,
         x: Tensor,
         positions: Tensor,
         attention: Mask,
-        cross: Tensor | None = None,
+        cross: Source | None = None,
         condition: Tensor | None = None,
         cache: Cache | None = None,
         examples: Tensor | None = None,
@@ -50,21 +69,63 @@ class Backbone(nn.Module):
     ) -> Output:
         """``x`` ``[B, T, D]``, ``positions`` ``[B or 1, T]``, ``examples`` ``[B]`` (the key of dropout) → Output.
 
-        Raises NotImplementedError for ``cross`` and ``condition``, which no kind of block takes so far.
+        ``cross`` is for backbones with ``config.cross``, which may leave it out where a cache holds it. Raises
+        NotImplementedError for ``cross`` elsewhere and for ``condition``, which no kind of block takes so far.
         """
-        if cross is not None or condition is not None:
+        if condition is not None or (cross is not None and not self.config.cross):
             raise NotImplementedError("no block attends to another sequence (cross) or takes a condition")
-        sight = self_attention.prepare(attention, x, x.shape[1] + (cache.filled if cache else 0))
-        angles = None
-        if self.config.position == "rope":
-            cosines, sines = rope.angles(positions, self.config.head_size, self.config.rope_base)
-            angles = cosines.to(x.dtype), sines.to(x.dtype)
+        source = self._read(cross, attention, x, examples, cache) if self.config.cross else None
+        sights = self._sights(attention, x, positions, cache)
+        angles = self._angles(positions, x.dtype)
         near = reach(positions, self.config.convolution, x.dtype) if self.config.convolution else None
         layers = []
         for number, block in enumerate(self.blocks):
-            x = block(x, angles, sight, cache.layer(number) if cache else None, examples, near)
+            local = self.config.is_local(number)
+            given = cache.layer(number) if cache else None
+            x = block(x, angles[local], sights[local], given, examples, near, source)
             if keep_layers:
                 layers.append(x)
         if cache is not None:
             cache.advance(x.shape[1])
-        return Output(self.norm(x), layers)
+        hidden = self.norm(x)
+        return Output(hidden if self.dropout is None else self.dropout(hidden, examples), layers)
+
+    def _sights(
+        self, attention: Mask, x: Tensor, positions: Tensor, cache: Cache | None
+    ) -> dict[bool, self_attention.Sight]:
+        """What layers see that look everywhere (False), and those that look near by (True) where there are any."""
+        keys = x.shape[1] + (cache.filled if cache else 0)
+        bias = self.relative(x.shape[1], keys, attention.pattern == "full") if self.relative is not None else None
+        found = {False: self_attention.prepare(attention, x, keys, bias)}
+        if self.config.window is not None:
+            found[True] = self_attention.prepare(replace(attention, window=self.config.window), x, keys, bias)
+        return found
+
+    def _angles(self, positions: Tensor, dtype: torch.dtype) -> dict[bool, tuple[Tensor, Tensor] | None]:
+        """Rotary angles of global and of local layers."""
+        config = self.config
+        found: dict[bool, tuple[Tensor, Tensor] | None] = {}
+        for local in (False, True) if config.window is not None else (False,):
+            if config.position != "rope":
+                found[local] = None
+                continue
+            base = config.local_rope_base if local and config.local_rope_base else config.rope_base
+            cosines, sines = rope.angles(positions, config.head_size, base)
+            found[local] = cosines.to(dtype), sines.to(dtype)
+        return found
+
+    def _read(
+        self, cross: Source | None, attention: Mask, x: Tensor, examples: Tensor | None, cache: Cache | None
+    ) -> tuple[Tensor, self_attention.Sight]:
+        """The encoded source, and what the target sees of it; a cache keeps the first."""
+        if cache is not None and cache.source is not None:
+            return cache.source, self_attention.prepare(Mask("full"), x, cache.source.shape[1])
+        if cross is None:
+            raise ValueError("this backbone reads a source: hand it one (cross)")
+        hidden = self.encoder(cross.x, cross.positions, cross.attention, examples=examples).hidden
+        if cache is not None:
+            cache.source = hidden
+        seen = Mask("full")
+        if attention.documents is not None and cross.attention.documents is not None:
+            seen = Mask("full", attention.documents, sources=cross.attention.documents)
+        return hidden, self_attention.prepare(seen, x, hidden.shape[1])

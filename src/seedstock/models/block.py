@@ -15,13 +15,23 @@ from seedstock.models.norms import norm
 
 
 class Block(nn.Module):
-    """Attention, then the MLP, each on the normalised stream and added to it (pre-norm, Xiong et al. 2020)."""
+    """Attention, then the MLP, each on the normalised stream and added to it (pre-norm, Xiong et al. 2020).
+
+    With ``post_norm`` the sum is normalised instead (Vaswani et al. 2017). With ``cross`` there is attention to another
+    sequence between the two. ``bare_start`` leaves out the first layer's first norm, where the embedding has one.
+    """
 
     def __init__(self, config: Any, layer: int, seed: int) -> None:
         super().__init__()
-        self.attention_norm = norm(config.norm, config.width, config.norm_epsilon)
+        self.post_norm = config.post_norm
+        bare = config.bare_start and layer == 0
+        self.attention_norm = nn.Identity() if bare else norm(config.norm, config.width, config.norm_epsilon)
         self.attention = Attention(config)
         self.attention_dropout = Dropout(config.dropout, seed, layer, "attention")
+        if config.cross:
+            self.cross_norm = norm(config.norm, config.width, config.norm_epsilon)
+            self.cross_attention = Attention(config)
+            self.cross_dropout = Dropout(config.dropout, seed, layer, "cross")
         self.mlp_norm = norm(config.norm, config.width, config.norm_epsilon)
         self.mlp = MLP(config)
         self.mlp_dropout = Dropout(config.dropout, seed, layer, "mlp")
@@ -37,12 +47,34 @@ class Block(nn.Module):
         cache: LayerCache | None = None,
         examples_B: Tensor | None = None,
         near: list[Tensor] | None = None,
+        source: tuple[Tensor, Sight] | None = None,
     ) -> Tensor:
+        if self.post_norm:
+            return self._post(x_BTD, angles, sight, cache, examples_B, source)
         h_BTD = self.attention_norm(x_BTD)
         if self.attention_convolution is not None and near is not None:
             h_BTD = self.attention_convolution(h_BTD, near, cache)
         x_BTD = x_BTD + self.attention_dropout(self.attention(h_BTD, angles, sight, cache), examples_B)
+        if source is not None:
+            found_BTD = self.cross_attention(self.cross_norm(x_BTD), None, source[1], None, source[0])
+            x_BTD = x_BTD + self.cross_dropout(found_BTD, examples_B)
         h_BTD = self.mlp_norm(x_BTD)
         if self.mlp_convolution is not None and near is not None:
             h_BTD = self.mlp_convolution(h_BTD, near, cache)
         return x_BTD + self.mlp_dropout(self.mlp(h_BTD), examples_B)
+
+    def _post(
+        self,
+        x_BTD: Tensor,
+        angles: tuple[Tensor, Tensor] | None,
+        sight: Sight,
+        cache: LayerCache | None,
+        examples_B: Tensor | None,
+        source: tuple[Tensor, Sight] | None,
+    ) -> Tensor:
+        found_BTD = self.attention(x_BTD, angles, sight, cache)
+        x_BTD = self.attention_norm(x_BTD + self.attention_dropout(found_BTD, examples_B))
+        if source is not None:
+            found_BTD = self.cross_attention(x_BTD, None, source[1], None, source[0])
+            x_BTD = self.cross_norm(x_BTD + self.cross_dropout(found_BTD, examples_B))
+        return self.mlp_norm(x_BTD + self.mlp_dropout(self.mlp(x_BTD), examples_B))

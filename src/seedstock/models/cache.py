@@ -16,6 +16,8 @@ class Cache:
         self.held = torch.empty(shape, dtype=like.dtype, device=like.device)
         self.tails: list[dict[str, Tensor]] = [{} for _ in range(layers)]
         self.filled = 0
+        self.source: Tensor | None = None
+        """The encoded source, where the target attends to one."""
 
     @property
     def room(self) -> int:

@@ -23,6 +23,10 @@ class Mask:
     """``[B, T]``: the document of each position; None where every row is one document."""
     prefix: Tensor | None = None
     """``[B, T]``, boolean: with ``prefix`` alone."""
+    window: int | None = None
+    """How far a position sees to either side; None: everything that the pattern allows."""
+    sources: Tensor | None = None
+    """``[B, S]``: the documents of the keys where they are another sequence's; ``documents`` are the queries' then."""
 
     def __post_init__(self) -> None:
         if (self.pattern == "prefix") != (self.prefix is not None):
@@ -40,13 +44,17 @@ class Mask:
 
     def visible(self, queries: int, keys: int, device: torch.device) -> Tensor:
         """Boolean ``[B or 1, T, S]``: may query t, the (S - T + t)-th position, see key s?"""
+        at = torch.arange(keys, device=device)
         if self.pattern == "full":
             seen = torch.ones(1, queries, keys, dtype=torch.bool, device=device)
         else:
-            at = torch.arange(keys, device=device)
             seen = (at[None, :] <= at[keys - queries :, None])[None]
+        if self.window is not None:
+            seen = seen & ((at[None, :] - at[keys - queries :, None]).abs() <= self.window)
         if self.prefix is not None:
             seen = seen | self.prefix[:, None, :]
         if self.documents is not None:
-            seen = seen & (self.documents[:, keys - queries :, None] == self.documents[:, None, :])
+            of_keys = self.documents if self.sources is None else self.sources
+            of_queries = self.documents[:, keys - queries :] if self.sources is None else self.documents
+            seen = seen & (of_queries[:, :, None] == of_keys[:, None, :])
         return seen

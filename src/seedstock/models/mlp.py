@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch.nn.functional as F
@@ -9,22 +10,35 @@ from torch import Tensor, nn
 
 from seedstock.models.linear import Linear, together
 
+GATED = ("swiglu", "geglu", "geglu_exact")
+ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
+    "swiglu": F.silu,
+    "geglu": lambda x: F.gelu(x, approximate="tanh"),
+    "geglu_exact": F.gelu,
+    "gelu": lambda x: F.gelu(x, approximate="tanh"),
+    "gelu_exact": F.gelu,
+    "relu": F.relu,
+    "relu2": lambda x: F.relu(x).square(),
+    "silu": F.silu,
+}
+
 
 class MLP(nn.Module):
-    """Two matrices around an activation, or three around a gated one: SwiGLU (Shazeer 2020)."""
+    """Two matrices around an activation, or three around a gated one: SwiGLU, GEGLU (Shazeer 2020).
+
+    ``gelu`` and ``geglu`` are the tanh form (GPT-2, T5 1.1), ``…_exact`` the error function's (BERT, ModernBERT).
+    """
 
     def __init__(self, config: Any) -> None:
         super().__init__()
         self.activation = config.activation
-        self.gate = Linear(config.width, config.mlp_width, config.biases) if config.activation == "swiglu" else None
+        gated = config.activation in GATED
+        self.gate = Linear(config.width, config.mlp_width, config.biases) if gated else None
         self.up = Linear(config.width, config.mlp_width, config.biases)
         self.down = Linear(config.mlp_width, config.width, config.biases)
 
     def forward(self, x_BTD: Tensor) -> Tensor:
         if self.gate is not None:
             gate_BTF, up_BTF = together(x_BTD, self.gate, self.up).chunk(2, -1)
-            return self.down(F.silu(gate_BTF) * up_BTF)
-        hidden_BTF = self.up(x_BTD)
-        if self.activation == "relu2":
-            return self.down(F.relu(hidden_BTF).square())
-        return self.down(F.gelu(hidden_BTF, approximate="tanh"))
+            return self.down(ACTIVATIONS[self.activation](gate_BTF) * up_BTF)
+        return self.down(ACTIVATIONS[self.activation](self.up(x_BTD)))

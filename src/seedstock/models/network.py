@@ -46,10 +46,11 @@ class Embedding(nn.Module):
 class Head(nn.Module):
     """Hidden states to logits; its weight is the embedding's where the two are tied."""
 
-    bias: Tensor | None = None
+    bias: Tensor | None
 
     def __init__(self, config: Any, vocab_size: int, embedding: Embedding) -> None:
         super().__init__()
+        self.register_parameter("bias", None)
         self._tied = (embedding.tokens,) if config.tied_embeddings else None  # a tuple hides it from state dicts
         if self._tied is None:
             self.weight = nn.Parameter(torch.empty(vocab_size, config.width))
@@ -70,14 +71,17 @@ class Head(nn.Module):
 class Network(nn.Module):
     """Embeddings, backbone and head of a decoder. ``config`` has every size."""
 
+    embedding_class: type[Embedding] = Embedding
+    head_class: type[Head] = Head
+
     def __init__(self, config: Any, vocab_size: int, seed: int = 1, device: str = "cpu") -> None:
         super().__init__()
         self.config, self.vocab_size, self.seed = config, vocab_size, seed
         self.compute_dtype = torch.float32
         with torch.device("meta"):
-            self.embedding = Embedding(config, vocab_size, seed)
+            self.embedding = self.embedding_class(config, vocab_size, seed)
             self.backbone = Backbone(config, seed)
-            self.head = Head(config, vocab_size, self.embedding)
+            self.head = self.head_class(config, vocab_size, self.embedding)
         if device != "meta":
             self.to_empty(device=device)
             initialise(self, self.roles(), config, seed)

@@ -57,10 +57,10 @@ class _EagerRMSNorm(torch.autograd.Function):
 class LayerNorm(nn.Module):
     """``(x - mean(x)) / std(x) * weight + bias`` over the last dimension (Ba et al. 2016)."""
 
-    def __init__(self, width: int, epsilon: float) -> None:
+    def __init__(self, width: int, epsilon: float, bias: bool = True) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.empty(width))
-        self.bias = nn.Parameter(torch.empty(width))
+        self.bias = nn.Parameter(torch.empty(width)) if bias else None
         self.epsilon = epsilon
 
     def forward(self, x: Tensor) -> Tensor:
@@ -69,4 +69,4 @@ class LayerNorm(nn.Module):
 
 def norm(kind: str, width: int, epsilon: float) -> RMSNorm | LayerNorm:
     """A normalisation layer by its name in the configuration."""
-    return RMSNorm(width, epsilon) if kind == "rms" else LayerNorm(width, epsilon)
+    return RMSNorm(width, epsilon) if kind == "rms" else LayerNorm(width, epsilon, bias=kind == "layer")

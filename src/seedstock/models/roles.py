@@ -6,8 +6,10 @@ from collections.abc import Iterable
 from fnmatch import fnmatchcase
 
 ROLES: tuple[tuple[str, str], ...] = (
+    ("*norm.weight", "vector"),
     ("embedding.*.weight", "embedding"),
     ("head.weight", "head"),
+    ("head.dense.weight", "column"),
     ("*.query.weight", "column"),
     ("*.key.weight", "column"),
     ("*.value.weight", "column"),
@@ -15,7 +17,7 @@ ROLES: tuple[tuple[str, str], ...] = (
     ("*.up.weight", "column"),
     ("*.output.weight", "row"),
     ("*.down.weight", "row"),
-    ("*norm.weight", "vector"),
+    ("*relative.weight", "vector"),
     ("*.bias", "vector"),
     ("*convolution.taps.*", "vector"),
 )

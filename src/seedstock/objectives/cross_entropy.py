@@ -25,8 +25,8 @@ def linear_cross_entropy(
 
     ``hidden`` ``[N, D]``, ``weight`` ``[V, D]`` (fp32; the product is in the dtype of ``hidden``, softmax and sums in
     fp32), ``targets`` ``[N]``; rows whose target is negative count nothing. ``z_loss`` adds its multiple of the squared
-    log-partition to the sum (Chowdhery et al. 2022, section 5), not to the rows. ``bias`` ``[V]`` is added to the logits;
-    ``weights`` ``[N]`` (fp32, without gradient) multiply rows of the sum. Gradients are made on the way forward,
+    log-partition to the sum (Chowdhery et al. 2022, section 5), not to the rows. ``bias`` ``[V]`` is added to the
+    logits; ``weights`` ``[N]`` (fp32, no gradient) multiply rows of the sum. Gradients are made on the way forward,
     while a block of logits is at hand, and kept instead of the logits (the order of Liger kernels, Hsu et al. 2024).
     """
     wanted = torch.is_grad_enabled() and (hidden.requires_grad or weight.requires_grad)
