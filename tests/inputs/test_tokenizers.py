@@ -14,7 +14,7 @@ from texts_corpus import TextsCorpus
 from seedstock.errors import DataError, IntegrityError
 from seedstock.inputs.tokenizers import Tokenizer
 from seedstock.inputs.tokenizers.check import choose
-from seedstock.inputs.tokenizers.config import BpeConfig, BytesConfig, CharactersConfig, WordPieceConfig
+from seedstock.inputs.tokenizers.config import BpeConfig, BytesConfig, CharactersConfig, UnigramConfig, WordPieceConfig
 from seedstock.inputs.tokenizers.encoders import Pieces
 from seedstock.inputs.tokenizers.pieces import PATTERN, chunks, pieces
 from seedstock.inputs.tokenizers.sample import sample
@@ -49,9 +49,10 @@ def build(config, corpus, store):
     return Tokenizer(train(config, corpus, seed=1, store=store, reporter=Silent()))
 
 
-@pytest.fixture(scope="module", params=["bpe", "wordpiece", "bytes", "characters"])
+@pytest.fixture(scope="module", params=["bpe", "unigram", "wordpiece", "bytes", "characters"])
 def tokenizer(request, bpe, corpus, store):
-    configs = {"bytes": BytesConfig(), "characters": CharactersConfig(), "wordpiece": WordPieceConfig(vocab_size=1024)}
+    learnt = {"unigram": UnigramConfig(vocab_size=1024), "wordpiece": WordPieceConfig(vocab_size=1024)}
+    configs = {"bytes": BytesConfig(), "characters": CharactersConfig(), **learnt}
     return bpe if request.param == "bpe" else build(configs[request.param], corpus, store)
 
 
@@ -173,6 +174,38 @@ def test_the_report_measures_the_corpus(bpe, corpus):
     assert 0 < report["vocabulary"]["used"] <= report["vocabulary"]["tokens"] == 1024 - len(bpe.specials)
 
 
+@pytest.mark.parametrize("kind", [UnigramConfig, WordPieceConfig])
+def test_learnt_vocabularies_are_the_same_every_time(kind, corpus, store, tmp_path):
+    once, again = (build(kind(vocab_size=1024), corpus, where) for where in (store, Store(tmp_path)))
+    assert (once.folder / "tokenizer.json").read_bytes() == (again.folder / "tokenizer.json").read_bytes()
+
+
+def test_unigram_probabilities_are_those_of_plain_expectation_maximization(corpus):
+    """One step over three words, with every way of cutting written out."""
+    from seedstock.inputs.tokenizers import unigram
+
+    words, counts = [b"abab", b"ba", b"c"], np.array([3, 2, 5])
+    names = [b"a", b"b", b"c", b"ab", b"ba", b"bab"]
+    score = np.log(np.array([0.2, 0.1, 0.1, 0.3, 0.2, 0.1]))
+
+    def cuts(word):
+        if not word:
+            yield []
+        for number, name in enumerate(names):
+            if word.startswith(name):
+                yield from ([number, *rest] for rest in cuts(word[len(name) :]))
+
+    wanted = np.zeros(len(names))
+    for word, count in zip(words, counts, strict=True):
+        ways = list(cuts(word))
+        chance = np.array([np.exp(sum(score[number] for number in way)) for way in ways])
+        for way, share in zip(ways, chance / chance.sum(), strict=True):
+            for number in way:
+                wanted[number] += count * share
+    text = unigram._Text.of(words, counts)
+    assert unigram._expected(text, unigram._edges(text, names), score) == pytest.approx(wanted)
+
+
 def test_training_again_gives_the_same_bytes_and_is_skipped_where_done(bpe, corpus, store, tmp_path):
     again = build(BpeConfig(vocab_size=1024), corpus, Store(tmp_path))
     assert again.folder != bpe.folder
@@ -212,7 +245,7 @@ def test_mistakes_say_what_to_do(tmp_path):
         build(CharactersConfig(), TextsCorpus(tmp_path, []), Store(tmp_path / "runs"))
 
 
-@pytest.mark.parametrize("kind", [BpeConfig, WordPieceConfig])
+@pytest.mark.parametrize("kind", [BpeConfig, UnigramConfig, WordPieceConfig])
 def test_every_encoder_gives_the_librarys_ids(kind, corpus, store, data_pack):
     from seedstock.inputs.tokenizers.encoders import candidates
 

@@ -34,7 +34,7 @@ class _TrainedConfig(_TokenizerConfig):
     balance: list[Part] = Field(["language"], min_length=1)
     temperature: Annotated[float, Field(ge=1, allow_inf_nan=False)] = 1.0
     sample: Annotated[Bytes, Field(gt=0)] | None = None
-    words: Annotated[Count, Field(ge=1)] = 2_000_000
+    words: Annotated[Count, Field(ge=1)] = 500_000
 
     @field_validator("vocab_size")
     @classmethod

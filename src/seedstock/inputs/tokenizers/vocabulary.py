@@ -9,6 +9,7 @@ import numpy as np
 
 from seedstock.errors import DataError
 from seedstock.inputs.tokenizers import specials
+from seedstock.inputs.tokenizers import unigram as unigrams
 from seedstock.inputs.tokenizers.config import MULTIPLE, BpeConfig, UnigramConfig, WordPieceConfig
 from seedstock.inputs.tokenizers.counts.weigh import Words
 from seedstock.inputs.tokenizers.merges import learn
@@ -55,6 +56,26 @@ def wordpiece(config: WordPieceConfig, words: Words) -> Backend:
     backend.pre_tokenizer = _split(bounded())
     backend.decoder = decoders.Sequence([decoders.Replace(INSIDE, ""), decoders.ByteLevel()])
     return _finish(backend, names)
+
+
+def unigram(config: UnigramConfig, words: Words) -> Backend:
+    """Byte-level Unigram: every byte has a probability, so that nothing is unknown."""
+    import json
+
+    from tokenizers import Tokenizer as Backend
+
+    names = specials.names(config.reserved, extra=config.specials)
+    character = specials.byte_alphabet()
+    size = config.vocab_size - len(names)
+    found = unigrams.learn(words, size) if size >= 256 else []
+    _reached(config, names, len(found), 256)
+    tokens = [("".join(character[byte] for byte in token), score) for token, score in found]
+    # Specials lie in the vocabulary, so that they have the lowest ids; no word is written as they are.
+    vocab = [*((specials.text_of(name), tokens[-1][1]) for name in names), *tokens]
+    model = {"type": "Unigram", "unk_id": None, "vocab": vocab, "byte_fallback": False}
+    backend = _backend(None, byte_level=True)
+    backend.pre_tokenizer = _split(PATTERN)
+    return _finish(Backend.from_str(json.dumps(json.loads(backend.to_str()) | {"model": model})), names)
 
 
 INSIDE = "…"  # begins a WordPiece token inside a word; no byte is written so, so that no text can be mistaken for it
@@ -127,9 +148,9 @@ def of_characters(characters: set[str], reserved: int, extra: tuple[str, ...] = 
 
 def _backend(model: Any, *, byte_level: bool) -> Backend:
     from tokenizers import Tokenizer as Backend
-    from tokenizers import decoders
+    from tokenizers import decoders, models
 
-    backend = Backend(model)
+    backend = Backend(models.BPE() if model is None else model)
     backend.decoder = decoders.ByteLevel() if byte_level else decoders.Fuse()
     return backend
 
@@ -162,4 +183,4 @@ def _numbered(tokens: Iterable[str]) -> dict[str, int]:
     return {token: number for number, token in enumerate(tokens)}
 
 
-LEARN: dict[str, Callable[[Any, Words], Any]] = {"bpe": bpe, "wordpiece": wordpiece}
+LEARN: dict[str, Callable[[Any, Words], Any]] = {"bpe": bpe, "unigram": unigram, "wordpiece": wordpiece}
