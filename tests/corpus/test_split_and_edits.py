@@ -24,7 +24,7 @@ def rows(draw_from: st.DataObject, texts: list[bytes]) -> tuple[np.ndarray, np.n
 @given(st.data(), TEXTS, st.floats(0.0, 0.9), st.integers(0, 3))
 def test_a_cluster_is_never_on_both_sides(data, texts, fraction, seed):
     clusters, kept = rows(data, texts)
-    held = split.draw(texts, clusters, kept, fraction, seed)
+    held = split.choose(split.draws(texts, seed), clusters, kept, fraction, seed)
     assert not (held & ~kept).any()
     for cluster in set(clusters[clusters >= 0]):
         assert len(set(held[(clusters == cluster) & kept])) <= 1
@@ -35,9 +35,9 @@ def test_a_cluster_is_never_on_both_sides(data, texts, fraction, seed):
 @given(TEXTS, TEXTS, st.floats(0.1, 0.9), st.integers(0, 3))
 def test_a_document_stays_on_its_side_when_the_corpus_grows(texts, more, fraction, seed):
     more = [text for text in more if text not in texts]
-    before = split.draw(texts, np.full(len(texts), -1), np.ones(len(texts), bool), fraction, seed)
+    before = split.choose(split.draws(texts, seed), np.full(len(texts), -1), np.ones(len(texts), bool), fraction, seed)
     both = more + texts
-    after = split.draw(both, np.full(len(both), -1), np.ones(len(both), bool), fraction, seed)
+    after = split.choose(split.draws(both, seed), np.full(len(both), -1), np.ones(len(both), bool), fraction, seed)
     if before.sum() > 1 and after.sum() > 1:
         assert (after[len(more) :] == before).all()
 
@@ -45,18 +45,20 @@ def test_a_document_stays_on_its_side_when_the_corpus_grows(texts, more, fractio
 def test_the_share_is_met_and_follows_the_seed():
     texts = [number.to_bytes(4, "big") for number in range(20_000)]
     alone, all_ = np.full(20_000, -1), np.ones(20_000, bool)
-    one, two = (split.draw(texts, alone, all_, 0.01, seed) for seed in (1, 2))
+    one, two = (split.choose(split.draws(texts, seed), alone, all_, 0.01, seed) for seed in (1, 2))
     assert 150 < one.sum() < 250 and 150 < two.sum() < 250
     assert (one & two).sum() < 20
     pairs = np.repeat(np.arange(10_000), 2)
-    assert 75 < split.draw(texts, pairs, all_, 0.01, 1)[::2].sum() < 125, "large clusters are drawn as often as small"
+    assert 75 < split.choose(split.draws(texts, 1), pairs, all_, 0.01, 1)[::2].sum() < 125, (
+        "large clusters are drawn as often as small"
+    )
 
 
 def test_something_is_held_out_where_a_share_comes_to_nothing():
     texts = [bytes([number]) for number in range(5)]
-    assert split.draw(texts, np.full(5, -1), np.ones(5, bool), 0.0001, 1).sum() == 1
-    assert split.draw(texts[:1], np.full(1, -1), np.ones(1, bool), 0.0001, 1).sum() == 0
-    assert split.draw(texts, np.zeros(5, np.int64), np.ones(5, bool), 0.0001, 1).sum() == 0
+    assert split.choose(split.draws(texts, 1), np.full(5, -1), np.ones(5, bool), 0.0001, 1).sum() == 1
+    assert split.choose(split.draws(texts[:1], 1), np.full(1, -1), np.ones(1, bool), 0.0001, 1).sum() == 0
+    assert split.choose(split.draws(texts, 1), np.zeros(5, np.int64), np.ones(5, bool), 0.0001, 1).sum() == 0
 
 
 @given(st.text(max_size=40), st.lists(st.tuples(st.integers(0, 40), st.integers(0, 40), st.text(max_size=3))))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from seedstock.errors import DataError
@@ -33,6 +34,17 @@ def schema() -> pa.Schema:
             ("replacement", pa.string()),
         ]
     )
+
+
+def write(path: Path, edits: Iterable[tuple[bytes, int, int, str, str]]) -> None:
+    """Writes a part of edits/ from (id, start, end, kind, replacement) in any order."""
+    import pyarrow as pa
+
+    from seedstock.corpus import tables
+
+    names = schema().names
+    rows = [dict(zip(names, values, strict=True)) for values in sorted(edits)]
+    tables.write(path, pa.Table.from_pylist(rows, schema=schema()))
 
 
 def ordered(edits: Iterable[Edit], length: int, where: str) -> list[Edit]:
@@ -63,3 +75,34 @@ def apply(text: str, edits: Iterable[tuple[int, int, str]]) -> str:
         pieces += [data[at:start].decode(), replacement]
         at = end
     return "".join([*pieces, data[at:].decode()])
+
+
+def unedited(start: int, end: int, edits: Iterable[tuple[int, int, str]]) -> list[tuple[int, int]]:
+    """Where bytes [start, end) of an edited text lie in the unedited one; of a replacement, all that it stands for.
+
+    ``edits`` are ordered (start, end, replacement) in bytes of the unedited text.
+    """
+    found: list[tuple[int, int]] = []
+    old = new = 0  # as far as both texts are read
+
+    def add(low: int, high: int) -> None:
+        if found and found[-1][1] == low:
+            found[-1] = (found[-1][0], high)
+        else:
+            found.append((low, high))
+
+    def plain(until: int | None) -> None:
+        low = max(start, new)
+        high = end if until is None else min(end, new + until - old)
+        if low < high:
+            add(old + low - new, old + high - new)
+
+    for first, last, replacement in edits:
+        plain(first)
+        new += first - old
+        size = len(replacement.encode())
+        if start < new + size and new < end:
+            add(first, last)
+        new, old = new + size, last
+    plain(None)
+    return found

@@ -15,7 +15,6 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from multiprocessing.connection import wait
-from typing import Any
 
 from seedstock.corpus import tasks
 from seedstock.corpus.processes import Worker, fork, start

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from seedstock.corpus import edits, split, tables
+from seedstock.corpus import split, tables
 from seedstock.corpus.media.types import COARSE
 from seedstock.corpus.phases import CHANGED, DROPPED, KEPT, Phases
+from seedstock.corpus.pieces import link
 from seedstock.ledger.files import write_json, write_text
 from seedstock.ledger.ids import ID_BYTES
 
@@ -37,12 +38,12 @@ def write(folder: Path, state: Phases, unreadable: list[dict[str, Any]]) -> None
     from seedstock.corpus import report
 
     strata, numbers = stratify(state)
-    decision = np.where(state.dropped, DROPPED, np.where(state.changed, CHANGED, KEPT))
     for number, piece in enumerate(state.pieces):
         rows = slice(piece.first, piece.first + piece.rows)
+        dropped, changed = state.dropped[rows], state.changed[rows]
         columns = {
-            "id": state.light["id"][rows],
-            "decision": decision[rows],
+            "id": piece.documents(["id"])["id"],
+            "decision": np.where(dropped, DROPPED, np.where(changed, CHANGED, KEPT)),
             "phase": state.phase[rows],
             "step": state.step[rows],
             "reason": state.reason[rows],
@@ -54,9 +55,7 @@ def write(folder: Path, state: Phases, unreadable: list[dict[str, Any]]) -> None
             "language": state.language[rows],
         }
         tables.write(folder / "decisions" / tables.part(number), pa.table(columns, schema=decisions_schema()))
-        changed = [(state.light["id"][row].as_py(), *edit) for row, listed in state.edits[number] for edit in listed]
-        rows_ = [dict(zip(edits.schema().names, values, strict=True)) for values in sorted(changed)]
-        tables.write(folder / "edits" / tables.part(number), pa.Table.from_pylist(rows_, schema=edits.schema()))
+        link(state.edits(number), folder / "edits" / tables.part(number))
     if state.duplicates is not None:
         tables.write(folder / "clusters.parquet", _clusters(state))
     write_json(folder / "strata.json", strata)
@@ -72,37 +71,62 @@ def stratify(state: Phases) -> tuple[list[dict[str, Any]], np.ndarray]:
 
     With re-hydration, documents that are to be repeated more often are a stratum of their own.
     """
-    kept = np.flatnonzero(~state.dropped)
-    columns = (state.light["source"].to_pylist(), state.light["domain"].to_pylist(), state.language, state.repeats)
-    sources, domains, languages, repeats = (np.array(column, object) for column in columns)
-    names = sorted({(sources[row], domains[row], languages[row], int(repeats[row])) for row in kept})
-    number = {name: at for at, name in enumerate(names)}
+    found: dict[tuple[str, str, str, int], int] = {}
+    coarse = set()
     numbers = np.full(state.rows, -1, np.int32)
-    numbers[kept] = [number[sources[row], domains[row], languages[row], int(repeats[row])] for row in kept]
-    size = np.array(state.light["bytes"])
+    for piece in state.pieces:
+        kept = np.flatnonzero(~state.dropped[piece.first : piece.first + piece.rows])
+        rows = piece.first + kept
+        about = piece.documents(["source", "domain", "meta"]).take(kept)
+        named = (about["source"].to_pylist(), about["domain"].to_pylist(), state.language[rows])
+        names = zip(*named, state.repeats[rows].tolist(), strict=True)
+        numbers[rows] = [found.setdefault(name, len(found)) for name in names]
+        for at in np.flatnonzero(state.tokens[rows]).tolist():
+            if json.loads(about["meta"][at].as_py()).get("provenance") == COARSE:
+                coarse.add(int(numbers[rows[at]]))
+    ordered = sorted(found)
+    place = np.empty(len(found) + 1, np.int32)
+    place[[found[name] for name in ordered]] = np.arange(len(found))
+    place[-1] = -1
+    numbers = place[numbers]
+    coarse = {int(place[number]) for number in coarse}
     rehydrated = state.config.dedup is not None and state.config.dedup.rehydrate is not None
-    coarse = np.zeros(state.rows, bool)
-    for row in np.flatnonzero(state.tokens & ~state.dropped):
-        coarse[row] = json.loads(state.light["meta"][int(row)].as_py()).get("provenance") == COARSE
-    strata = []
-    for at, (source, domain, language, times) in enumerate(names):
-        rows = numbers == at
-        held = rows & (state.split == split.HELD_OUT)
-        strata.append(
-            {
-                "stratum": at,
-                "source": source,
-                "domain": domain,
-                "language": language,
-                **({"repeats": times} if rehydrated else {}),
-                "documents": int((rows & ~held).sum()),
-                "bytes": int(size[rows & ~held].sum()),
-                "held_out_documents": int(held.sum()),
-                "held_out_bytes": int(size[held].sum()),
-                **({"provenance": COARSE} if coarse[rows].any() else {}),
-            }
-        )
+    counts = {}
+    for name, held in (("", False), ("held_out_", True)):
+        inside = (numbers >= 0) & ((state.split == split.HELD_OUT) == held)
+        counts[f"{name}documents"] = np.bincount(numbers[inside], minlength=len(found))
+        totals = np.zeros(len(found), np.int64)
+        np.add.at(totals, numbers[inside], state.bytes[inside])
+        counts[f"{name}bytes"] = totals
+    strata = [
+        {
+            "stratum": at,
+            "source": source,
+            "domain": domain,
+            "language": language,
+            **({"repeats": times} if rehydrated else {}),
+            **{name: int(values[at]) for name, values in counts.items()},
+            **({"provenance": COARSE} if at in coarse else {}),
+        }
+        for at, (source, domain, language, times) in enumerate(ordered)
+    ]
     return strata, numbers
+
+
+def _ids(state: Phases, rows: np.ndarray) -> pa.Array:
+    """The ids of rows, in their order; null for a row of -1."""
+    import pyarrow as pa
+
+    order = np.argsort(rows, kind="stable")
+    ordered = rows[order]
+    found: list[bytes | None] = [None] * int((ordered < 0).sum())
+    for piece in state.pieces:
+        here = ordered[np.searchsorted(ordered, piece.first) : np.searchsorted(ordered, piece.first + piece.rows)]
+        if len(here):
+            found += piece.documents(["id"])["id"].take(pa.array(here - piece.first)).to_pylist()
+    back = np.empty(len(rows), np.int64)
+    back[order] = np.arange(len(rows))
+    return pa.array(found, pa.binary(ID_BYTES)).take(pa.array(back))
 
 
 def _clusters(state: Phases) -> pa.Table:
@@ -113,15 +137,16 @@ def _clusters(state: Phases) -> pa.Table:
     found, matches = state.duplicates.clusters, state.duplicates.matches()
     inside = np.flatnonzero(found.cluster_of >= 0)
     inside = inside[np.argsort(found.cluster_of[inside], kind="stable")]
-    none = (None, None)
+    none, stands = (None, None), found.stands_for[inside]
     return pa.table(
         {
-            "id": state.light["id"].take(state.duplicates.survivors[inside]),
+            "id": _ids(state, state.duplicates.survivors[inside]),
             "cluster": pa.array(found.cluster_of[inside], pa.int64()),
             "representative": pa.array(found.representative[inside], pa.bool_()),
             "size": pa.array(found.size_of[inside], pa.int64()),
             "kind": pa.array(found.kind[inside].tolist(), pa.string()),
             "why": pa.array(found.why[inside].tolist(), pa.string()),
+            "stands_for": _ids(state, np.where(stands >= 0, state.duplicates.survivors[stands], -1)),
             "matched": pa.array([matches.get(at, none)[0] for at in inside.tolist()], pa.binary(ID_BYTES)),
             "matched_in": pa.array([matches.get(at, none)[1] for at in inside.tolist()], pa.string()),
         }

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from seedstock.corpus import duplicates, split
+from seedstock.corpus import duplicates, split, tables
 from seedstock.corpus import edits as edits_
 from seedstock.corpus.config import CorpusConfig
-from seedstock.corpus.documents import FORGOTTEN
+from seedstock.corpus.documents import FORGOTTEN, schema
+from seedstock.corpus.labels import Labels
 from seedstock.corpus.media.types import TOKENS
 from seedstock.corpus.pieces import Piece
 from seedstock.corpus.policy import LICENCE
@@ -29,7 +29,7 @@ KEPT, CHANGED, DROPPED = "kept", "changed", "dropped"
 
 
 class Phases:
-    """The state of a corpus between reading and writing: light columns over all rows, text one piece at a time.
+    """The state of a corpus between reading and writing: about 40 bytes a document, and one piece at a time.
 
     ``dropped`` bool, ``phase``, ``step``, ``reason``, ``language`` str, ``cluster`` and ``cluster_size`` int64,
     ``repeats`` int32, ``split`` str, ``changed``, ``media`` (whether it has any) and ``tokens`` (whether they are
@@ -44,7 +44,7 @@ class Phases:
         reporter: Reporter,
         *,
         against: Sequence[duplicates.EarlierCorpus] = (),
-        work: Path | None = None,
+        work: Path,
         workers: int = 1,
     ) -> None:
         self.pieces, self.config, self.seed, self.reporter = pieces, config, seed, reporter
@@ -52,24 +52,16 @@ class Phases:
         self.rows = sum(piece.rows for piece in pieces)
         self.dropped = np.zeros(self.rows, bool)
         self.changed = np.zeros(self.rows, bool)
-        self.phase, self.step, self.reason, self.split = (np.full(self.rows, "", object) for _ in range(4))
-        self.language = np.full(self.rows, UNDETERMINED, object)
+        self.bytes = np.zeros(self.rows, np.int64)
+        self.phase, self.step, self.reason, self.split = (Labels(self.rows) for _ in range(4))
+        self.language = Labels(self.rows, UNDETERMINED)
         self.cluster = np.full(self.rows, -1, np.int64)
         self.cluster_size = np.ones(self.rows, np.int64)
         self.repeats = np.ones(self.rows, np.int32)
         self.duplicates: duplicates.Found | None = None
         types = np.concatenate([np.zeros(0, object), *(piece.media_types() for piece in pieces)])
         self.media, self.tokens = types.astype(bool), types == TOKENS
-        self.edits: list[list[tuple[int, list[edits_.Edit]]]] = [[] for _ in pieces]
         self.failures: list[dict[str, Any]] = []
-
-    @cached_property
-    def light(self) -> pa.Table:
-        """Every column of the documents but the text, over all rows."""
-        import pyarrow as pa
-
-        names = ("id", "source", "locator", "domain", "meta", "raw_sha256", "text_sha256", "bytes")
-        return pa.concat_tables([piece.documents(names) for piece in self.pieces]).combine_chunks()
 
     def run(self) -> None:
         """All phases, in their fixed order."""
@@ -87,32 +79,45 @@ class Phases:
 
     def read(self) -> None:
         """Rows without text, rows that were read before, and those that a signal failed on."""
-        light = self.light
-        forgotten = np.array(light["locator"].to_pylist(), object) == FORGOTTEN
-        forgotten &= np.array(light["bytes"]) == 0
-        self.drop(forgotten, "read", "forget", "forgotten")
-        empty = ~forgotten & ~self.media & (np.array(light["bytes"]) == 0)
-        self.drop(empty, "read", "empty", "there is no text")
-        seen: set[tuple[bytes, bytes]] = set()
-        for row, pair in enumerate(zip(light["id"].to_pylist(), light["text_sha256"].to_pylist(), strict=True)):
-            if pair in seen and not self.dropped[row]:
-                self.drop(row, "read", "repeat", "the same text was read before at the same place")
-            seen.add(pair)
+        keys = np.empty(self.rows, np.uint64)
         for piece in self.pieces:
-            for failure in piece.record["failures"]:
-                row = piece.first + failure["row"]
-                about = {name: light[name][row].as_py() for name in ("source", "locator")}
-                self.failures.append(
-                    {
-                        "id": light["id"][row].as_py().hex(),
-                        **about,
-                        "phase": "filter",
-                        "step": failure["step"],
-                        "reason": failure["reason"],
-                    }
-                )
-                if not self.dropped[row]:
-                    self.drop(row, "filter", failure["step"], FAILED)
+            rows = slice(piece.first, piece.first + piece.rows)
+            table = piece.documents(["id", "locator", "text_sha256", "bytes"])
+            keys[rows] = _numbers(table["id"]) ^ _numbers(table["text_sha256"])
+            self.bytes[rows] = table["bytes"].to_numpy()
+            none = self.bytes[rows] == 0
+            forgotten = none & (np.array(table["locator"].to_pylist(), object) == FORGOTTEN)
+            self.drop(piece.first + np.flatnonzero(forgotten), "read", "forget", "forgotten")
+            empty = none & ~forgotten & ~self.media[rows]
+            self.drop(piece.first + np.flatnonzero(empty), "read", "empty", "there is no text")
+        self._repeats(keys)
+        for piece in self.pieces:
+            if piece.record["failures"]:
+                self._failed(piece)
+
+    def _repeats(self, keys: np.ndarray) -> None:
+        """Drops rows of the same id and text as an earlier one; ``keys`` uint64 [rows] are equal where these are."""
+        seen: set[tuple[bytes, bytes]] = set()
+        several = _several(keys)
+        for piece in self.pieces:
+            rows = several[np.searchsorted(several, piece.first) : np.searchsorted(several, piece.first + piece.rows)]
+            if not len(rows):
+                continue
+            table = piece.documents(["id", "text_sha256"]).take(rows - piece.first)
+            pairs = zip(table["id"].to_pylist(), table["text_sha256"].to_pylist(), strict=True)
+            for row, pair in zip(rows.tolist(), pairs, strict=True):
+                if pair in seen and not self.dropped[row]:
+                    self.drop(row, "read", "repeat", "the same text was read before at the same place")
+                seen.add(pair)
+
+    def _failed(self, piece: Piece) -> None:
+        about = piece.documents(["id", "source", "locator"])
+        for failure in piece.record["failures"]:
+            row, here = piece.first + failure["row"], about.slice(failure["row"], 1).to_pylist()[0]
+            why = {"phase": "filter", "step": failure["step"], "reason": failure["reason"]}
+            self.failures.append({**here, "id": here["id"].hex(), **why})
+            if not self.dropped[row]:
+                self.drop(row, "filter", failure["step"], FAILED)
 
     def filter(self) -> None:
         """Asks the policy, and finds each document's language."""
@@ -147,12 +152,20 @@ class Phases:
         """Draws the held-out split, or takes the tails of documents that were cut."""
         kept = ~self.dropped
         if self.config.tail:
-            parts = np.array([json.loads(meta).get("part", split.TRAIN) for meta in self.light["meta"].to_pylist()])
-            held = parts == split.HELD_OUT
+            held = np.zeros(self.rows, bool)
+            for piece in self.pieces:
+                metas = piece.documents(["meta"])["meta"].to_pylist()
+                parts = [json.loads(meta).get("part", split.TRAIN) for meta in metas]
+                held[piece.first : piece.first + piece.rows] = np.array(parts, object) == split.HELD_OUT
         else:
-            by = split.digests(self.light, self.media)
-            held = split.draw(by, self.cluster, kept, float(self.config.held_out), self.seed)  # type: ignore[arg-type]
-        self.split[kept] = np.where(held, split.HELD_OUT, split.TRAIN)[kept]
+            draws = np.empty(self.rows, np.uint64)
+            for piece in self.pieces:
+                rows = slice(piece.first, piece.first + piece.rows)
+                by = split.digests(piece.documents(["source", "meta", "raw_sha256", "text_sha256"]), self.media[rows])
+                draws[rows] = split.draws(by, self.seed)
+            held = split.choose(draws, self.cluster, kept, float(self.config.held_out), self.seed)  # type: ignore[arg-type]
+        self.split[kept & held] = split.HELD_OUT
+        self.split[kept & ~held] = split.TRAIN
 
     def decontaminate(self) -> None:
         """Drops training documents that hold pieces of evaluation items."""
@@ -181,36 +194,48 @@ class Phases:
                 self.split[row] = ""
 
     def edit(self) -> None:
-        """Collects the edits of policy and deduplication; a document that they leave nothing of is dropped."""
+        """Writes the edits of policy and deduplication; a document that they leave nothing of is dropped."""
         alive = [(piece, self._alive(piece)) for piece in self.pieces]
         repeated = duplicates.spans(self.config.dedup, alive, self.work, self.reporter)
         for number, (piece, rows) in enumerate(alive):
             cut = repeated(number)
             documents, signals = self._tables(piece, rows)
+            wanted = [
+                [*edits, *cut.get(int(row), ())]
+                for row, edits in zip(rows, self.config.policy.edits(documents, signals), strict=True)
+            ]
+            some = np.flatnonzero([bool(edits) for edits in wanted])
+            texts = piece.documents(["text"])["text"].take(rows[some] - piece.first) if len(some) else []
             offsets = self._offsets(documents)
-            texts = documents.column("text")
-            for at, wanted in enumerate(self.config.policy.edits(documents, signals)):
-                wanted = [*wanted, *cut.get(int(rows[at]), ())]
-                if not wanted:
-                    continue
-                text, row = texts[at].as_py(), int(rows[at])
-                where = f"{documents.column('source')[at]}: {documents.column('locator')[at]}"
-                listed = edits_.ordered(wanted, len(text.encode()), where)
-                if not edits_.apply(text, [(start, end, new) for start, end, _, new in listed]).strip():
-                    self.drop(row, "edit", "empty", "the edits leave nothing of it")
-                    self.split[row] = ""
-                    continue
-                self.changed[row] = True
-                shifted = [(start + offsets[at], end + offsets[at], kind, new) for start, end, kind, new in listed]
-                self.edits[number].append((row, shifted))
+            made: list[tuple[Any, ...]] = []
+            for at, text in zip(some.tolist(), texts, strict=True):
+                about = {name: documents.column(name)[at].as_py() for name in ("id", "source", "locator")}
+                listed = self._edited(int(rows[at]), text.as_py(), wanted[at], about)
+                made += [(about["id"], start + offsets[at], end + offsets[at], *rest) for start, end, *rest in listed]
+            edits_.write(self.edits(number), made)
+
+    def _edited(self, row: int, text: str, wanted: list[edits_.Edit], about: dict[str, Any]) -> list[edits_.Edit]:
+        listed = edits_.ordered(wanted, len(text.encode()), f"{about['source']}: {about['locator']}")
+        if not edits_.apply(text, [(start, end, new) for start, end, _, new in listed]).strip():
+            self.drop(row, "edit", "empty", "the edits leave nothing of it")
+            self.split[row] = ""
+            return []
+        self.changed[row] = True
+        return listed
+
+    def edits(self, number: int) -> Path:
+        """Where the edits of a piece are written down."""
+        return self.work / "edits" / tables.part(number)
 
     def _alive(self, piece: Piece) -> np.ndarray:
         """The rows of a piece, as rows of the corpus, that are not dropped."""
         return piece.first + np.flatnonzero(~self.dropped[piece.first : piece.first + piece.rows])
 
     def _tables(self, piece: Piece, rows: np.ndarray) -> tuple[pa.RecordBatch, dict[str, pa.RecordBatch]]:
+        """All columns but the text, which is large, and the policy's signals."""
         here = rows - piece.first
-        documents = _batch(piece.documents().take(here))
+        names = [name for name in schema().names if name != "text"]
+        documents = _batch(piece.documents(names).take(here))
         signals = {
             signal.name: _batch(piece.signal(versioned(signal)).take(here)) for signal in self.config.policy.signals
         }
@@ -221,6 +246,18 @@ class Phases:
         if not self.config.tail:
             return [0] * documents.num_rows
         return [json.loads(meta)["span"][0] for meta in documents.column("meta").to_pylist()]
+
+
+def _numbers(digests: pa.ChunkedArray) -> np.ndarray:
+    """The first eight bytes of each digest, uint64."""
+    return np.frombuffer(b"".join(digest[:8] for digest in digests.to_pylist()), np.uint64)
+
+
+def _several(keys: np.ndarray) -> np.ndarray:
+    """The rows whose key another row has, ascending, int64."""
+    order = np.argsort(keys, kind="stable")
+    same = keys[order][1:] == keys[order][:-1]
+    return np.unique(np.concatenate([order[1:][same], order[:-1][same]]))
 
 
 def _batch(table: pa.Table) -> pa.RecordBatch:

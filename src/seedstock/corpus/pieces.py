@@ -103,7 +103,7 @@ def assemble(folder: Path, tasks: Sequence[Task], pieces: Sequence[Piece]) -> No
         for index in range(len(records)):
             if (number := numbers.get((task.digest, index))) is not None:
                 for name in records[index]["sha256"]:
-                    _link(task.table(index, name), _place(folder, name, number))
+                    link(task.table(index, name), _place(folder, name, number))
         lines.append(
             {
                 "task": task.digest,
@@ -138,17 +138,17 @@ def reuse(tasks: Sequence[Task], corpora: Sequence[Path]) -> int:
 def _take(task: Task, corpus: Path, line: dict[str, Any]) -> bool:
     if not line["clean"] or None in line["parts"] or not _whole(corpus, line, "documents"):
         return False
-    with_media = [index for index, sums in enumerate(line["sha256"]) if "media" in sums]
-    if not _whole(corpus, line, "media", with_media):
+    beside = {name: [at for at, sums in enumerate(line["sha256"]) if name in sums] for name in tables.BESIDE}
+    if not all(_whole(corpus, line, name, indices) for name, indices in beside.items()):
         return False
     same = [versioned(s) for s in task.signals if line["signals"].get(versioned(s)) == _key(task, s)]
     ready = [name for name in same if _whole(corpus, line, name)]
     task.folder.mkdir(parents=True, exist_ok=True)
     for index, number in enumerate(line["parts"]):
         for name in ("documents", *ready):
-            _link(_place(corpus, name, number), task.table(index, name))
-        if index in with_media:
-            _link(_place(corpus, "media", number), task.table(index, "media"))
+            link(_place(corpus, name, number), task.table(index, name))
+        for name in (name for name, indices in beside.items() if index in indices):
+            link(_place(corpus, name, number), task.table(index, name))
     write_json(task.folder / "read.json", {"pieces": len(line["parts"]), "ready": ready})
     return True
 
@@ -169,10 +169,10 @@ def _key(task: Task, signal: Any) -> str:
 
 
 def _place(folder: Path, name: str, number: int) -> Path:
-    return folder / (name if name in ("documents", "media") else f"signals/{name}") / tables.part(number)
+    return folder / (name if name in ("documents", *tables.BESIDE) else f"signals/{name}") / tables.part(number)
 
 
-def _link(old: Path, new: Path) -> None:
+def link(old: Path, new: Path) -> None:
     """A second name for a file, which costs no room; files are replaced, never written into."""
     new.parent.mkdir(parents=True, exist_ok=True)
     new.unlink(missing_ok=True)

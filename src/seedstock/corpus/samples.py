@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from seedstock.corpus import summary
+from seedstock.corpus import summary, tables
 from seedstock.corpus.phases import FAILED
 from seedstock.corpus.signals.emails import Emails
 from seedstock.corpus.signals.secrets import Secrets
@@ -81,10 +81,10 @@ def _groups(table: pa.Table) -> dict[Group, list[tuple[int, int]]]:
 
 
 def _read(folder: Path, places: list[tuple[str, int]]) -> list[Sample]:
+    columns = ["source", "locator", "bytes", "text"]
     samples = []
     for part, row in places:
-        columns = ["source", "locator", "bytes", "text"]
-        document = pq.read_table(folder / "documents" / part, columns=columns).slice(row, 1).to_pylist()[0]
+        document = tables.some(folder / "documents" / part, [row], columns).to_pylist()[0]
         with contextlib.suppress(Exception):  # what cannot be redacted is not shown
             samples.append(
                 Sample(

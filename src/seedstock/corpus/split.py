@@ -37,15 +37,20 @@ def digests(documents: pa.Table, media: np.ndarray) -> list[bytes]:
     return found
 
 
-def draw(texts: list[bytes], clusters: np.ndarray, kept: np.ndarray, fraction: float, seed: int) -> np.ndarray:
+def draws(digests: list[bytes], seed: int) -> np.ndarray:
+    """The number that each row is drawn by, uint64."""
+    key = keyed(b"seedstock", "held-out", str(seed).encode())
+    return np.array([int.from_bytes(keyed(key, "draw", digest)[:8], "big") for digest in digests], np.uint64)
+
+
+def choose(draws: np.ndarray, clusters: np.ndarray, kept: np.ndarray, fraction: float, seed: int) -> np.ndarray:
     """Which rows are held out, bool [rows].
 
-    ``texts`` are the rows' ``digests``, ``clusters`` int64 [rows] their dedup clusters (-1 alone), ``kept`` bool
-    [rows] those that may be drawn. Where the share comes to nothing, the one smallest draw of at least two is held out,
-    so that there is something to validate on.
+    ``draws`` are the rows' numbers (written into), ``clusters`` int64 [rows] their dedup clusters (-1 alone), ``kept``
+    bool [rows] those that may be drawn. Where the share comes to nothing, the one smallest draw of at least two is held
+    out, so that there is something to validate on.
     """
     key = keyed(b"seedstock", "held-out", str(seed).encode())
-    draws = np.array([int.from_bytes(keyed(key, "draw", text)[:8], "big") for text in texts], np.uint64)
     inside = np.flatnonzero(clusters >= 0)
     smallest = np.full(int(clusters.max(initial=-1)) + 1, np.iinfo(np.uint64).max, np.uint64)
     np.minimum.at(smallest, clusters[inside], draws[inside])

@@ -23,6 +23,7 @@ be rewritten for the sake of what a document says. A *count* is ``{documents, by
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 
 PHASES = ("read", "filter", "dedup", "split", "decontaminate", "select", "edit")
 REASON = ("phase", "step", "reason")
+GROUPS = ("source", "domain", "language", "licence")
 UNDECLARED = "undeclared"
 
 
@@ -73,25 +75,33 @@ def summarise(folder: Path) -> dict[str, Any]:
     import pyarrow.compute as pc
 
     folder = Path(folder)
-    read = [*rows(folder, "source", "domain", "bytes")]
-    if not read:
+    counts: Counter[str] = Counter()
+    flow: Counter[tuple[str, ...]] = Counter()
+    by: dict[str, dict[str, Counter[str]]] = {name: {} for name in GROUPS}
+    for table in rows(folder, "source", "domain", "bytes"):  # what is added up is small, whatever the corpus is
+        dropped = pc.equal(table["decision"], "dropped")
+        kept = pc.invert(dropped)
+        table = table.append_column("kept_bytes", pc.if_else(kept, table["bytes"], 0))
+        table = table.append_column("kept_documents", kept.cast(pa.int64()))
+        counts += _count("read", table) + _count("kept", table.filter(kept)) + _count("dropped", table.filter(dropped))
+        counts += _count("changed", table.filter(pc.equal(table["decision"], "changed")))
+        counts += _count("held_out", table.filter(pc.and_(kept, pc.equal(table["split"], "held_out"))))
+        flow += _flow(table.filter(dropped))
+        for name in GROUPS:
+            for value, found in _by(table, name).items():
+                by[name][value] = by[name].get(value, Counter()) + found
+    if not counts:
         return _empty() | {"quarantine": _lines(folder / "quarantine.jsonl")}
-    table = pa.concat_tables(read, promote_options="permissive").combine_chunks()
-    dropped = pc.equal(table["decision"], "dropped")
-    kept = pc.invert(dropped)
-    table = table.append_column("kept_bytes", pc.if_else(kept, table["bytes"], 0))
-    table = table.append_column("kept_documents", kept.cast(pa.int64()))
     made = _token_files(folder)
     return {
         "format": 1,
         **({"token_files": made} if made else {}),
-        "read": _count(table),
-        "kept": _count(table.filter(kept)),
-        "changed": _count(table.filter(pc.equal(table["decision"], "changed"))),
-        "dropped": _count(table.filter(dropped)),
-        "held_out": _count(table.filter(pc.and_(kept, pc.equal(table["split"], "held_out")))),
-        "flow": _flow(table.filter(dropped)),
-        **{f"by_{name}": _by(table, name) for name in ("source", "domain", "language", "licence")},
+        **{
+            name: {about: counts[f"{name} {about}"] for about in ("documents", "bytes")}
+            for name in ("read", "kept", "changed", "dropped", "held_out")
+        },
+        "flow": _steps(flow),
+        **{f"by_{name}": _ranked(by[name]) for name in GROUPS},
         "duplicates": _duplicates(folder / "clusters.parquet"),
         "edits": _edits(folder),
         "quarantine": _lines(folder / "quarantine.jsonl"),
@@ -101,40 +111,52 @@ def summarise(folder: Path) -> dict[str, Any]:
 def _empty() -> dict[str, Any]:
     none = {"documents": 0, "bytes": 0}
     counts = {name: dict(none) for name in ("read", "kept", "changed", "dropped", "held_out")}
-    groups: dict[str, Any] = {f"by_{name}": {} for name in ("source", "domain", "language", "licence")}
+    groups: dict[str, Any] = {f"by_{name}": {} for name in GROUPS}
     duplicates = {"clusters": 0, "documents": 0, "removed": 0, "largest": [], "sizes": {}}
     return {"format": 1, **counts, "flow": [], **groups, "duplicates": duplicates, "edits": {}, "quarantine": 0}
 
 
-def _count(table: pa.Table) -> dict[str, int]:
+def _count(name: str, table: pa.Table) -> Counter[str]:
     import pyarrow.compute as pc
 
-    return {"documents": table.num_rows, "bytes": pc.sum(table["bytes"]).as_py() or 0}
+    return Counter({f"{name} documents": table.num_rows, f"{name} bytes": pc.sum(table["bytes"]).as_py() or 0})
 
 
-def _flow(table: pa.Table) -> list[dict[str, Any]]:
-    groups = table.group_by(list(REASON)).aggregate([("bytes", "count"), ("bytes", "sum")]).to_pylist()
+def _flow(table: pa.Table) -> Counter[tuple[str, ...]]:
+    """Documents and bytes of each (phase, step, reason): (…, "documents") and (…, "bytes")."""
+    found: Counter[tuple[str, ...]] = Counter()
+    for row in table.group_by(list(REASON)).aggregate([("bytes", "count"), ("bytes", "sum")]).to_pylist():
+        why = tuple(row[key] or "" for key in REASON)
+        found[*why, "documents"] += row["bytes_count"]
+        found[*why, "bytes"] += row["bytes_sum"]
+    return found
+
+
+def _steps(flow: Counter[tuple[str, ...]]) -> list[dict[str, Any]]:
     order = {phase: number for number, phase in enumerate(PHASES)}
+    whys = {key[:-1] for key in flow}
     steps = [
-        {key: row[key] or "" for key in REASON} | {"documents": row["bytes_count"], "bytes": row["bytes_sum"]}
-        for row in groups
+        {**dict(zip(REASON, why, strict=True)), **{about: flow[*why, about] for about in ("documents", "bytes")}}
+        for why in whys
     ]
     return sorted(steps, key=lambda row: (order.get(row["phase"], 99), -row["documents"], row["step"], row["reason"]))
 
 
-def _by(table: pa.Table, column: str) -> dict[str, dict[str, int]]:
+def _by(table: pa.Table, column: str) -> dict[str, Counter[str]]:
     sums = [("bytes", "count"), ("bytes", "sum"), ("kept_documents", "sum"), ("kept_bytes", "sum")]
-    groups = table.group_by([column]).aggregate(sums).to_pylist()
-    groups.sort(key=lambda row: (-row["kept_bytes_sum"], -row["bytes_sum"], row[column] or ""))
-    return {
-        row[column] or "": {
-            "documents": row["bytes_count"],
-            "bytes": row["bytes_sum"],
-            "kept_documents": row["kept_documents_sum"],
-            "kept_bytes": row["kept_bytes_sum"],
-        }
-        for row in groups
-    }
+    names = {"documents": "bytes_count", "bytes": "bytes_sum"}
+    names |= {name: f"{name}_sum" for name in ("kept_documents", "kept_bytes")}
+    found: dict[str, Counter[str]] = {}
+    for row in table.group_by([column]).aggregate(sums).to_pylist():
+        own = Counter({name: row[key] for name, key in names.items()})
+        found[row[column] or ""] = found.get(row[column] or "", Counter()) + own
+    return found
+
+
+def _ranked(groups: dict[str, Counter[str]]) -> dict[str, dict[str, int]]:
+    order = sorted(groups, key=lambda name: (-groups[name]["kept_bytes"], -groups[name]["bytes"], name))
+    names = ("documents", "bytes", "kept_documents", "kept_bytes")
+    return {value: {name: groups[value][name] for name in names} for value in order}
 
 
 def _duplicates(path: Path) -> dict[str, Any]:
@@ -144,27 +166,30 @@ def _duplicates(path: Path) -> dict[str, Any]:
     if not path.exists():
         return _empty()["duplicates"]
     table = pq.read_table(path, columns=["cluster", "representative", "size", "kind"])
-    firsts = table.filter(table["representative"]).sort_by([("size", "descending"), ("cluster", "ascending")])
+    kept = table.filter(table["representative"])
+    # Of what is chained to others and like none of them, nothing was removed.
+    firsts = kept.filter(pc.greater(kept["size"], 1)).sort_by([("size", "descending"), ("cluster", "ascending")])
     sizes = pc.value_counts(firsts["size"]).to_pylist()
     return {
         "clusters": firsts.num_rows,
         "documents": table.num_rows,
-        "removed": table.num_rows - firsts.num_rows,
+        "removed": table.num_rows - kept.num_rows,
         "largest": firsts.slice(0, 10).select(["cluster", "size", "kind"]).to_pylist(),
         "sizes": {str(row["values"]): row["counts"] for row in sorted(sizes, key=lambda row: row["values"])},
     }
 
 
 def _edits(folder: Path) -> dict[str, dict[str, int]]:
-    import pyarrow as pa
     import pyarrow.parquet as pq
 
-    tables = [pq.read_table(path, columns=["id", "kind"]) for path in sorted(folder.glob("edits/part-*.parquet"))]
-    if not tables:
-        return {}
-    groups = pa.concat_tables(tables).group_by(["kind"]).aggregate([("id", "count"), ("id", "count_distinct")])
-    found = sorted(groups.to_pylist(), key=lambda row: row["kind"])
-    return {row["kind"]: {"edits": row["id_count"], "documents": row["id_count_distinct"]} for row in found}
+    found: dict[str, dict[str, int]] = {}
+    for path in sorted(folder.glob("edits/part-*.parquet")):  # a document's edits lie in one part
+        groups = pq.read_table(path, columns=["id", "kind"]).group_by(["kind"])
+        for row in groups.aggregate([("id", "count"), ("id", "count_distinct")]).to_pylist():
+            own = found.setdefault(row["kind"], {"edits": 0, "documents": 0})
+            own["edits"] += row["id_count"]
+            own["documents"] += row["id_count_distinct"]
+    return dict(sorted(found.items()))
 
 
 def _token_files(folder: Path) -> dict[str, int]:
