@@ -10,6 +10,7 @@ threads), ``score`` compares families drawn at random with the exact similarity 
 from __future__ import annotations
 
 import argparse
+import collections
 import hashlib
 import itertools
 import json
@@ -141,7 +142,7 @@ def cluster(folder: Path) -> None:
 
     config = DedupConfig(steps=[{"kind": "minhash", "threshold": THRESHOLD, "shingle": SHINGLE}])
     found = find_clusters(config, parts(folder), Silent(), near=folder, workers=2)
-    np.savez(folder / "clusters.npz", cluster=found.cluster_of, kept=found.representative)
+    np.savez(folder / "clusters.npz", cluster=found.cluster_of, stays=found.stands_for)
     print(
         f"{len(found.cluster_of):,} documents, {len(found.sizes):,} clusters, {(~found.representative).sum():,} dropped"
     )
@@ -151,52 +152,47 @@ def score(folder: Path) -> None:
     import numpy as np
 
     found = np.load(folder / "clusters.npz")
-    cluster_of, kept = found["cluster"], found["kept"]
+    cluster_of, stays = found["cluster"], found["stays"]
+    family_of = np.concatenate([part.read(["family"])["family"].to_numpy() for part in parts(folder)])
     families: dict[int, list[int]] = {}
-    for row, number in enumerate(
-        np.concatenate([part.read(["family"])["family"].to_numpy() for part in parts(folder)])
-    ):
+    for row, number in enumerate(family_of):
         families.setdefault(int(number), []).append(row)
     several = [members for members in families.values() if len(members) > 1]
     sample = random.Random(0).sample(several, min(FAMILIES, len(several)))
     pool = sentences(Path(os.environ["SEEDSTOCK_DATA"]))
-    above = hit = same = right = direct = dropped = near_kept = close = close_hit = 0
+    count: collections.Counter[str] = collections.Counter()
     for members in sample:
         sets = []
         for row in members:
             words = document(row, pool)[1].split()
             sets.append({tuple(words[at : at + SHINGLE]) for at in range(len(words) - SHINGLE + 1)})
-        truth = list(range(len(members)))
-        alike = {}
-        for a, b in itertools.combinations(range(len(members)), 2):
-            alike[a, b] = len(sets[a] & sets[b]) / max(1, len(sets[a] | sets[b]))
-            if alike[a, b] >= THRESHOLD:
-                truth = [truth[a] if value == truth[b] else value for value in truth]
+        alike = {
+            (a, b): len(sets[a] & sets[b]) / max(1, len(sets[a] | sets[b]))
+            for a, b in itertools.combinations(range(len(members)), 2)
+        }
         for (a, b), similarity in alike.items():
-            together = cluster_of[members[a]] == cluster_of[members[b]] >= 0
             if similarity >= THRESHOLD:
-                above, hit = above + 1, hit + together
-                if similarity < THRESHOLD + 0.05:
-                    close, close_hit = close + 1, close_hit + together
-            if together:
-                same, right, direct = same + 1, right + (truth[a] == truth[b]), direct + (similarity >= THRESHOLD)
-            if together and kept[members[a]] != kept[members[b]]:
-                dropped, near_kept = dropped + 1, near_kept + (similarity >= THRESHOLD)
-    family_of = np.empty(len(cluster_of), np.int64)
-    for number, members in families.items():
-        family_of[members] = number
-    inside = np.flatnonzero(cluster_of >= 0)
-    order = inside[np.argsort(cluster_of[inside], kind="stable")]
-    foreign = (np.diff(cluster_of[order]) == 0) & (np.diff(family_of[order]) != 0)
+                near = similarity < THRESHOLD + 0.05
+                together = bool(cluster_of[members[a]] == cluster_of[members[b]] >= 0)
+                both = bool(stays[members[a]] == members[a] and stays[members[b]] == members[b])
+                count.update(
+                    {"pairs": 1, "found": together, "near": near, "near found": near and together, "both": both}
+                )
+        for at, row in enumerate(members):
+            if stays[row] != row:
+                other = members.index(stays[row]) if stays[row] in members else None
+                right = other is not None and alike[min(at, other), max(at, other)] >= THRESHOLD
+                count.update({"dropped": 1, "right": right})
+    foreign = int((family_of[stays] != family_of).sum())
+    print(f"{len(sample):,} families, {count['pairs']:,} pairs of similarity {THRESHOLD} and more")
+    print(f"recall: {count['found'] / count['pairs']:.4f} of the pairs in one cluster; ", end="")
+    print(f"{count['near found'] / count['near']:.4f} of the {count['near']:,} below {THRESHOLD + 0.05:.2f}; ", end="")
+    print(f"{count['both'] / count['pairs']:.4f} of the pairs kept, both of them")
     print(
-        f"{len(sample):,} families, {above:,} pairs of similarity {THRESHOLD} and more, {same:,} pairs in one cluster"
+        f"precision: {count['right'] / count['dropped']:.4f} of {count['dropped']:,} dropped documents are similar ",
+        end="",
     )
-    print(f"recall {hit / above:.4f}; {close_hit / close:.4f} of the {close:,} pairs below {THRESHOLD + 0.05:.2f}")
-    print(
-        f"precision {right / same:.4f} (pairs linked by truly similar pairs), {direct / same:.4f} (similar themselves)"
-    )
-    print(f"dropped documents similar to the one that stays for them: {near_kept / dropped:.4f} of {dropped:,}")
-    print(f"neighbours in a cluster of different families: {int(foreign.sum()):,}")
+    print(f"to the one that stays for them; {foreign} of all went for a document of another family")
 
 
 def main() -> None:

@@ -149,12 +149,13 @@ def _kept_instead(run: Run, known: Answer) -> str | None:
     """The document that stands for a dropped duplicate."""
     if known["decision"]["phase"] != "dedup":
         return None
+    import pyarrow as pa
     import pyarrow.compute as pc
     import pyarrow.parquet as pq
 
     clusters = pq.read_table(run.corpus.folder / "clusters.parquet")
-    own = pc.and_(pc.equal(clusters["cluster"], known["decision"]["cluster"]), clusters["representative"])
-    ids = clusters.filter(own)["id"].to_pylist()
+    own = clusters.filter(pc.equal(clusters["id"], pa.scalar(known["id"], clusters["id"].type)))
+    ids = [id_ for id_ in own["stands_for" if "stands_for" in own.column_names else "id"].to_pylist() if id_]
     return ids[0].hex() if ids else None
 
 

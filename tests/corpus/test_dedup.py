@@ -135,7 +135,7 @@ def test_the_representative_is_the_longest_then_the_first_by_source_and_place():
 
 def test_every_cluster_has_one_representative_and_its_size(injected):
     texts, _ = injected
-    found = clusters([table([*texts, *texts[:10]])])
+    found = clusters([table([*texts, *texts[:10]])], linkage="single")
     alone = found.cluster_of < 0
     assert found.representative[alone].all() and (found.kind[alone] == "").all()
     for cluster, size in enumerate(found.sizes):
@@ -146,6 +146,24 @@ def test_every_cluster_has_one_representative_and_its_size(injected):
         texts_ = [*texts, *texts[:10]]
         assert len(texts_[longest]) == max(len(texts_[at]) for at in members)
     assert sorted(set(found.cluster_of[~alone])) == list(range(len(found.sizes)))
+
+
+@pytest.mark.parametrize("threshold", [0.6, 0.8])
+def test_what_goes_is_similar_to_what_stays_for_it_and_what_stays_to_nothing_else(injected, threshold):
+    texts, true = injected
+    found = clusters([table([*texts, *texts[:10]])], threshold=threshold)
+    single = clusters([table([*texts, *texts[:10]])], threshold=threshold, linkage="single")
+    assert np.array_equal(found.cluster_of, single.cluster_of)
+    assert (~single.representative).sum() >= (~found.representative).sum() > 20
+    numbers = [*range(len(texts)), *range(10)]
+    for row in np.flatnonzero(~found.representative):
+        pair = tuple(sorted((numbers[row], numbers[found.stands_for[row]])))
+        assert found.representative[found.stands_for[row]]
+        assert pair[0] == pair[1] or true[pair] >= threshold
+    stays = {numbers[row] for row in np.flatnonzero(found.representative)}
+    both = [pair for pair, similarity in true.items() if similarity >= threshold and stays.issuperset(pair)]
+    assert len(both) <= 0.02 * len(true)
+    assert found.size_of[found.representative].sum() == len(numbers)
 
 
 def test_a_large_bucket_of_unlike_documents_stays_apart_and_ends():

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from seedstock.corpus.dedup.clusters import Clusters, Forest
     from seedstock.corpus.dedup.parts import Part
     from seedstock.corpus.dedup.spans import Spans
+    from seedstock.corpus.dedup.verify import Sets
 
 __all__ = ["DedupConfig", "SpansOf", "find_clusters", "find_spans"]
 
@@ -43,6 +44,7 @@ def find_clusters(
 
     from seedstock.corpus.dedup import exact, keep
     from seedstock.corpus.dedup.clusters import Forest, Record
+    from seedstock.corpus.dedup.direct import direct
     from seedstock.corpus.dedup.parts import firsts
     from seedstock.corpus.dedup.spill import Workspace
 
@@ -60,7 +62,7 @@ def find_clusters(
             chosen = record.alive & (pictures == (step.compares == "media"))
             if step.kind in ("semantic", "pictures"):
                 chosen[:settled] = False
-            forest, sizes = Forest(rows), None
+            forest, sizes, sets = Forest(rows), None, None
             if step.kind == "url":
                 _unite(forest, exact.same_url(together), chosen)
             elif step.kind == "exact":
@@ -71,10 +73,12 @@ def find_clusters(
                 sizes = link(step, together, np.flatnonzero(chosen), forest, reporter)
             else:
                 _unite(forest, same, chosen)
-                _similar(step, together, np.flatnonzero(chosen), forest, folder, reporter, settled, workers)
+                sets = _similar(step, together, np.flatnonzero(chosen), forest, folder, reporter, settled, workers)
             roots = forest.roots()
-            best, why = keep.choose(step.keep, together, settled, roots, sizes)
-            record.decide(step.kind, roots, best, why)
+            best = keep.choose(step.keep, together, settled, roots, sizes)
+            if sets is not None and step.linkage == "direct":
+                best = direct(best, roots, same, settled, sets, step, together)
+            record.decide(step.kind, roots, best, keep.reason(step.keep))
     return record.clusters()
 
 
@@ -126,14 +130,14 @@ def _similar(
     reporter: Reporter,
     settled: int,
     workers: int,
-) -> None:
-    """Unites similar texts among the first rows of equal ones."""
+) -> Sets | None:
+    """Unites similar texts among the first rows of equal ones; returns the sets by which they were compared."""
     distinct = rows[forest.parent[rows] == rows]
     if step.kind == "minhash":
         from seedstock.corpus.dedup.near import link
 
-        link(step, parts, distinct, forest, folder, reporter, settled, workers)
-    else:
-        from seedstock.corpus.dedup.semantic import link as mean
+        return link(step, parts, distinct, forest, folder, reporter, settled, workers)
+    from seedstock.corpus.dedup.semantic import link as mean
 
-        mean(step, parts, distinct, forest, folder, reporter)
+    mean(step, parts, distinct, forest, folder, reporter)
+    return None

@@ -13,30 +13,32 @@ class Clusters:
     """What deduplication found, over all rows handed in.
 
     cluster_of      int64 [rows]: the cluster, numbered from 0 by first member; -1 where a document stands alone
-    representative  bool [rows]: whether it stays; True where a document stands alone. A cluster whose content an
-                    earlier corpus kept has no representative
+    representative  bool [rows]: whether it stays; True where a document stands alone. A cluster has several where not
+                    all of it is like one of them, and none where an earlier corpus kept its content
     kind            str [rows]: "" alone; the step that a duplicate was found by, and "exact" where its text equals that
                     of the document it was dropped for (of a representative: the kind of its cluster, "exact" only
                     where all are)
     why             str [rows]: of representatives, why they were chosen; "" elsewhere
+    stands_for      int64 [rows]: the row that stays for each row (itself where it stays); -1 where an earlier document
+                    does
     matched         int64 [rows]: the row, counted over the rows of earlier corpora, of the earlier document that stands
                     for this one; -1 where there is none
-    sizes           int64 [clusters]: members of each cluster, those of earlier corpora not counted
+    size_of         int64 [rows]: how many documents are represented by the one that stays for this one, itself
+                    included and documents of earlier corpora left out; 1 where a document stands alone
     """
 
     cluster_of: np.ndarray
     representative: np.ndarray
     kind: np.ndarray
     why: np.ndarray
+    stands_for: np.ndarray
     matched: np.ndarray
-    sizes: np.ndarray
+    size_of: np.ndarray
 
     @property
-    def size_of(self) -> np.ndarray:
-        """The size of each row's cluster, int64 [rows]; 1 where it stands alone."""
-        if not len(self.sizes):
-            return np.ones(len(self.cluster_of), np.int64)
-        return np.where(self.cluster_of < 0, 1, self.sizes[self.cluster_of])
+    def sizes(self) -> np.ndarray:
+        """Members of each cluster, those of earlier corpora left out: int64 [clusters]."""
+        return np.bincount(self.cluster_of[self.cluster_of >= 0])
 
 
 class Forest:
@@ -92,10 +94,10 @@ class Record:
         self.stands_for = np.arange(rows, dtype=np.int64)
         self.why: dict[int, list[str]] = {}
 
-    def decide(self, kind: str, roots: np.ndarray, best: np.ndarray, why: list[str]) -> None:
+    def decide(self, kind: str, roots: np.ndarray, best: np.ndarray, why: str) -> None:
         """Enters a step's clusters: ``roots`` and ``best`` int64 [rows] are each row's root and who stands for it.
 
-        ``why`` says for each member of ``np.unique(best)`` that stands for others why it was chosen.
+        ``why`` says why those that stand for others were chosen.
         """
         gone = np.flatnonzero(self.alive & (best != np.arange(self.rows)))
         gone = gone[gone >= self.settled]
@@ -106,8 +108,8 @@ class Record:
         step = Forest(self.rows)
         step.parent = roots
         self.forest.follow(step)
-        for row, reason in zip(np.unique(best[gone]).tolist(), why, strict=True):
-            self.why.setdefault(row, []).append(f"{kind}: {reason}")
+        for row in np.unique(best[gone]).tolist():
+            self.why.setdefault(row, []).append(f"{kind}: {why}")
 
     def _number(self, kind: str) -> int:
         if kind not in self.kinds:
@@ -135,8 +137,11 @@ class Record:
         last.parent = self.stands_for
         while not np.array_equal(above := last.parent[last.parent], last.parent):
             last.parent = above
-        matched = np.where(last.parent[new] < self.settled, last.parent[new], -1)
-        return Clusters(cluster_of, alive, kind, why, matched, sizes[shared].astype(np.int64))
+        known_by = last.parent[new] < self.settled
+        matched = np.where(known_by, last.parent[new], -1)
+        stands_for = np.where(known_by, -1, last.parent[new] - self.settled)
+        size_of = np.bincount(last.parent[new], minlength=self.rows)[last.parent[new]].astype(np.int64)
+        return Clusters(cluster_of, alive, kind, why, stands_for, matched, size_of)
 
     def _kinds_of(self, cluster_of: np.ndarray, alive: np.ndarray, clusters: int) -> np.ndarray:
         codes = self.kind[self.settled :].copy()

@@ -68,13 +68,15 @@ class MinHash(Step):
 
     ``threshold`` is the Jaccard similarity of the sets of ``shingle``-word sequences from which two documents count as
     duplicates. ``permutations`` is the length of the signatures that propose pairs; every pair is then compared
-    exactly.
+    exactly. With ``linkage: direct`` a document goes only where it is that similar to the one that stays for it; with
+    ``single``, as elsewhere, also where a chain of similar documents leads there.
     """
 
     kind: Literal["minhash"] = "minhash"
     threshold: Annotated[Fraction, AfterValidator(_above_zero)] = 0.8
     shingle: Annotated[int, Field(ge=1, le=32)] = 5
     permutations: Annotated[Count, Field(ge=16, le=1024)] = 112
+    linkage: Literal["direct", "single"] = "direct"
 
 
 class Semantic(Step):

@@ -19,8 +19,8 @@ REASONS = {"longest": "the longest", "newest": "the newest", "first": "the first
 
 def choose(
     keep: Any, parts: Sequence[Part], settled: int, roots: np.ndarray, sizes: np.ndarray | None = None
-) -> tuple[np.ndarray, list[str]]:
-    """(int64 [rows]: who stands for each row; why, for each row that stands for others, ascending).
+) -> np.ndarray:
+    """Who stands for each row, int64 [rows].
 
     ``roots`` int64 [rows] are the clusters; a root below ``settled``, of an earlier corpus, stands for its cluster.
     Otherwise ``keep`` orders the members; what it leaves equal goes by length (``sizes`` int64 [rows], or the bytes of
@@ -47,12 +47,11 @@ def choose(
         lead = np.zeros(len(roots), np.int64)
         lead[cluster[chosen]] = row[chosen]
         best[rows] = lead[roots[rows]]
-    winners = np.unique(best[best != np.arange(len(best))])
-    earlier = ["an earlier corpus kept it"] * int((winners < settled).sum())
-    return best, earlier + [_reason(keep)] * (len(winners) - len(earlier))
+    return best
 
 
-def _reason(keep: Any) -> str:
+def reason(keep: Any) -> str:
+    """Why the one that stands for others was chosen."""
     if isinstance(keep, KeepScore):
         return f"the largest {keep.score}"
     if isinstance(keep, KeepSources):

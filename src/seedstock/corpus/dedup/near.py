@@ -28,10 +28,11 @@ def link(
     reporter: Reporter,
     settled: int = 0,
     workers: int = 1,
-) -> None:
+) -> Sets:
     """Unites near duplicates among ``rows`` (int64, ascending, over all parts; their texts differ).
 
-    The first ``settled`` rows of all are an earlier corpus', and not compared with each other.
+    The first ``settled`` rows of all are an earlier corpus', and not compared with each other. Returns the sets of
+    shingles, of which some are made.
     """
     count, width = minhash.bands(step.threshold, step.permutations)
     signatures = lsh.Signatures(folder / "signatures", step.permutations)
@@ -62,6 +63,7 @@ def link(
             pairs = pairs[signatures.estimate(left, right) >= hopeless]
             sets.need(rows_of[np.unique(np.concatenate(_halves(pairs)))], bar.advance)
             failed = np.union1d(failed, _verify(pairs, rows_of, sets, step.threshold, forest))
+    return sets
 
 
 def _signed(step: MinHash, parts: Sequence[Part], rows: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
