@@ -151,7 +151,9 @@ def test_estimate_is_power_times_time():
 
 def recipe(**training):
     model = DecoderConfig(size="4M", context=256)
-    return SimpleNamespace(model=model, training=TrainingConfig(**training), tokenizer=SimpleNamespace(vocab_size=8192))
+    return SimpleNamespace(
+        model=model, training=TrainingConfig(**training), tokenizer=SimpleNamespace(kind="bpe", vocab_size=8192)
+    )
 
 
 def test_a_plan_on_named_hardware():
@@ -189,4 +191,7 @@ def test_words_for_numbers():
     assert [duration(s) for s in (45.6, 200, 3600, 5 * 3600 + 600, 90_000)] == [
         *("45 s", "3 min 20 s", "1 h", "5 h 10 min", "1 day 1 h"),
     ]
-    assert vocabulary(SimpleNamespace(vocab_size=1000)) == 1024 and vocabulary(SimpleNamespace(kind="bytes")) == 320
+    assert (
+        vocabulary(SimpleNamespace(kind="bpe", vocab_size=1000)) == 1024
+        and vocabulary(SimpleNamespace(kind="bytes")) == 320
+    )
