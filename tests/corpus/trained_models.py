@@ -39,6 +39,16 @@ def classifier() -> str:
     return str(folder() / "prose")
 
 
+@cache
+def perplexity() -> str:
+    """The folder of an n-gram model of docstrings."""
+    from seedstock.corpus.classify import kneser_ney
+
+    kneser_ney.save(kneser_ney.train(prose_and_code()[0][::2]), folder() / "ngrams", {})
+    return str(folder() / "ngrams")
+
+
 def needed() -> dict[str, dict[str, str]]:
     """What the configuration of each kind of signal needs, where it needs a model."""
-    return {"classifier": {"model": classifier()}, "toxicity": {"model": classifier()}}
+    asked = {"model": classifier()}
+    return {"classifier": asked, "toxicity": asked, "perplexity": {"model": perplexity()}}

@@ -1,4 +1,4 @@
-"""Commands for what a policy rests on: classifier train and score; thresholds."""
+"""Commands for what a policy rests on: classifier train and score; perplexity train; thresholds."""
 
 from __future__ import annotations
 
@@ -30,6 +30,17 @@ def add(commands: Any) -> None:
     score.add_argument("--label", help="the label whose probability is shown")
     score.add_argument("--json", action="store_true", help="print the result as one JSON object")
     score.set_defaults(run=_score)
+    text = "train an n-gram model for the signal 'perplexity'"
+    perplexity = commands.add_parser("perplexity", help=text, description=text)
+    train = perplexity.add_subparsers(dest="what", metavar="WHAT", required=True).add_parser(
+        "train", help="count words in files; prints the perplexity of a held-out tenth"
+    )
+    train.add_argument("files", nargs="+", metavar="FILES", help="JSON lines, Parquet or text")
+    _shared(train)
+    train.add_argument("--order", type=int, default=3, choices=range(1, 7), help="words of the longest n-gram (3)")
+    train.add_argument("--rare", type=int, default=2, metavar="N", help="words seen less often are unknown (2)")
+    train.add_argument("--prune", type=int, default=1, metavar="N", help="drop longer n-grams seen at most N times (1)")
+    train.set_defaults(run=_perplexity)
     text = "propose bounds by language for the rules of a run's policy, from what its corpus measured"
     thresholds = shared.run(commands.add_parser("thresholds", help=text, description=text))
     thresholds.add_argument("--reference", default="en", metavar="LANGUAGE", help="whose bounds are right (en)")
@@ -97,6 +108,34 @@ def _score(options: argparse.Namespace) -> None:
     shared.show(
         options, {"documents": shown}, "\n".join(f"{row['score']:.4f}  {row['top']}  {row['text']}" for row in shown)
     )
+
+
+def _perplexity(options: argparse.Namespace) -> None:
+    import pyarrow as pa
+
+    from seedstock.corpus.classify import examples, kneser_ney
+
+    reporter = shared.reporter(options)
+    texts = examples.read(options.files, options.limit)
+    kept = [text for at, text in enumerate(texts) if at % 10 != 9]
+    model = kneser_ney.train(kept, options.order, options.rare, options.prune, reporter.say)
+    apart = pa.array(texts[9::10], pa.large_string())
+    logp, words, known = model.score(apart)
+    single = kneser_ney.Model(model.words, model.tables[:1]).score(apart)[0]
+    held = {
+        "documents": len(apart),
+        "words": int(words.sum()),
+        "known": float(known.sum() / max(1, words.sum())),
+        "perplexity": kneser_ney.perplexity(logp, words),
+        "perplexity_of_single_words": kneser_ney.perplexity(single, words),
+    }
+    report = {"held_out": held, "ngrams": [len(table.keys) for table in model.tables]}
+    digest = kneser_ney.save(model, options.out, report)
+    told = (
+        f"{options.out}: {report['ngrams']} n-grams\nheld out: {held['words']} words, {held['known']:.1%} known, "
+        f"perplexity {held['perplexity']:.1f} (of single words {held['perplexity_of_single_words']:.1f})"
+    )
+    shared.show(options, {"model": str(options.out), "sha256": digest, **report}, told)
 
 
 def _thresholds(options: argparse.Namespace) -> None:
