@@ -44,11 +44,19 @@ def _licence_name(text: str) -> str:
 class Licences(Config):
     """Which licences are allowed, as SPDX names (``MIT``, ``GPL-2.0-only WITH Classpath-exception-2.0``).
 
-    An expression passes where all parts of an AND and one part of an OR are allowed.
+    An expression passes where all parts of an AND and one part of an OR are allowed. Without ``allow``, every licence
+    is allowed that ``deny`` does not name. A licence on both lists is denied.
     """
 
-    allow: tuple[Annotated[str, AfterValidator(_licence_name)], ...]
+    allow: tuple[Annotated[str, AfterValidator(_licence_name)], ...] | None = None
+    deny: tuple[Annotated[str, AfterValidator(_licence_name)], ...] = ()
     allow_undeclared: bool = False
+
+    @model_validator(mode="after")
+    def _says_something(self) -> Licences:
+        if self.allow is None and not self.deny:
+            raise ValueError("licences needs allow or deny (or both): lists of SPDX names")
+        return self
 
     def reason(self, expression: str | None, declared: str | None) -> str:
         """Why a document is dropped for its licence; empty where it is allowed."""
@@ -56,7 +64,7 @@ class Licences(Config):
 
         if expression is None:
             return "" if self.allow_undeclared and not declared else NOT_SPDX if declared else UNDECLARED
-        return "" if spdx.permits(self.allow, expression) else f"the licence {expression} is not allowed"
+        return "" if spdx.permits(self.allow, expression, self.deny) else f"the licence {expression} is not allowed"
 
 
 def _known_column(rule: Rule, info: ValidationInfo) -> Rule:

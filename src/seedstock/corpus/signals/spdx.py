@@ -85,23 +85,24 @@ def _one(tokens: Iterator[str]) -> tuple[Licence | Compound, str]:
     return Licence(token), following
 
 
-def permits(allowed: Iterable[str], expression: str) -> bool:
-    """Whether an allow-list permits an expression: all parts of an AND, at least one of an OR.
+def permits(allowed: Iterable[str] | None, expression: str, denied: Iterable[str] = ()) -> bool:
+    """Whether lists permit an expression: all parts of an AND, at least one of an OR.
 
-    ``allowed`` holds licences, with or without ``WITH``. An exception only adds permissions, so a licence that is
-    allowed without it is allowed with it, and not the other way round. "Or later" (``+``, ``-or-later``) leaves the
-    choice of version to who uses it, so the named version is enough.
+    ``allowed`` holds licences, with or without ``WITH``; None allows all. An exception only adds permissions, so a
+    licence that is allowed without it is allowed with it, and not the other way round; and one that is denied is denied
+    with it, unless both are named in ``allowed``. "Or later" (``+``, ``-or-later``) leaves the choice of version to who
+    uses it, so a named version is enough to allow it; to deny it, that version or the licence itself must be named.
     """
-    known = frozenset(allowed)
-    tree = parse(expression)
-    return _permits(known, tree)
+    known = None if allowed is None else frozenset(allowed)
+    return _permits(known, frozenset(denied), parse(expression))
 
 
-def _permits(allowed: frozenset[str], tree: Licence | Compound) -> bool:
+def _permits(allowed: frozenset[str] | None, denied: frozenset[str], tree: Licence | Compound) -> bool:
     if isinstance(tree, Compound):
         test = all if tree.operator == "AND" else any
-        return test(_permits(allowed, part) for part in tree.parts)
+        return test(_permits(allowed, denied, part) for part in tree.parts)
     names = {tree.name, tree.name.removesuffix("+"), tree.name.replace("-or-later", "-only")}
-    if tree.exception:
-        names |= {f"{name} WITH {tree.exception}" for name in names}
-    return not names.isdisjoint(allowed)
+    exact = {f"{name} WITH {tree.exception}" for name in names} if tree.exception else set[str]()
+    if not names.isdisjoint(denied) or not exact.isdisjoint(denied):
+        return allowed is not None and not exact.isdisjoint(allowed - denied)
+    return allowed is None or not (names | exact).isdisjoint(allowed)
