@@ -34,6 +34,7 @@ from seedstock.inputs.tokenizers.train import train
 from seedstock.inputs.write import write
 from seedstock.ledger.store import Store
 from seedstock.progress import Silent
+from seedstock.provenance.erase.tables import twins
 
 KEY = b"k" * 32
 
@@ -327,6 +328,8 @@ def test_what_an_earlier_corpus_kept_is_not_taken_again(tmp_path):
         known = first.document(matched[decisions[at]["id"]])
         own = second.document(decisions[at]["id"])
         assert own["text"].startswith(known["text"]) and known["decision"]["decision"] != "dropped"
+    known, own = matched[decisions[0]["id"]], decisions[0]["id"]
+    assert twins(second.folder, frozenset([known])) == twins(second.folder, frozenset([own])) == {known, own}
     # Without its stored signatures the answer is the same: they are computed from its texts.
     stored = list((first.folder / "signals" / "minhash-5-112@1").iterdir())
     assert len(stored) == len(first.parts)

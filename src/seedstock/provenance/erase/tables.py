@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from seedstock.corpus import report
 from seedstock.corpus.documents import FORGOTTEN
+from seedstock.corpus.tables import BESIDE
 from seedstock.errors import IntegrityError
 from seedstock.ledger.files import atomic, read_json
 from seedstock.ledger.ids import sha256
@@ -56,13 +57,23 @@ def present(folder: Path, ids: frozenset[bytes]) -> set[bytes]:
 
 
 def twins(folder: Path, ids: frozenset[bytes]) -> set[bytes]:
-    """Every document that shares a dedup cluster with one of ``ids`` (they themselves included, where clustered)."""
+    """Every document that shares a dedup cluster with one of ``ids`` (they themselves included, where clustered).
+
+    That a document of an earlier corpus stands for a cluster makes it one of them.
+    """
     path = folder / "clusters.parquet"
     if not path.is_file():
         return set()
-    table = _table(path, ["id", "cluster"])
-    clusters = set(table.filter(_among(table["id"], ids))["cluster"].to_pylist())
-    return set(table.filter(_among(table["cluster"], clusters))["id"].to_pylist())
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    table = _table(path, ["id", "cluster", *({"matched"} & set(pq.read_schema(path).names))])
+    if "matched" not in table.column_names:  # written before corpora were compared with each other
+        table = table.append_column("matched", pa.nulls(table.num_rows, table["id"].type))
+    found = _or(_among(table["id"], ids), _among(table["matched"], ids))
+    clusters = set(table.filter(found)["cluster"].to_pylist())
+    theirs = table.filter(_among(table["cluster"], clusters))
+    return set(theirs["id"].to_pylist()) | set(theirs["matched"].drop_null().to_pylist())
 
 
 def content(folder: Path, ids: frozenset[bytes]) -> tuple[list[str], list[str]]:
@@ -94,7 +105,7 @@ def concerned(folder: Path, ids: frozenset[bytes]) -> list[str]:
 
 
 def erase(folder: Path, ids: frozenset[bytes], reason: str) -> None:
-    """Erases rows in media/, signals/, edits/ and decisions/, and in documents/ last; then the report is made again.
+    """Erases rows in media/, maps/, signals/, edits/, decisions/, then in documents/; then makes the report again.
 
     ``strata.json`` and ``summary.json`` hold counts alone, and stay the record of what the models were trained on.
     """
@@ -113,7 +124,7 @@ def erase(folder: Path, ids: frozenset[bytes], reason: str) -> None:
         for beside in _beside(folder, path):
             if beside.parent.name == "edits":
                 _rewrite(beside, partial(_without, ids=ids))
-            elif beside.parent.name == "media":
+            elif beside.parent.name in BESIDE:
                 _rewrite(beside, partial(_emptied, rows=rows, keep=("id",)))
             elif beside.parent.name == "decisions":
                 _rewrite(beside, partial(_set, rows=rows, values=decided))
@@ -128,7 +139,7 @@ def _beside(folder: Path, part: Path) -> list[Path]:
     """The files that lie row by row beside a part of documents/, and its edits."""
     others = [
         *sorted(folder.glob(f"signals/*/{part.name}")),
-        folder / "media" / part.name,
+        *(folder / name / part.name for name in BESIDE),
         folder / "edits" / part.name,
         folder / "decisions" / part.name,
     ]
@@ -156,6 +167,12 @@ def _among(column: Any, values: Iterable[Any]) -> Any:
 
     kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
     return pc.fill_null(pc.is_in(column.cast(kind), pa.array(sorted(values), kind)), False)
+
+
+def _or(left: Any, right: Any) -> Any:
+    import pyarrow.compute as pc
+
+    return pc.or_(left, right)
 
 
 def _rows(path: Path, ids: frozenset[bytes]) -> Any:
