@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from seedstock.corpus.media.types import TOKENS
+from seedstock.inputs.tokenizers.glitches import inspect
 from seedstock.inputs.tokenizers.sample import Chunk, sample
 from seedstock.inputs.tokenizers.specials import UNKNOWN
 from seedstock.inputs.tokenizers.tokenizer import Tokenizer
@@ -18,23 +19,28 @@ if TYPE_CHECKING:
 
 SAMPLE = 4_000_000  # bytes
 BATCH = 256
+CHECKED = 1024  # characters of a chunk on which encoders are compared
 
 
 def report(tokenizer: Tokenizer, corpus: Corpus, *, seed: int) -> dict[str, Any]:
     """Measures a tokenizer on a sample of the training text, balanced over strata."""
-    measure = _Measure(tokenizer)
+    measure = Measure(tokenizer)
     waiting: list[Chunk] = []
     for chunk in sample(corpus, SAMPLE, seed):
         waiting.append(chunk)
         if len(waiting) == BATCH:
+            if not measure.chunks:
+                tokenizer.settle([one.text[:CHECKED] for one in waiting])
             measure.add(waiting)
             waiting = []
     measure.add(waiting)
     measure.add_made(corpus)
-    return measure.result()
+    return measure.result() | inspect(tokenizer, measure.used)
 
 
-class _Measure:
+class Measure:
+    """Adds texts up: bytes and tokens by group, tokens that were used, what came back changed."""
+
     def __init__(self, tokenizer: Tokenizer) -> None:
         self.tokenizer = tokenizer
         self.sizes: dict[tuple[str, str], np.ndarray] = defaultdict(lambda: np.zeros(2, np.int64))
@@ -78,6 +84,8 @@ class _Measure:
         specials = self.tokenizer.specials
         ordinary = self.tokenizer.vocab_size - len(specials)
         used = int(np.count_nonzero(self.used)) - int(np.count_nonzero(self.used[list(specials.values())]))
+        ordinary_used = self.used & (self.tokenizer.byte_lengths > 0)
+        unused = np.flatnonzero(~ordinary_used & (self.tokenizer.byte_lengths > 1))
         return {
             "kind": self.tokenizer.kind,
             "vocab_size": self.tokenizer.vocab_size,
@@ -91,10 +99,18 @@ class _Measure:
                     for part in ("source", "domain", "language")
                 },
             },
-            "vocabulary": {"tokens": ordinary, "used": used, "share": round(used / ordinary, 4)},
+            "vocabulary": {
+                "tokens": ordinary,
+                "used": used,
+                "share": round(used / ordinary, 4),
+                "unused_examples": [item.decode("utf-8", "backslashreplace") for item in self._examples(unused)],
+            },
             "round_trip": {"chunks": self.chunks, "exact": self.exact},
             "unknown": {"token": UNKNOWN if UNKNOWN in specials else None, "count": self.unknown},
         }
+
+    def _examples(self, unused: np.ndarray) -> list[bytes]:
+        return self.tokenizer.bytes_of(unused[:20].tolist())
 
     def _ratio(self, part: str, name: str) -> float | None:
         size, tokens = self.sizes[part, name].tolist()

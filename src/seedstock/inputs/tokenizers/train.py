@@ -18,6 +18,7 @@ from seedstock.inputs.tokenizers.config import (
 )
 from seedstock.inputs.tokenizers.counts import weigh
 from seedstock.inputs.tokenizers.counts.corpus import tables
+from seedstock.inputs.tokenizers.page import page
 from seedstock.inputs.tokenizers.report import report
 from seedstock.inputs.tokenizers.tokenizer import Tokenizer
 from seedstock.ledger import manifest
@@ -69,7 +70,9 @@ def train(config: TokenizerConfig, corpus: Corpus, *, seed: int, store: Store, r
             backend, more = _build(config, corpus, seed, store, reporter)
             write_text(partial / "tokenizer.json", backend.to_str(pretty=True) + "\n")
             write_json(partial / "tokenizer_config.json", _ecosystem_config(backend))
-        write_json(partial / "report.json", report(Tokenizer(partial), corpus, seed=seed) | more)
+        measured = report(Tokenizer(partial), corpus, seed=seed) | more
+        write_json(partial / "report.json", measured)
+        write_text(partial / "report.html", page(measured))
     return folder
 
 
