@@ -46,6 +46,19 @@ REAL = {
     "hugging-face-token": "h" + "f_" + token(34),
     "package-token": "np" + "m_" + token(36),
     "sendgrid-key": "S" + "G." + token(22) + "." + token(43),
+    "twilio-key": "S" + "K" + token(32, "0123456789abcdef"),
+    "digitalocean-token": "dop" + "_v1_" + token(64, "0123456789abcdef"),
+    "shopify-token": "shp" + "at_" + token(32, "0123456789abcdef"),
+    "telegram-token": token(10, "123456789") + ":" + "AA" + token(33),
+    "databricks-token": "da" + "pi" + token(32, "0123456789abcdef"),
+    "docker-token": "dckr" + "_pat_" + token(27),
+    "grafana-token": "gl" + "sa_" + token(32) + "_" + token(8, "0123456789abcdef"),
+    "vault-token": "hv" + "s." + token(24),
+    "mailgun-key": "ke" + "y-" + token(32, "0123456789abcdef"),
+    "square-token": "sq0" + "atp-" + token(22),
+    "atlassian-token": "ATA" + "TT3" + token(180),
+    "linear-key": "lin" + "_api_" + token(40),
+    "age-key": "AGE-" + "SECRET-KEY-1" + token(58, "QPZRY9X8GF2TVDW0S3JN54KHCE6MUA7L"),
     "jwt": encoded({"alg": "HS256", "typ": "JWT"}) + "." + encoded({"sub": "someone"}) + "." + token(43),
 }
 
@@ -83,6 +96,21 @@ def test_assigned_values_and_passwords_in_urls():
 )
 def test_examples_and_names_stay(text):
     assert secrets(text) == [[]]
+
+
+def test_credentials_behind_a_name_are_found_without_it():
+    key = base64.b64encode(bytes(DRAW.randrange(256) for _ in range(64))).decode()
+    assert secrets("AccountName=x;Account" + f"Key={key};EndpointSuffix=core") == [[(key, "azure-storage-key")]]
+    hook = token(68)
+    address = "https://discord.com/api/web" + f"hooks/123456789012345678/{hook}"
+    assert secrets(address) == [[(hook, "discord-webhook")]]
+    login = base64.b64encode(b"anna:" + token(12).encode()).decode()
+    assert secrets(f"Authorization: Basic {login}") == [[(login, "basic-auth")]]
+    bearer = token(40)
+    assert secrets(f'"Authorization": "Bearer {bearer}"') == [[(bearer, "bearer-token")]]
+    for harmless in ("user:password", "not base64!", "no colon here at all"):
+        assert secrets("Authorization: Basic " + base64.b64encode(harmless.encode()).decode()) == [[]]
+    assert secrets("Authorization: Bearer your_access_token_goes_in_here") == [[]]
 
 
 def test_a_token_inside_an_assignment_is_one_secret():

@@ -18,7 +18,9 @@ from dataclasses import dataclass
 # A quick RE2 look: a text without any of these holds no secret that the patterns below know.
 ANCHORS = (
     r"PRIVATE KEY|(?:AKIA|ASIA)[A-Z2-7]{16}|gh[pousr]_|github_pat_|glpat-|xox[abeoprs]-|hooks\.slack\.com|AIza|ya29\."
-    r"|GOCSPX-|[rs]k_live_|sk-|hf_|npm_|pypi-AgEI|SG\.|eyJ[A-Za-z0-9_-]+\.|://[^\s/@:]{0,64}:[^\s/@]{3,64}@"
+    r"|GOCSPX-|[rs]k_live_|sk-|hf_|npm_|pypi-AgEI|SG\.|AccountKey=|SK[0-9a-f]{32}|dop_v1_|shp(?:at|ca|pa|ss)_|:AA[\w-]{33}"
+    r"|discord(?:app)?\.com/api/webhooks|dapi[0-9a-f]{32}|dckr_pat_|gl(?:c|sa)_|hvs\.|key-[0-9a-f]{32}|sq0(?:atp|csp)-|ATATT3"
+    r"|lin_api_|AGE-SECRET-KEY-1|(?i:authorization[\"']?\s{0,4}[:=])|eyJ[A-Za-z0-9_-]+\.|://[^\s/@:]{0,64}:[^\s/@]{3,64}@"
     r"|(?i)(?:secret|token|passw(?:or)?d|api_?-?key|access_?-?key|auth_?-?key|credential)[\w-]{0,20}[\"']?\s{0,4}"
     r"(?::|=>|:?=)\s{0,4}[\"'][^\s\"']{16}"
 )
@@ -61,6 +63,25 @@ def _jwt(value: bytes) -> bool:
     return isinstance(header, dict) and "alg" in header
 
 
+def _base64_key(value: bytes) -> bool:
+    """Whether base64 holds the 64 bytes of a storage key, and not one byte over and over."""
+    return entropy(value) >= 4.5 and not re.search(rb"(?i)example|x{6}", value)
+
+
+def _basic(value: bytes) -> bool:
+    """Whether base64 holds ``user:password`` (RFC 7617), and the password is no placeholder."""
+    try:
+        user, colon, password = base64.b64decode(value + b"=" * (-len(value) % 4)).decode().partition(":")
+    except (binascii.Error, ValueError):
+        return False
+    return bool(user and colon) and user.isprintable() and password.isprintable() and _password(password.encode())
+
+
+def _bearer(value: bytes) -> bool:
+    """Whether a token looks drawn at random: a web token's form is told elsewhere."""
+    return not value.startswith(b"eyJ") and _assigned(value)
+
+
 def _password(value: bytes) -> bool:
     """Whether what stands between ``user:`` and ``@host`` in a URL is a password and not a placeholder."""
     placeholder = rb"(?i)[<{$%*\[(]|pass|pwd|secret|token|user|key|example|x{3}|\.\.\.|^(?:foo|bar|test|\d{1,5})"
@@ -73,7 +94,9 @@ _NAME = re.compile(rb"(?:[A-Z]?[a-z]{2,}(?![a-z])|[A-Z](?![a-z])|[0-9]{1,2}(?![0
 
 def _assigned(value: bytes) -> bool:
     """Whether a string given to a name such as ``api_key`` looks random: mixed letters and digits, high entropy."""
-    if not re.fullmatch(rb"(?=.*[0-9])(?=.*[A-Za-z])[A-Za-z0-9+/=_.~-]+", value) or _NAME.fullmatch(value):
+    if not re.fullmatch(rb"(?=.*[0-9])(?=.*[A-Za-z])[A-Za-z0-9+/=_.~-]+", value):
+        return False
+    if _NAME.fullmatch(value) and len(re.findall(rb"[0-9]+", value)) < 5:
         return False
     return entropy(value) >= 3.5 and random_looking(value)
 
@@ -97,6 +120,39 @@ PATTERNS = (
     _token("package-token", "npm_ pypi-AgEI", "(?:npm_|pypi-AgEI)[A-Za-z0-9_-]{36,255}"),
     _token("sendgrid-key", "SG.", "SG\\.[A-Za-z0-9_-]{22}\\.[A-Za-z0-9_-]{43}"),
     _token("jwt", "eyJ", r"eyJ[A-Za-z0-9_-]{8,4096}\.[A-Za-z0-9_-]{8,8192}\.[A-Za-z0-9_-]{16,1024}", _jwt),
+    _token("azure-storage-key", "AccountKey=", "AccountKey=([A-Za-z0-9+/]{86}==)", _base64_key),
+    _token("twilio-key", "SK", "SK[0-9a-f]{32}"),
+    _token("digitalocean-token", "dop_v1_ doo_v1_", "do[op]_v1_[0-9a-f]{64}"),
+    _token("shopify-token", "shpat_ shpca_ shppa_ shpss_", "shp(?:at|ca|pa|ss)_[0-9a-fA-F]{32}"),
+    _token("telegram-token", ":AA", "[0-9]{8,10}:AA[A-Za-z0-9_-]{33}"),
+    _token("databricks-token", "dapi", "dapi[0-9a-f]{32}(?:-[0-9])?"),
+    _token("docker-token", "dckr_pat_", "dckr_pat_[A-Za-z0-9_-]{27,64}"),
+    _token("grafana-token", "glsa_", "glsa_[A-Za-z0-9]{32}_[0-9a-f]{8}"),
+    _token("grafana-token", "glc_", "glc_eyJ[A-Za-z0-9+/=_-]{40,400}"),
+    _token("vault-token", "hvs.", "hvs\\.[A-Za-z0-9_-]{24,255}"),
+    _token("mailgun-key", "key-", "key-[0-9a-f]{32}"),
+    _token("square-token", "sq0atp- sq0csp-", "sq0(?:atp|csp)-[A-Za-z0-9_-]{22,43}"),
+    _token("atlassian-token", "ATATT3", "ATATT3[A-Za-z0-9_=-]{100,255}"),
+    _token("linear-key", "lin_api_", "lin_api_[A-Za-z0-9]{40}"),
+    _token("age-key", "AGE-SECRET-KEY-1", "AGE-SECRET-KEY-1[QPZRY9X8GF2TVDW0S3JN54KHCE6MUA7L]{58}"),
+    Pattern(
+        "discord-webhook",
+        (b"/api/webhooks/",),
+        re.compile(rb"discord(?:app)?\.com/api/webhooks/[0-9]{17,20}/([A-Za-z0-9_-]{60,80})"),
+        random_looking,
+    ),
+    Pattern(
+        "basic-auth",
+        (b"asic ",),
+        re.compile(rb"(?i)authorization[\"']?\s{0,4}[:=]\s{0,4}[\"']?basic ([A-Za-z0-9+/]{12,400}={0,2})"),
+        _basic,
+    ),
+    Pattern(
+        "bearer-token",
+        (b"earer ",),
+        re.compile(rb"(?i)authorization[\"']?\s{0,4}[:=]\s{0,4}[\"']?bearer ([A-Za-z0-9._~+/=-]{24,4096})"),
+        _bearer,
+    ),
     Pattern(
         "slack-webhook",
         (b"hooks.slack.com",),

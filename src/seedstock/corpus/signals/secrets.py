@@ -17,7 +17,7 @@ class Secrets(Signal):
     ``secret_patterns`` for the list.
     """
 
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     columns: ClassVar[dict[str, str]] = {"spans": "spans", "kinds": "strings", "count": "int32"}
     kind: Literal["secrets"] = "secrets"
 
