@@ -144,9 +144,9 @@ def export(run: Run, folder: Path, *, step: int | None = None) -> dict[str, Any]
 
     from seedstock.transfer.export import export as write
 
-    network, _ = load(run, step)
-    network.use(torch.float32)
-    return write(network, run.stage_folder("tokenizer"), Path(folder))
+    nets, _, _ = load_nets(run, step)
+    network = nets["network"].use(torch.float32)
+    return write(network, run.stage_folder("tokenizer"), Path(folder), nets=nets)
 
 
 def export_shards(run: Run, folder: Path, *, reporter: Reporter | None = None) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,7 +14,7 @@ from seedstock.errors import SeedstockError
 from seedstock.ledger.files import atomic_folder, read_json, write_json
 from seedstock.models.network import Network
 from seedstock.transfer import parity as proof
-from seedstock.transfer.maps import by_layer, find
+from seedstock.transfer.maps import auto, by_layer, find
 from seedstock.transfer.tensors import outward
 
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json")
@@ -24,6 +25,7 @@ def export(
     tokenizer_folder: Path | None,
     folder: Path,
     *,
+    nets: Mapping[str, Any] | None = None,
     dtype: Literal["float32", "bfloat16"] = "float32",
     parity: bool = True,
 ) -> dict[str, Any]:
@@ -32,6 +34,7 @@ def export(
     The folder appears whole, or not at all: where ``transformers`` loads something else than ``network`` computes, it
     is not written. Returns the parity report. Raises SeedstockError where the shape has no class there, where the
     folder is not new, where transformers is not installed (unless ``parity`` is off), and where the two differ.
+    ``nets`` are the objective's modules by name; those that the class has a place for go with the network.
     """
     folder = Path(folder)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
@@ -44,27 +47,34 @@ def export(
         for parameter in kept.parameters():
             parameter.copy_(parameter.to(getattr(torch, dtype)))
     with atomic_folder(folder) as partial:
-        _write_weights(kept, target, partial, dtype)
+        chosen = _write_weights(kept, nets or {}, target, partial, dtype)
         specials = _write_tokenizer(tokenizer_folder, partial) if tokenizer_folder else {}
         config = target.to_config(network.config, network.vocab_size)
         ids = {f"{name}_token_id": specials.get(name) for name in ("bos", "eos", "pad")}
-        write_json(partial / "config.json", {"architectures": [target.CLASS], "dtype": dtype, **config, **ids})
+        known = {key: value for key, value in ids.items() if value is not None or key not in config}
+        write_json(partial / "config.json", {"architectures": [chosen], "dtype": dtype, **config, **known})
         write_json(partial / "generation_config.json", _generation(ids, specials))
         if not parity:
-            return {"class": target.CLASS, "passed": None}
-        report = proof.compare(kept, partial)
+            return {"class": chosen, "passed": None}
+        report = proof.compare(kept, partial, auto=auto(target, chosen))
         proof.insist(report, folder)
         write_json(partial / "parity.json", report)
     return report
 
 
-def _write_weights(network: Network, target: Any, folder: Path, dtype: str) -> None:
+def _write_weights(network: Network, nets: Mapping[str, Any], target: Any, folder: Path, dtype: str) -> str:
+    """Writes the tensors and returns the class that holds them."""
     from safetensors.torch import save_file
 
-    ours = {name: tensor.to(getattr(torch, dtype)) for name, tensor in network.state_dict().items()}
-    save_file(
-        outward(ours, by_layer(target.RULES, network.config.layers)), folder / "model.safetensors", {"format": "pt"}
-    )
+    rules = list(by_layer(target.RULES, network.config.layers))
+    known = {name for rule in rules for name in rule.ours}
+    ours = dict(network.state_dict())
+    for net, module in nets.items():
+        if net != "network":
+            ours |= {name: one for key, one in module.state_dict().items() if (name := f"{net}.{key}") in known}
+    ours = {name: tensor.detach().cpu().to(getattr(torch, dtype)) for name, tensor in ours.items()}
+    save_file(outward(ours, rules), folder / "model.safetensors", {"format": "pt"})
+    return target.class_of(set(ours)) if hasattr(target, "class_of") else target.CLASS
 
 
 def _write_tokenizer(source: Path, folder: Path) -> dict[str, int]:

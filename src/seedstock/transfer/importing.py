@@ -11,10 +11,10 @@ import torch
 from torch import Tensor
 
 from seedstock.errors import IntegrityError, SeedstockError
-from seedstock.models.configs.decoder import DecoderConfig
+from seedstock.models.configs.transformer import TransformerConfig
 from seedstock.models.network import Network
 from seedstock.transfer import parity as proof
-from seedstock.transfer.maps import by_layer, find
+from seedstock.transfer.maps import auto, by_layer, find
 from seedstock.transfer.tensors import inward
 
 
@@ -22,7 +22,7 @@ from seedstock.transfer.tensors import inward
 class Imported:
     """A model that came from elsewhere; ``report`` is the parity report, None where it was not asked for."""
 
-    config: DecoderConfig
+    config: TransformerConfig
     network: Network
     report: dict[str, Any] | None
 
@@ -41,9 +41,10 @@ def import_model(folder: Path, *, parity: bool = True) -> Imported:
     settings = _json(folder / "config.json")
     match settings.get("architectures"):
         case [str() as name, *_]:
-            source = find(name, folder / "config.json")
+            pass
         case _:
-            source = find("a model without a class", folder / "config.json")
+            name = "a model without a class"
+    source = find(name, folder / "config.json")
     try:
         config, vocab_size = source.from_config(settings, folder / "config.json"), settings["vocab_size"]
         if not isinstance(vocab_size, int) or vocab_size < 1:
@@ -52,15 +53,15 @@ def import_model(folder: Path, *, parity: bool = True) -> Imported:
         missing = f"it lacks {error}" if isinstance(error, KeyError) else str(error)
         what = f"not a configuration of {source.CLASS}: {missing}"
         raise SeedstockError(what, where=folder / "config.json", fix="complete it") from error
-    network = Network(config.resolved(), vocab_size, device="meta")
+    network = config.build(vocab_size, device="meta")
     shapes = {name: tensor.shape for name, tensor in network.state_dict().items()}
     rules = list(by_layer(source.RULES, config.resolved().layers))
     found = _named_as_now(_read(folder), tied="head.weight" not in shapes)
-    weights = inward(found, rules, shapes, folder)
+    weights = inward(found, rules, shapes, folder, getattr(source, "DERIVED", ()))
     network.load_state_dict({name: tensor.float() for name, tensor in weights.items()}, assign=True)
     report = None
     if parity:
-        report = proof.compare(network, folder, own_tokenizer=False)
+        report = proof.compare(network, folder, own_tokenizer=False, auto=auto(source, name))
         proof.insist(report, folder)
     return Imported(config, network, report)
 
@@ -113,7 +114,12 @@ def _read(folder: Path) -> dict[str, Tensor]:
 
 
 def _named_as_now(found: dict[str, Tensor], tied: bool) -> dict[str, Tensor]:
-    """Old GPT-2 files lack the model's prefix and hold masks; tied heads may be written twice."""
+    """Old GPT-2 files lack the model's prefix and hold masks; tied heads may be written twice; norms have old names."""
+    old = {".LayerNorm.gamma": ".LayerNorm.weight", ".LayerNorm.beta": ".LayerNorm.bias"}
+    for ending, now in old.items():
+        found = {
+            name.removesuffix(ending) + now if name.endswith(ending) else name: tensor for name, tensor in found.items()
+        }
     if "wte.weight" in found:
         found = {f"transformer.{name}": tensor for name, tensor in found.items()}
     masks = (".attn.bias", ".attn.masked_bias")

@@ -12,6 +12,7 @@ from seedstock.models.generate import generate
 from seedstock.models.keys import generator
 from seedstock.models.network import Network
 
+CAUSAL = "AutoModelForCausalLM"
 TOLERANCE = 1e-4
 """The largest difference of logits in fp32, as a part of the largest logit (of 1, where that is less)."""
 
@@ -42,6 +43,7 @@ def compare(
     greedy_tokens: int = 32,
     texts: tuple[str, ...] = TEXTS,
     own_tokenizer: bool = True,
+    auto: str = CAUSAL,
 ) -> dict[str, Any]:
     """Loads ``folder`` with transformers in fp32 and compares; ``network`` holds the weights that the folder should.
 
@@ -50,7 +52,7 @@ def compare(
     do not have is no failure, and ``token_ids`` says so.
     """
     library = transformers()
-    theirs = _load(library.AutoModelForCausalLM, folder, dtype=torch.float32, use_safetensors=True).eval()
+    theirs = _load(getattr(library, auto), folder, dtype=torch.float32, use_safetensors=True).eval()
     tokenizer, ids, report = None, [], {}
     if (Path(folder) / "tokenizer.json").exists():
         tokenizer = _load(library.AutoTokenizer, folder)
@@ -64,13 +66,15 @@ def compare(
     network.eval().use(torch.float32)
     try:
         report["logits"] = {name: _logits(network, theirs, batch) for name, batch in batches.items()}
-        prompt = (ids or random[0].tolist())[: max(1, min(8, context // 2))]
-        report["greedy"] = _greedy(network, theirs, prompt, min(greedy_tokens, context - len(prompt)))
+        if auto == CAUSAL:
+            prompt = (ids or random[0].tolist())[: max(1, min(8, context // 2))]
+            report["greedy"] = _greedy(network, theirs, prompt, min(greedy_tokens, context - len(prompt)))
     finally:
         network.train(training).use(dtype)
-    if tokenizer is not None:
+    if tokenizer is not None and "greedy" in report:
         report["greedy"]["text"] = tokenizer.decode(report["greedy"]["tokens"])
-    checks = [report["greedy"], *report["logits"].values(), *([report["token_ids"]] if tokenizer else [])]
+    single = [report[name] for name in ("greedy", "token_ids") if name in report]
+    checks = [*single, *report["logits"].values()]
     failed = [check for check in checks if check["passed"] is False]
     return {
         "class": type(theirs).__name__,
@@ -96,7 +100,7 @@ def insist(report: dict[str, Any], where: object) -> None:
         return
     parts = {
         **report["logits"],
-        "greedy text": report["greedy"],
+        "greedy text": report.get("greedy", {"passed": True}),
         "token ids": report.get("token_ids", {"passed": True}),
     }
     failed = "; ".join(f"{name}: {part}" for name, part in parts.items() if part["passed"] is False)
@@ -105,7 +109,9 @@ def insist(report: dict[str, Any], where: object) -> None:
 
 
 def _logits(network: Network, theirs: Any, tokens: torch.Tensor) -> dict[str, Any]:
-    ours, other = network(tokens), theirs(tokens).logits.float()
+    given = theirs(tokens, attention_mask=torch.ones_like(tokens))  # or some take the pad token for padding
+    other = (given.prediction_logits if "prediction_logits" in given else given.logits).float()
+    ours = network(tokens)
     scale = max(1.0, float(ours.abs().max()))
     difference = float((ours - other).abs().max())
     passed = difference <= TOLERANCE * scale  # not so for NaN

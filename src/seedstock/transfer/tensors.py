@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from fnmatch import fnmatchcase
 
 import torch
 from torch import Tensor
@@ -26,13 +27,17 @@ def outward(ours: dict[str, Tensor], rules: Iterable[Rule]) -> dict[str, Tensor]
 
 
 def inward(
-    theirs: dict[str, Tensor], rules: Iterable[Rule], shapes: dict[str, torch.Size], where: object
+    theirs: dict[str, Tensor],
+    rules: Iterable[Rule],
+    shapes: dict[str, torch.Size],
+    where: object,
+    derived: Iterable[str] = (),
 ) -> dict[str, Tensor]:
-    """Their tensors under our names, which must have ``shapes``.
+    """Their tensors under our names, which must have ``shapes``; patterns in ``derived`` may be left over.
 
     Raises SeedstockError where one is missing, left over or of another shape.
     """
-    ours, left = {}, set(theirs)
+    ours, left = {}, {name for name in theirs if not any(fnmatchcase(name, pattern) for pattern in derived)}
     for rule in rules:
         if rule.ours[0] not in shapes:
             continue

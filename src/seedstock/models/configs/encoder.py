@@ -11,7 +11,7 @@ from seedstock.models.configs.transformer import Positive, Scale, TransformerCon
 if TYPE_CHECKING:
     from seedstock.models.encoder import EncoderNetwork
 
-_CLASSES = {"bert": "BertForPreTraining", "modernbert": "ModernBertForMaskedLM", "esm2": "EsmForMaskedLM"}
+_CLASSES = {"bert": "BertForMaskedLM", "modernbert": "ModernBertForMaskedLM", "esm2": "EsmForMaskedLM"}
 
 
 class EncoderConfig(TransformerConfig):

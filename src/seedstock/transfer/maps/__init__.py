@@ -34,11 +34,22 @@ def by_layer(rules: tuple[Rule, ...], layers: int) -> Iterator[Rule]:
             yield Rule(tuple(name.format(n=n) for name in rule.ours), rule.theirs.format(n=n), rule.form)
 
 
-def find(export_class: str | None, where: object = None) -> ModuleType:
-    """The map of a class: ``CLASS``, ``RULES``, ``to_config``, ``from_config``. Raises SeedstockError without one."""
-    from seedstock.transfer.maps import gpt2, llama, qwen3
+def with_biases(*names: tuple[str, str]) -> tuple[Rule, ...]:
+    """Rules for layers of which both sides have a ``weight`` and a ``bias``."""
+    return pairs(*((f"{ours}.{kind}", f"{theirs}.{kind}") for ours, theirs in names for kind in ("weight", "bias")))
 
-    known: dict[str, Any] = {module.CLASS: module for module in (qwen3, llama, gpt2)}
+
+def find(export_class: str | None, where: object = None) -> ModuleType:
+    """The map of a class: ``CLASS``, ``RULES``, ``to_config``, ``from_config``. Raises SeedstockError without one.
+
+    A map may have ``ALSO`` (further classes that it serves), ``class_of(names)`` (which of them holds tensors of these
+    names of ours), ``AUTO`` (see ``auto``) and ``DERIVED`` (patterns of their tensors that say nothing of their own:
+    tied copies, tables made anew).
+    """
+    from seedstock.transfer.maps import bert, esm2, gpt2, llama, modernbert, qwen3
+
+    modules = (qwen3, llama, gpt2, bert, modernbert, esm2)
+    known: dict[str, Any] = {name: one for one in modules for name in (one.CLASS, *getattr(one, "ALSO", ()))}
     if export_class not in known:
         what = (
             "no class of transformers computes what this shape does"
@@ -47,6 +58,12 @@ def find(export_class: str | None, where: object = None) -> ModuleType:
         )
         raise SeedstockError(what, where=where, fix=f"there is one for {', '.join(known)}; choose model.shape by it")
     return known[export_class]
+
+
+def auto(target: ModuleType, name: str) -> str:
+    """The class of ``transformers`` that finds the class ``name`` of a map: ``AUTO``, one for all or one for each."""
+    found = getattr(target, "AUTO", "AutoModelForCausalLM")
+    return found[name] if isinstance(found, dict) else found
 
 
 def refuse_unless(config: dict[str, Any], where: object, **expected: tuple[Any, ...]) -> None:
