@@ -61,6 +61,7 @@ def build(
             work=work,
             key=key,
             tail=config.tail,
+            extract=config.extract,
             forgotten=frozenset(forgotten.read(store.path.parent)),
         )
         pieces.reuse(tasks, [folder, *_sealed(store)])

@@ -8,6 +8,7 @@ from pydantic import Discriminator, Field, Tag, model_serializer, model_validato
 
 from seedstock.config import Config, Fraction, Seconds
 from seedstock.corpus.dedup.config import DedupConfig
+from seedstock.corpus.extract.config import ExtractConfig
 from seedstock.corpus.policy import PolicyField
 
 
@@ -50,12 +51,13 @@ def _form(value: Any) -> str:
 class CorpusConfig(Config):
     """How raw documents become a corpus.
 
-    ``policy`` is a preset's name or a policy written out; ``dedup`` may be null; ``held_out`` is a share of the
-    documents, or ``{tail: 10 %}`` of each document; ``decontaminate`` lists evaluation files that no training
-    document may share 13 words in a row with, or is a ``Decontamination`` written out; ``timeout`` is how long a worker
-    may be silent.
+    ``extract`` says how pages of HTML become text; ``policy`` is a preset's name or a policy written out; ``dedup`` may
+    be null; ``held_out`` is a share of the documents, or ``{tail: 10 %}`` of each document; ``decontaminate`` lists
+    evaluation files that no training document may share 13 words in a row with, or is a ``Decontamination`` written
+    out; ``timeout`` is how long a worker may be silent.
     """
 
+    extract: ExtractConfig = ExtractConfig()
     policy: PolicyField = Field(default="code-and-docs", validate_default=True)
     dedup: DedupConfig | None = DedupConfig()
     held_out: Annotated[

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import hashlib
 import json
 from collections.abc import Iterable, Iterator
@@ -14,6 +15,8 @@ from seedstock.ledger.ids import ID_BYTES, document_id
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+    from seedstock.corpus.extract.spans import SpanMap
 
 FORGOTTEN = "forgotten"
 
@@ -50,6 +53,7 @@ class Rows:
 
     columns: dict[str, list[Any]] = field(default_factory=lambda: {name: [] for name in schema().names})
     media: dict[int, tuple[str, bytes]] = field(default_factory=dict)
+    maps: dict[int, SpanMap] = field(default_factory=dict)
     quarantine: list[dict[str, Any]] = field(default_factory=list)
     bytes: int = 0  # of text and media
 
@@ -71,6 +75,12 @@ class Rows:
         found = [self.media.get(row, (None, None)) for row in range(len(self))]
         kinds, data = ([pair[at] for pair in found] for at in range(2))
         return pa.table({"id": self.columns["id"], "media_type": kinds, "bytes": data}, schema=media_schema())
+
+    def map_table(self) -> pa.Table | None:
+        """The maps back to the raw documents, row by row beside them; None where every text is the raw document."""
+        from seedstock.corpus.extract import spans
+
+        return spans.table(self.columns["id"], self.maps) if self.maps else None
 
 
 class Reader:
@@ -101,7 +111,7 @@ class Reader:
             rows.quarantine.append(self._failure(item.locator, item.reason))
             return
         try:
-            raw, text = _decode(item)
+            raw, text, spans = _decode(item)
         except (UnicodeError, LookupError, ValueError) as error:
             rows.quarantine.append(self._failure(item.locator, f"not {item.encoding} text: {_reason(error)}"))
             return
@@ -110,16 +120,23 @@ class Reader:
         if number in self.forgotten:
             self._append(rows, number, Item(FORGOTTEN, licence="", licence_evidence=""), None, "", {})
         elif not self.tail:
-            self._append(rows, number, item, raw, text, item.meta)
+            self._append(rows, number, item, raw, text, item.meta, spans)
         else:
             cut = int(len(text) * (1 - self.tail))
             at, end = len(text[:cut].encode()), len(text.encode())
             for part, piece, span in (("train", text[:cut], [0, at]), ("held_out", text[cut:], [at, end])):
-                self._append(rows, number, item, raw, piece, {**item.meta, "part": part, "span": span})
+                self._append(rows, number, item, raw, piece, {**item.meta, "part": part, "span": span}, spans)
                 item.media = None  # a picture is not cut: it stays with the first part
 
     def _append(
-        self, rows: Rows, number: bytes, item: Item, raw: bytes | None, text: str, meta: dict[str, Any]
+        self,
+        rows: Rows,
+        number: bytes,
+        item: Item,
+        raw: bytes | None,
+        text: str,
+        meta: dict[str, Any],
+        spans: SpanMap | None = None,
     ) -> None:
         source, data = self.source, text.encode()
         own = item.licence is not None
@@ -145,6 +162,8 @@ class Reader:
         for name, value in values.items():
             rows.columns[name].append(value)
         rows.bytes += len(data)
+        if spans is not None:
+            rows.maps[len(rows) - 1] = spans
         if item.media is not None:
             rows.media[len(rows) - 1] = (item.media_type or "application/octet-stream", item.media)
             rows.bytes += len(item.media)
@@ -153,14 +172,32 @@ class Reader:
         return {"source": self.source.name, "locator": locator, "phase": "read", "step": "read", "reason": reason}
 
 
-def _decode(item: Item) -> tuple[bytes, str]:
-    """(raw bytes, text); strict, so that a wrong encoding is found instead of written into the corpus."""
+def _decode(item: Item) -> tuple[bytes, str, SpanMap | None]:
+    """(raw bytes, text, map); strict, so that a wrong encoding is found instead of written into the corpus."""
     if item.text is not None:
-        return item.text.encode(), item.text
+        return item.text.encode() if item.raw is None else item.raw, item.text, getattr(item, "map", None)
     if item.raw is None:
         raise ValueError(f"{item.locator} has neither raw bytes nor text")
     text = item.raw.decode(item.encoding)
-    return item.raw, text.removeprefix("\ufeff")
+    kept = text.removeprefix("\ufeff")
+    if len(kept) == len(item.raw) and kept.isascii():
+        return item.raw, kept, None
+    return item.raw, kept, _map(item.raw, kept, item.encoding)
+
+
+def _map(raw: bytes, text: str, encoding: str) -> SpanMap | None:
+    """The map of a text that is all of its raw document, where their bytes differ."""
+    data = text.encode()
+    if data == raw:
+        return None
+    from seedstock.corpus.extract import compose
+    from seedstock.corpus.extract.encoding import Decoded
+    from seedstock.corpus.extract.spans import SpanMap
+
+    if raw.endswith(data):
+        return SpanMap.of([(0, len(data), len(raw) - len(data), len(raw))])
+    read = Decoded(text, text, codecs.lookup(encoding).name, "declared", 0, 0)
+    return compose.bytewise(text, [(0, len(text), 0, len(text))], read, len(raw))
 
 
 def _evidence(source: Source, item: Item) -> str | None:

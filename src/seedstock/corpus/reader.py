@@ -117,6 +117,38 @@ class Corpus:
                     return table["media_type"][row].as_py(), table["bytes"][row].as_py()
         return None
 
+    def resolve(self, id: bytes | str, start: int, end: int, split: str | None = None) -> list[tuple[int, int]] | None:
+        """The ranges of raw bytes that bytes [start, end) of a document's text, as it was trained on, come from.
+
+        Offsets count in the text with its edits made (``texts``), of the row that was kept; of a document that was cut
+        in two, in the part of ``split``, or its first. Raw bytes are those that ``raw_sha256`` is of: of a WARC record, its body without
+        transfer and content encodings; of a text that a source gives as text, that text. They are exact where the map
+        is (see docs/corpus/extraction.md), else whole stretches that hold it. None where the corpus lacks the document,
+        or forgot it.
+        """
+        found = self.document(id)
+        if found is not None and split:
+            rows = [found, *found.get("rest", [])]
+            found = next((row for row in rows if row["decision"]["split"] == split), None)
+        if found is None or not found["text"]:
+            return None
+        first = found["meta"].get("span", [0])[0] if self._cut else 0
+        made = _relative(found["edits"], first)
+        spans = edits_.unedited(max(0, start), min(end, len(found["edited"].encode())), made)
+        return self._raw(found["part"], found["row"], [(low + first, high + first) for low, high in spans])
+
+    def _raw(self, part: str, row: int, spans: list[tuple[int, int]]) -> list[tuple[int, int]]:
+        """Byte spans of a row's whole text as bytes of its raw document."""
+        if not (self.folder / "maps" / part).exists():
+            return spans
+        from seedstock.corpus.extract.spans import SpanMap
+
+        record = self._table("maps", part).slice(row, 1).to_pylist()[0]
+        if record["text"] is None:
+            return spans
+        known = SpanMap.read(record)
+        return [place for low, high in spans for place in known.resolve(low, high)]
+
     def find(self, url: str | None = None, locator: str | None = None, source: str | None = None) -> list[bytes]:
         """The ids of all documents with this URL, locator or source (all of those that are given), in order."""
         given = {name: value for name, value in (("url", url), ("locator", locator), ("source", source)) if value}

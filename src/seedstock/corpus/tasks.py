@@ -18,6 +18,9 @@ from typing import TYPE_CHECKING, Any
 from seedstock import kinds
 from seedstock.corpus import tables
 from seedstock.corpus.documents import Reader, Rows, schema
+from seedstock.corpus.extract.config import VERSION as EXTRACTION
+from seedstock.corpus.extract.config import ExtractConfig
+from seedstock.corpus.extract.items import extracted
 from seedstock.corpus.signals.base import Signal
 from seedstock.corpus.sources.base import Item, Partition, Source, Unreadable
 from seedstock.errors import DataError, SeedstockError
@@ -46,6 +49,7 @@ class Task:
     key: bytes
     piece_bytes: int
     tail: float = 0.0
+    extract: ExtractConfig = field(default_factory=ExtractConfig)
     forgotten: frozenset[bytes] = frozenset()
 
     @property
@@ -60,6 +64,7 @@ class Task:
             "key": keyed(self.key, "task").hex(),
             "piece_bytes": self.piece_bytes,
             "tail": self.tail,
+            "extract": [EXTRACTION, self.extract.model_dump(mode="json")],
             "forgotten": sorted(number.hex() for number in self.forgotten),
         }
         return digest(record)
@@ -80,7 +85,7 @@ class Task:
         return [read_json(path) for path in paths] if all(path.exists() for path in paths) else None
 
     def table(self, piece: int, name: str) -> Path:
-        """Where a piece's table lies; ``name`` is "documents", "media" or a signal's name and version."""
+        """Where a piece's table lies; ``name`` is "documents", "media", "maps" or a signal's name and version."""
         return self.folder / f"{piece:05d}.{name}.parquet"
 
 
@@ -157,6 +162,8 @@ def _piece(
         tables.write(task.table(piece, "documents"), documents)
         if (media := rows.media_table()) is not None:
             tables.write(task.table(piece, "media"), media, tables.MEDIA_GROUP)
+        if (maps := rows.map_table()) is not None:
+            tables.write(task.table(piece, "maps"), maps)
     failures: list[dict[str, Any]] = []
     # The step under suspicion goes first: a worker that may die has then done little in vain.
     for signal in sorted(task.signals, key=lambda signal: signal.name not in findings.steps()):
@@ -165,8 +172,7 @@ def _piece(
             tables.write(task.table(piece, versioned(signal)), found)
             failures += failed
     names = ["documents", *map(versioned, task.signals)]
-    if task.table(piece, "media").exists():
-        names.append("media")
+    names += [name for name in tables.BESIDE if task.table(piece, name).exists()]
     write_json(
         commit,
         {
@@ -180,7 +186,7 @@ def _piece(
 
 def _read(task: Task, at: Callable[[Place], None], findings: Findings) -> Iterator[Rows]:
     reader = Reader(task.source, task.key, task.forgotten, task.tail)
-    return reader.rows(_items(task, at, findings), task.piece_bytes)
+    return reader.rows(extracted(_items(task, at, findings), task.extract), task.piece_bytes)
 
 
 def _items(task: Task, at: Callable[[Place], None], findings: Findings) -> Iterator[Item | Unreadable]:

@@ -1,0 +1,164 @@
+"""What a page says of itself in its head: title, author, date, language and address.
+
+Facts are what the page claims, not what is true of it. What it says of rights is read by ``rights.marks``.
+"""
+
+from __future__ import annotations
+
+import html
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import urljoin
+
+FRONT = 1 << 17  # characters in which a head is looked for where none is marked
+TAGS = re.compile(r"<(meta|link|html)\s((?:[^>=]++|=\s*+(?:\"[^\"]*+\"|'[^']*+')?+)*+)>", re.I)
+PAIRS = re.compile(r"([a-zA-Z:_-]+)\s*=\s*(?:\"([^\"]*)\"|'([^']*)'|([^\s\"'>]+))")
+TITLE = re.compile(r"<title[^>]*>([^<]{1,2000})", re.I)
+HEADING = re.compile(r"<h1[\s>](?:(?!</h1).){0,2000}", re.I | re.S)
+DAY = re.compile(r"\b((?:19|20)\d\d)[-/.]?(0[1-9]|1[0-2])[-/.]?(0[1-9]|[12]\d|3[01])")
+TIME = re.compile(r"<time[^>]{0,300}?datetime\s*=\s*[\"']?([^\"'>]{8,40})", re.I)
+TITLES = ("og:title", "twitter:title", "dc.title", "dcterms.title", "headline")
+AUTHORS = ("author", "article:author", "dc.creator", "dcterms.creator", "byl", "sailthru.author", "parsely-author")
+DATES = (
+    *("article:published_time", "datepublished", "og:published_time", "date", "dc.date", "dcterms.created", "pubdate"),
+    *("dc.date.issued", "publish-date", "sailthru.date", "parsely-pub-date", "citation_publication_date"),
+)
+LONGEST = 500  # characters of a fact
+LARGEST = 200_000  # characters of a block of JSON-LD
+
+
+def facts(source: str, head: tuple[int, int], url: str | None = None) -> dict[str, Any]:
+    """What is found of title, author, date (YYYY-MM-DD), language, canonical address; ``head`` is its place."""
+    start, end = head if head[1] > head[0] else (0, FRONT)
+    metas: dict[str, list[str]] = {}
+    links: dict[str, list[str]] = {}
+    language = None
+    if opened := re.search(r"<html\s[^>]{0,2000}>", source[:FRONT], re.I):
+        language = _pairs(opened[0]).get("lang") or _pairs(opened[0]).get("xml:lang")
+    for match in TAGS.finditer(source, start, min(end, start + (1 << 20))):
+        pairs = _pairs(match[2])
+        if match[1] in ("meta", "META"):
+            name = pairs.get("property") or pairs.get("name") or pairs.get("itemprop") or pairs.get("http-equiv")
+            if name and pairs.get("content"):
+                metas.setdefault(name.lower(), []).append(pairs["content"])
+        elif pairs.get("rel") and pairs.get("href"):
+            for relation in pairs["rel"].lower().split():
+                links.setdefault(relation, []).append(pairs["href"])
+    linked = _linked_data(source)
+    title = _first(metas, TITLES) or linked.get("title") or _heading(source) or _tidy(_found(TITLE, source))
+    address = next(iter(links.get("canonical", [])), None) or _first(metas, ("og:url",))
+    author = _first(metas, AUTHORS)
+    if not author or author.startswith("http"):
+        author = linked.get("author") or None
+    date = _day(_first(metas, DATES) or "") or _day(linked.get("date") or "") or _day(_found(TIME, source) or "")
+    result = {
+        "title": title,
+        "author": author,
+        "date": date,
+        "language": language or _first(metas, ("content-language", "og:locale")),
+        "canonical": _joined(url, address) if address else None,
+    }
+    return {name: value[:LONGEST] if isinstance(value, str) else value for name, value in result.items() if value}
+
+
+def _pairs(attributes: str) -> dict[str, str]:
+    return {
+        key.lower(): html.unescape(one or two or three).strip() for key, one, two, three in PAIRS.findall(attributes)
+    }
+
+
+def _first(metas: dict[str, list[str]], names: tuple[str, ...]) -> str | None:
+    return next((_tidy(metas[name][0]) for name in names if name in metas), None)
+
+
+def _tidy(text: str | None) -> str:
+    return " ".join(html.unescape(text or "").split())
+
+
+def _found(pattern: re.Pattern[str], source: str) -> str | None:
+    match = pattern.search(source)
+    return match[1] if match else None
+
+
+def _heading(source: str) -> str | None:
+    match = HEADING.search(source)
+    return _tidy(re.sub(r"<[^>]*>|^<h1[^>]*>?", " ", match[0])) or None if match else None
+
+
+def _day(text: str) -> str | None:
+    match = DAY.search(text)
+    return "-".join(match.groups()) if match else None
+
+
+def _joined(url: str | None, address: str) -> str | None:
+    try:
+        found = urljoin(url or "", address)
+    except ValueError:
+        return None
+    return found if found.startswith(("http://", "https://")) else None
+
+
+def _linked_data(source: str) -> dict[str, Any]:
+    """Title, author and date of schema.org's JSON-LD; of the first five scripts, as far as they parse."""
+    found: dict[str, Any] = {}
+    if "ld+json" not in source:
+        return found
+    for start, stop in _scripts(source, 0):
+        try:
+            data = json.loads(source[start:stop], strict=False)
+        except (ValueError, RecursionError):
+            continue
+        graph = data.get("@graph", data) if isinstance(data, dict) else data
+        for node in graph[:50] if isinstance(graph, list) else [graph]:
+            if not isinstance(node, dict):
+                continue
+            if "headline" not in node and "datePublished" not in node:
+                continue
+            for key, value in (("title", node.get("headline")), ("date", node.get("datePublished"))):
+                if isinstance(value, str):
+                    found.setdefault(key, _tidy(value))
+            if name := _names(node.get("author")):
+                found.setdefault("author", name)
+    return found
+
+
+def _scripts(source: str, start: int) -> Iterator[tuple[int, int]]:
+    """Where the contents of the first five blocks of JSON-LD lie."""
+    at = start
+    for _ in range(5):
+        named = source.find("application/ld+json", at)
+        begin = source.find(">", named, named + 400) + 1 if named >= 0 else 0
+        at = source.find("</script", begin) if begin else -1
+        if at < 0:
+            return
+        if at - begin <= LARGEST:
+            yield begin, at
+
+
+def _names(author: Any) -> str:
+    listed = author if isinstance(author, list) else [author]
+    names = [one.get("name") if isinstance(one, dict) else one for one in listed[:20]]
+    return ", ".join(_tidy(name) for name in names if isinstance(name, str) and not name.startswith("http"))
+
+
+def licensing(source: str, head: tuple[int, int]) -> str:
+    """The parts of a page that can speak of rights: its head, the tags that name a licence, and its JSON-LD.
+
+    A page's links are a hundred times as many as those to licences, and need not all be looked at.
+    """
+    start, end = head if head[1] > head[0] else (0, FRONT)
+    parts = [source[start:end]]
+    for word in ("icense", "icence", "creativecommons"):
+        at = source.find(word, end)
+        for _ in range(100):
+            if at < 0:
+                break
+            low, high = source.rfind("<", max(end, at - 2000), at), source.find(">", at, at + 2000)
+            if 0 <= low < high:
+                parts.append(source[low : high + 1])
+            at = source.find(word, at + len(word))
+    if "ld+json" in source:
+        parts += [f'<script type="application/ld+json">{source[a:b]}</script>' for a, b in _scripts(source, end)]
+    return "\n".join(parts)
