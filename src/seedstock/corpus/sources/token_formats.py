@@ -117,14 +117,14 @@ def megatron(path: str) -> Stored:
     return Stored(path, dtype.str, 0, int(ends[-1]), starts[np.append(True, np.diff(starts) > 0)])
 
 
-def datatrove(path: str) -> Stored:
+def datatrove(path: str, dtype: str | None) -> Stored:
     """``NAME.ds`` with ``NAME.ds.index``, the documents' ends (uint64): the sizes of both say how wide a token is."""
     size = size_of(path)
     try:
         with stream(f"{path}.index") as file:
             data = file.read()
     except FileNotFoundError:
-        return plain(path, None)
+        return plain(path, dtype)
     if len(data) % 8:
         raise Damaged("the index breaks off")
     ends = np.frombuffer(data, "<u8").astype(np.int64)

@@ -278,7 +278,7 @@ def _opened(form: str, path: str, dtype: str | None, mark: str) -> Stored:
     if form == "megatron":
         return megatron(path)
     if form == "datatrove":
-        return datatrove(path)
+        return datatrove(path, dtype)
     return dolma(path, dtype) if form == "dolma" else plain(path, dtype)
 
 
