@@ -10,15 +10,15 @@ import pytest
 MODULE = '''
 from typing import Literal
 
-from seedstock.config import Config
+from seedstock.objectives.configs.base import ObjectiveConfig
 
 
-class ReversedConfig(Config):
+class ReversedConfig(ObjectiveConfig):
     """Each token from those after it: the same objective on text that runs backwards."""
 
     kind: Literal["reversed"] = "reversed"
 
-    def build(self):
+    def build(self, spec=None):
         from seedstock.objectives.causal import Causal
 
         class Reversed(Causal):

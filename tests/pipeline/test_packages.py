@@ -7,7 +7,7 @@ from pathlib import Path
 
 MODULE = """
 from typing import Any, ClassVar, Literal
-from seedstock.config import Config
+from seedstock.objectives.configs.base import ObjectiveConfig
 from seedstock.corpus.signals.base import Signal
 from seedstock.corpus.sources.base import Item, Partition, Source
 
@@ -31,10 +31,10 @@ class Digits(Signal):
     def measure(self, text: str) -> dict[str, Any]:
         return {"share": sum(map(str.isdigit, text)) / max(len(text), 1)}
 
-class OddConfig(Config):
+class OddConfig(ObjectiveConfig):
     kind: Literal["odd"] = "odd"
 
-    def build(self):
+    def build(self, spec=None):
         from sums_objective import Odd
         return Odd()
 """
