@@ -128,6 +128,11 @@ def test_what_stays_is_what_was_asked_for():
         assert found.why[stays].startswith("exact: ") and (found.why != "").sum() == 1
 
 
+def test_a_score_that_nobody_measures_is_named():
+    with pytest.raises(RecipeError, match=r"quality\.score"):
+        clusters(["a", "a"], {"kind": "exact", "keep": {"score": "quality.score"}})
+
+
 def test_steps_follow_each_other_and_one_of_a_cluster_stays():
     """A document dropped by one step may stand for others in an earlier one: all are one cluster."""
     base = " ".join(f"w{n}" for n in range(80))

@@ -133,7 +133,7 @@ class Substring(Config):
     """
 
     kind: Literal["substring"] = "substring"
-    minimum: Annotated[Bytes, Field(ge=32, le=1 << 20)] = 200
+    minimum: Annotated[Bytes, Field(ge=32, le=1 << 16)] = 200
     snap: Literal["word", "line"] = "word"
 
 

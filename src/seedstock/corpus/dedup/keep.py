@@ -10,6 +10,7 @@ import numpy as np
 
 from seedstock.corpus.dedup.config import KeepScore, KeepSources
 from seedstock.corpus.dedup.parts import Part, firsts
+from seedstock.errors import RecipeError
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -71,7 +72,14 @@ def _about(keep: Any, parts: Sequence[Part], rows: np.ndarray) -> pa.Table:
         own = rows[bounds[number] : bounds[number + 1]] - begins[number]
         if not len(own):
             continue
-        table = part.read(["bytes", "source", "locator", *extra]).take(pa.array(own, pa.int64()))
+        try:
+            table = part.read(["bytes", "source", "locator", *extra]).take(pa.array(own, pa.int64()))
+        except (KeyError, FileNotFoundError):
+            raise RecipeError(
+                f"no signal of the policy has the column {keep.score!r}" if extra else "a column is missing",
+                where="corpus.dedup: keep",
+                fix="list the signal in corpus.policy.signals",
+            ) from None
         wanted = _wanted(keep, table)
         table = table.select(["bytes", "source", "locator"]).cast(
             pa.schema([("bytes", pa.int64()), ("source", pa.string()), ("locator", pa.string())])

@@ -15,7 +15,7 @@ import numpy as np
 
 from seedstock.corpus.words import mix
 
-CHUNK = 1 << 20  # windows hashed at once
+CHUNK = 1 << 18  # windows hashed at once: what is worked on stays in the cache
 LARGEST = np.uint64(0xFFFFFFFFFFFFFFFF)
 _STEPS = (0xD1342543DE82EF95, 0xAF251AF3B0F025B5)  # odd multipliers with good spectra (Steele and Vigna 2021)
 
@@ -34,7 +34,7 @@ def _powers(which: int, inverse: bool = False) -> np.ndarray:
 
 
 def windows(data: np.ndarray, length: int, which: int = 0) -> np.ndarray:
-    """The hash of every run of ``length`` bytes, uint64 [bytes - length + 1]; of at most 2^20 bytes each."""
+    """The hash of every run of ``length`` bytes, uint64 [bytes - length + 1]; of at most 2^18 bytes each."""
     count = len(data) - length + 1
     if count <= 0:
         return np.zeros(0, np.uint64)

@@ -185,7 +185,7 @@ def _cut(step: Substring, part: Part, marks: np.ndarray, base: int, first: int) 
         gone[start:end] = True
     for start, end in runs(sources, step.minimum).tolist():
         gone[start:end] = False
-    edges = np.flatnonzero(np.diff(gone.view(np.int8), prepend=0))
+    edges = np.flatnonzero(np.diff(gone.view(np.int8), prepend=np.int8(0)))
     found = []
     for start, end in edges.reshape(-1, 2).tolist():
         text = int(np.searchsorted(offsets, start, side="right")) - 1
