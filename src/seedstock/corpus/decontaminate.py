@@ -3,7 +3,7 @@
 Source of the rule: Brown et al. 2020 (arXiv:2005.14165), appendix C, with n = 13 and at least 8. What is not evidence:
 
 - *templates*: words in a row that more than five different items share (instructions, names of fields);
-- *weak* runs: fewer than half of their words are different words with letters (numbers, repetitions, signs);
+- *weak* runs: fewer than two fifths of their words are different words with letters (numbers, repetitions);
 - *common* runs: more than ``common`` documents of the corpus hold them (proverbs, licences, idioms of code). They count
   where the document holds half of the item.
 
@@ -78,11 +78,12 @@ class Index:
         self._table, self._anchors = _Table(self.runs.hashes), _Table(self.runs.anchors)
 
     def coverage(self) -> dict[str, tuple[int, int]]:
-        """(items that can be found, items) by file."""
+        """(items that can be found by one of their strings, items) by file."""
         result: dict[str, tuple[int, int]] = {}
-        for item, total in zip(self.items, self.total.tolist(), strict=True):
+        able = (self.total > 0) & self.runs.alone
+        for item, alone in zip(self.items, able.tolist(), strict=True):
             found, known = result.get(item.file, (0, 0))
-            result[item.file] = (found + bool(total), known + 1)
+            result[item.file] = (found + alone, known + 1)
         return result
 
     def search(self, text: pa.Array) -> dict[int, np.ndarray]:

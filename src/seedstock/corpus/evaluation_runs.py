@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 TEMPLATE = 5  # different items that may share words in a row
+TELLING = 0.4  # of the words in a row must be different words with letters
 OPENING = 8  # words that strings of one key may begin with alike
 FEW = 10  # strings of a key, of which nothing is said about how most begin
 
@@ -23,7 +24,8 @@ FEW = 10  # strings of a key, of which nothing is said about how most begin
 class Runs:
     """Runs by their hashes, ascending: the k-th belongs to ``items[starts[k]:starts[k + 1]]``.
 
-    ``sizes`` are the lengths of the short ones; ``anchors`` the hashes of their first words.
+    ``sizes`` are the lengths of the short ones; ``anchors`` the hashes of their first words; ``alone`` bool [items] says
+    which items have a string that is found by itself (others by several of their strings, one after another).
     """
 
     hashes: np.ndarray
@@ -31,13 +33,14 @@ class Runs:
     items: np.ndarray
     sizes: tuple[int, ...]
     anchors: np.ndarray
+    alone: np.ndarray
 
 
 def find(items: Sequence[EvaluationItem], size: int, shortest: int) -> Runs:
     """The runs of ``size`` words of all items, less templates and what tells too little."""
     hashes, row, number, names = ngrams.vocabulary(array([item.text for item in items]))
     runs, first = ngrams.grams(hashes, row, size)
-    kept = _distinct(number, _telling(names)[number], first, size) * 2 >= size
+    kept = _distinct(number, _telling(names)[number], first, size) >= TELLING * size
     short = _short(items, size, shortest)
     found, of = np.concatenate([runs[kept], short.hashes]), np.concatenate([row[first[kept]], short.items])
     order = np.lexsort((of, found))
@@ -49,7 +52,7 @@ def find(items: Sequence[EvaluationItem], size: int, shortest: int) -> Runs:
     few = _different(which, of, hashes, row, len(items)) <= TEMPLATE
     found, of = found[few[which]], of[few[which]]
     unique, starts = np.unique(found, return_index=True)
-    return Runs(unique, np.append(starts, len(found)), of, short.sizes, short.anchors)
+    return Runs(unique, np.append(starts, len(found)), of, short.sizes, short.anchors, short.alone)
 
 
 def array(texts: Sequence[str]) -> pa.Array:
@@ -103,12 +106,14 @@ def _short(items: Sequence[EvaluationItem], size: int, shortest: int) -> Runs:
     sizes = sorted(set(words[chosen].tolist()))
     for length in sizes:
         some = chosen[words[chosen] == length]
-        some = some[_distinct(number, telling, first[some], length) * 2 >= length]
+        some = some[_distinct(number, telling, first[some], length) >= TELLING * length]
         runs.append(ngrams.grams_at(hashes, first[some], length))
         anchors.append(ngrams.grams_at(hashes, first[some], shortest))
         owners.append(of[some])
     found, owner = np.concatenate(runs), np.concatenate(owners)
-    return Runs(found, np.arange(len(found) + 1), owner, tuple(sizes), np.unique(np.concatenate(anchors)))
+    alone = longest >= size
+    alone[owner] = True
+    return Runs(found, np.arange(len(found) + 1), owner, tuple(sizes), np.unique(np.concatenate(anchors)), alone)
 
 
 def _openings(keys: list[tuple[str, str]], hashes: np.ndarray, begins: np.ndarray, counts: np.ndarray) -> np.ndarray:
