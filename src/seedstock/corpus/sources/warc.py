@@ -84,37 +84,45 @@ def records(file: Any, beside: Any, piece: Piece, source: Any, warc: Any, base: 
     suffix = compressed(piece.path)
     at: int | None = piece.start
     size = file.seek(0, io.SEEK_END)
+    kinds = warc.WarcRecordType
+    wanted = kinds.response | kinds.resource | kinds.conversion | kinds.unknown | kinds.no_type
     if at:
         at = _next_member(file, at, piece.end)
+    damage: Unreadable | None = None  # told unless what is found after it tells of the same
     while at is not None:
         file.seek(at)
         last, skip = at, at + 1
         try:
-            archive = warc.ArchiveIterator(file, parse_http=False)
+            archive = warc.ArchiveIterator(file, record_types=wanted, parse_http=False)
             for place, record in _placed(archive, beside if suffix == ".gz" else None):
                 last, skip = place[0], place[0] + 1
                 if piece.end is not None and last >= piece.end:
-                    return
+                    break
                 length = record.content_length
-                found = _document(
-                    record, source, f"{piece.name}@{base + last}" + (f".{place[1]}" if place[1] else ""), warc
-                )
+                where = f"{piece.name}@{base + last}" + (f".{place[1]}" if place[1] else "")
+                document = _document(record, source, where, warc)
                 if not suffix and last + length < size:
                     skip = last + length
-                if found is not None:
-                    yield found
-                if isinstance(found, Unreadable):
-                    break  # its end cannot be trusted, unless it lies in the file
+                if damage is not None and not (last == at and isinstance(document, Unreadable)):
+                    yield damage
+                damage = None
+                if document is not None:
+                    yield document
+                if isinstance(document, Unreadable):
+                    at = _after(file, skip, piece.end, suffix)  # its end cannot be trusted, unless it lies in the file
+                    break
             else:
-                return
+                at = None
+            if piece.end is not None and last >= piece.end:
+                at = None
         except BaseException as error:  # the library's panics are no Exceptions
             if not isinstance(error, OSError | ValueError) and type(error).__name__ != "PanicException":
                 raise
-            yield Unreadable(
-                f"{piece.name}@{base + last}", f"damaged after the record that begins here: {problem(error)}"
-            )
-            skip = last + 1
-        at = _after(file, skip, piece.end, suffix)
+            where = f"{piece.name}@{base + last}"
+            damage = Unreadable(where, f"damaged after the record that begins here: {problem(error)}")
+            at = _after(file, last + 1, piece.end, suffix)
+    if damage is not None:
+        yield damage
 
 
 def _placed(found: Any, stored: Any) -> Iterator[tuple[tuple[int, int], Any]]:
@@ -137,8 +145,6 @@ def _document(record: Any, source: Any, where: str, warc: Any) -> Item | Unreada
     if record.record_type in (kinds.unknown, kinds.no_type):
         name = record.headers.get("WARC-Type") or ""
         return None if name.isalpha() else Unreadable(where, "the record has no type: its header is damaged")
-    if record.record_type not in (kinds.response, kinds.resource, kinds.conversion):
-        return None
     length = record.content_length
     answers = record.record_type == kinds.response and not record.is_http
     if not record.headers.get("Content-Length") or (answers and not record.headers.get("Content-Type")):
