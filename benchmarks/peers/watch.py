@@ -1,13 +1,13 @@
 """Runs a command and says what it cost: wall time, processor time and the most memory of all its processes together.
 
-Memory is the proportional set size (PSS) from /proc, which counts shared pages once; it is sampled every 50 ms over the
-command, its descendants and whatever else it leaves in its session.
+The last two are sampled every 50 ms over the command, its descendants and whatever else it leaves in its process group:
+what a process spends between the last look and its end is missed. Memory is the proportional set size (PSS) from /proc,
+which counts shared pages once.
 """
 
 from __future__ import annotations
 
 import os
-import resource
 import signal
 import subprocess
 import threading
@@ -31,16 +31,17 @@ class Cost:
 
 def run(command: list[str], *, env: dict[str, str] | None = None, cwd: str | None = None, limit: float = 600) -> Cost:
     """Runs a command; one that is still at it after ``limit`` seconds is killed with all its kin."""
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
     began = time.perf_counter()
     process = subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=env, cwd=cwd, start_new_session=True
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=env, cwd=cwd, process_group=0
     )
-    peak, over = [0], threading.Event()
+    peak, spent, over = [0], {}, threading.Event()
 
     def sample() -> None:
         while not over.wait(INTERVAL):
-            peak[0] = max(peak[0], sum(map(_pss, _family(process.pid))))
+            family = _family(process.pid)
+            peak[0] = max(peak[0], sum(map(_pss, family)))
+            spent.update({pid: seconds for pid in family if (seconds := _cpu(pid))})
 
     watcher = threading.Thread(target=sample, daemon=True)
     watcher.start()
@@ -53,13 +54,11 @@ def run(command: list[str], *, env: dict[str, str] | None = None, cwd: str | Non
     wall = time.perf_counter() - began
     over.set()
     watcher.join()
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    return Cost(wall, cpu, peak[0], out, process.returncode)
+    return Cost(wall, sum(spent.values()), peak[0], out, process.returncode)
 
 
-def _family(session: int) -> list[int]:
-    """The processes of a session and their descendants, wherever these moved to."""
+def _family(group: int) -> list[int]:
+    """The processes of a group and their descendants, wherever these moved to."""
     parents, found = {}, set()
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
@@ -68,7 +67,7 @@ def _family(session: int) -> list[int]:
             except OSError:
                 continue
             parents[int(entry.name)] = int(fields[1])
-            if int(fields[3]) == session:
+            if int(fields[2]) == group:
                 found.add(int(entry.name))
     grown = True
     while grown:
@@ -84,3 +83,12 @@ def _pss(pid: int) -> int:
     except OSError:
         return 0
     return sum(int(line.split()[1]) * 1024 for line in lines if line.startswith("Pss:"))
+
+
+def _cpu(pid: int) -> float:
+    """The processor time of one process so far, in seconds."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return 0
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")

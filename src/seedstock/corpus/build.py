@@ -45,13 +45,14 @@ def build(
 
     ``workers`` is the number of processes: a core each where it is None, none where it is 0. The result is the same
     for any number. An attempt that was cut off is taken up where it stopped. Raises DataError where a source is missing
-    or nothing is left of the corpus.
+    or nothing is left of the corpus, Interrupted where shard tasks were handed over to a scheduler.
     """
     listed = _listed(sources)
     inputs = _inputs(listed, config, seed, key, store.path.parent)
     if store.has(STAGE, inputs):
         return store.folder(STAGE, inputs)
-    from seedstock.corpus import duplicates, engine, output, phases, pieces, split
+    from seedstock.corpus import backends, duplicates, engine, output, phases, pieces, split
+    from seedstock.corpus.pace import Pace
 
     with store.build(STAGE, inputs, resumable=True) as folder:
         work = folder / "work"
@@ -67,11 +68,13 @@ def build(
         pieces.reuse(tasks, [folder, *_sealed(store)])
         pending = [task for task in tasks if task.pieces() is None]
         with reporter.bar("reading and measuring", sum(task.bytes for task in pending), "B") as bar:
-            engine.run(
+            backends.run(
+                config.engine,
                 pending,
                 workers=workers,
                 timeout=config.timeout,
-                done=lambda task: bar.advance(task.bytes),
+                memory=config.memory,
+                done=Pace(bar, pending),
                 reporter=reporter,
             )
         found, unreadable = pieces.finished(tasks)
@@ -120,7 +123,7 @@ def _inputs(
             }
             for source, parts in listed
         ],
-        "corpus": config.model_dump(mode="json", exclude={"timeout"}),
+        "corpus": config.model_dump(mode="json", exclude={"timeout", "memory", "engine"}),
         "signals": {
             signal.name: {"version": signal.version, "provider": provider("signals", signal.kind)}
             for signal in (*config.policy.signals, *duplicates.signals(config.dedup))

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import Discriminator, Field, Tag, model_serializer, model_validator
 
-from seedstock.config import Config, Fraction, Seconds
+from seedstock.config import Bytes, Config, Fraction, Seconds
 from seedstock.corpus.dedup.config import DedupConfig
 from seedstock.corpus.extract.config import ExtractConfig
 from seedstock.corpus.policy import PolicyField
@@ -54,7 +54,9 @@ class CorpusConfig(Config):
     ``extract`` says how pages of HTML become text; ``policy`` is a preset's name or a policy written out; ``dedup`` may
     be null; ``held_out`` is a share of the documents, or ``{tail: 10 %}`` of each document; ``decontaminate`` lists
     evaluation files that no training document may share 13 words in a row with, or is a ``Decontamination`` written
-    out; ``timeout`` is how long a worker may be silent.
+    out; ``timeout`` is how long a worker may be silent, ``memory`` how many bytes it may grow by (4 GiB where null, or
+    its share of the machine where that is less), ``engine`` where shard tasks are done: on this machine, on a Ray
+    cluster, by a Slurm array. These three change nothing but what is done with a document that breaks a worker.
     """
 
     extract: ExtractConfig = ExtractConfig()
@@ -65,6 +67,8 @@ class CorpusConfig(Config):
     ] = 0.01
     decontaminate: Decontamination = Decontamination()
     timeout: Annotated[Seconds, Field(gt=0)] = 120.0
+    memory: Annotated[Bytes, Field(gt=0)] | None = None
+    engine: Annotated[Literal["local", "ray", "slurm"], Field(exclude=True)] = "local"
 
     @property
     def tail(self) -> float:
