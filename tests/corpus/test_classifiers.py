@@ -76,7 +76,7 @@ def test_weights_are_at_a_minimum_of_the_loss():
     prose, code = (texts[:150] for texts in prose_and_code())
     rows = train.features(prose + code, 1, 10)
     target, weight = np.repeat([True, False], [len(prose), len(code)]), np.ones(len(rows))
-    weights, bias = train._fit(rows, target, weight, 10, 1e-3)
+    weights, bias = train._fit(rows, target, weight, np.zeros(1024), 0.0, 1e-3)
 
     def loss(weights, bias):
         return train._loss(train._margins(rows, weights, bias), target, weight) + 1e-3 * float(weights @ weights)

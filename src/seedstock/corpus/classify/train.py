@@ -17,7 +17,7 @@ from seedstock.corpus.classify.tokens import Tokens, ngrams, tokens
 from seedstock.errors import DataError
 
 FEWEST = 20  # of each label
-PENALTIES = (1e-6, 1e-5, 1e-4)  # of the squared weights, tried from weak to strong
+PENALTIES = (1e-5, 1e-6, 1e-7)  # of the squared weights; each starts from what the stronger one found
 SHOWN = 15  # features with the largest weights
 TRAIN, CALIBRATE, TEST = 0, 1, 2
 
@@ -70,9 +70,10 @@ def train(
     rows = features(texts, order, bits)
     weight = np.where(target, 0.5 / target.mean(), 0.5 / (1 - target.mean()))
     tried = []
+    weights, bias = np.zeros(1 << bits), 0.0
     for penalty in PENALTIES:
         known = np.flatnonzero(part == TRAIN)
-        weights, bias = _fit(rows.take(known), target[known], weight[known], bits, penalty)
+        weights, bias = _fit(rows.take(known), target[known], weight[known], weights, bias, penalty)
         margins = _margins(rows, weights, bias)
         apart = np.flatnonzero(part == CALIBRATE)
         slope, shift = _platt(margins[apart], target[apart], weight[apart])
@@ -141,7 +142,10 @@ def _loss(margin: np.ndarray, target: np.ndarray, weight: np.ndarray) -> float:
     return float((np.logaddexp(0, np.where(target, -margin, margin)) * weight).sum() / weight.sum())
 
 
-def _fit(rows: Rows, target: np.ndarray, weight: np.ndarray, bits: int, penalty: float) -> tuple[np.ndarray, float]:
+def _fit(
+    rows: Rows, target: np.ndarray, weight: np.ndarray, start: np.ndarray, bias: float, penalty: float
+) -> tuple[np.ndarray, float]:
+    """The weights (as many as ``start`` has) and the bias with the least penalised loss."""
     scale, total = rows.scale(), weight.sum()
     row = np.repeat(np.arange(len(rows)), np.diff(rows.starts))
     used, column = np.unique(rows.columns, return_inverse=True)
@@ -154,8 +158,8 @@ def _fit(rows: Rows, target: np.ndarray, weight: np.ndarray, bits: int, penalty:
         loss = _loss(margin, target, weight) + penalty * float(weights @ weights)
         return loss, np.append(gradient, error.sum())
 
-    found = minimise(objective, np.zeros(len(used) + 1))
-    weights = np.zeros(1 << bits)
+    found = minimise(objective, np.append(start[used], bias))
+    weights = np.zeros(len(start))
     weights[used] = found[:-1]
     return weights, float(found[-1])
 
