@@ -122,9 +122,12 @@ def _matches(result: dict[str, Any]) -> Group:
     matches = result["matches"]
     if not matches:
         return Group(Text("no training or held-out document holds this text"))
-    shown = table(f"{len(matches)} places hold this text", "split", "document", "where", "licence", "language")
+    shown = table(
+        f"{len(matches)} places hold this text", "split", "document", "raw bytes", "where", "licence", "language"
+    )
     for match in matches[:SHOWN]:
-        _row(shown, match["split"], match["document"], *_origin(match))
+        raw = ", ".join(f"{low}-{high}" for low, high in match.get("raw") or [])
+        _row(shown, match["split"], match["document"], raw, *_origin(match))
     return Group(shown, _rest(matches))
 
 

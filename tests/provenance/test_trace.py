@@ -126,6 +126,11 @@ def test_a_text_is_found_wherever_its_tokens_begin(house, monkeypatch, chunk):
             assert passage in b"".join(tokenizer.bytes_of(tokens.tolist())).decode("utf-8", "replace")
             inner = b"".join(tokenizer.bytes_of(tokens[1:].tolist())).decode("utf-8", "replace")
             assert passage not in inner
+            if match.raw is not None:  # these sources give UTF-8 files: the text is the raw document, edits aside
+                document = corpus.document(match.document)
+                data = document["text"].encode()
+                assert passage in b"".join(data[low:high] for low, high in match.raw).decode()
+        assert all(match.raw for match in found[:40])
         assert counts == expected and ids[number].hex() in counts
 
 

@@ -32,6 +32,7 @@ class Corpus:
         self.strata: list[dict[str, Any]] = read_json(self.folder / "strata.json")
         self.summary: dict[str, Any] = read_json(self.folder / "summary.json")
         self.parts = sorted(path.name for path in (self.folder / "documents").glob("part-*.parquet"))
+        self._resolved: tuple[Any, dict[str, Any] | None] = (None, None)  # the document that was last asked for
 
     @cached_property
     def inputs(self) -> dict[str, Any]:
@@ -117,24 +118,32 @@ class Corpus:
                     return table["media_type"][row].as_py(), table["bytes"][row].as_py()
         return None
 
-    def resolve(self, id: bytes | str, start: int, end: int, split: str | None = None) -> list[tuple[int, int]] | None:
+    def resolve(
+        self, id: bytes | str, start: int, end: int, split: str | None = None, holds: bytes | None = None
+    ) -> list[tuple[int, int]] | None:
         """The ranges of raw bytes that bytes [start, end) of a document's text, as it was trained on, come from.
 
         Offsets count in the text with its edits made (``texts``), of the row that was kept; of a document that was cut
-        in two, in the part of ``split``, or its first. Raw bytes are those that ``raw_sha256`` is of: of a WARC record, its body without
-        transfer and content encodings; of a text that a source gives as text, that text. They are exact where the map
-        is (see docs/corpus/extraction.md), else whole stretches that hold it. None where the corpus lacks the document,
-        or forgot it.
+        in two, in the part of ``split``, or its first. Raw bytes are those that ``raw_sha256`` is of: of a WARC record,
+        its body without transfer and content encodings; of a text that a source gives as text, that text. They are
+        exact where the map is (see docs/corpus/extraction.md), else whole stretches that hold it. None where the corpus
+        lacks the document, or forgot it, or where that part of the text is not ``holds``.
         """
-        found = self.document(id)
-        if found is not None and split:
-            rows = [found, *found.get("rest", [])]
-            found = next((row for row in rows if row["decision"]["split"] == split), None)
+        wanted = bytes.fromhex(id) if isinstance(id, str) else bytes(id)
+        if self._resolved[0] != (wanted, split):  # several places of one document are often asked for in a row
+            found = self.document(wanted)
+            rows = [found, *found.get("rest", [])] if found else []
+            chosen = next((row for row in rows if split in (None, row["decision"]["split"])), None)
+            self._resolved = ((wanted, split), chosen)
+        found = self._resolved[1]
         if found is None or not found["text"]:
             return None
+        text = found["edited"].encode()
+        start, end = max(0, start), min(end, len(text))
+        if holds is not None and text[start:end] != holds:
+            return None
         first = found["meta"].get("span", [0])[0] if self._cut else 0
-        made = _relative(found["edits"], first)
-        spans = edits_.unedited(max(0, start), min(end, len(found["edited"].encode())), made)
+        spans = edits_.unedited(start, end, _relative(found["edits"], first))
         return self._raw(found["part"], found["row"], [(low + first, high + first) for low, high in spans])
 
     def _raw(self, part: str, row: int, spans: list[tuple[int, int]]) -> list[tuple[int, int]]:

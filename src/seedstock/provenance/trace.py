@@ -16,7 +16,7 @@ import numpy as np
 from seedstock.errors import DataError
 from seedstock.inputs import partners as pairing
 from seedstock.provenance.origin import Origin, origins
-from seedstock.provenance.search import search
+from seedstock.provenance.search import SEPARATOR, search
 
 if TYPE_CHECKING:
     from seedstock.corpus.reader import Corpus
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from seedstock.inputs.tokenizers import Tokenizer
 
 RawLength = Callable[[int], int]
+RESOLVED = 40  # places of a text whose raw bytes are looked up: each may be in another document
 
 
 def one_more(length: int) -> int:
@@ -69,7 +70,11 @@ class DocumentTrace:
 
 @dataclass(frozen=True)
 class Match:
-    """A place where a text stands: stream positions [start, stop) hold it, inside one document."""
+    """A place where a text stands: stream positions [start, stop) hold it, inside one document.
+
+    ``raw`` are the ranges of bytes of the raw document that it comes from (``Corpus.resolve``), of the first
+    ``RESOLVED`` places; None for the others, and where the tokenizer changes the text.
+    """
 
     split: str
     stratum: int
@@ -77,6 +82,7 @@ class Match:
     start: int
     stop: int
     origin: Origin
+    raw: list[tuple[int, int]] | None = None
 
 
 def trace_step(
@@ -163,9 +169,36 @@ def trace_text(
     ]
     known = _origins(corpus, (row[2] for row in found))
     return [
-        Match(split, stratum, identity.hex(), start, stop, known.get(identity, Origin()))
-        for split, stratum, identity, start, stop in found
+        Match(
+            *(split, stratum, identity.hex(), start, stop, known.get(identity, Origin())),
+            raw=_raw(text, shards, tokenizer, corpus, row) if corpus is not None and number < RESOLVED else None,
+        )
+        for number, row in enumerate(found)
+        for split, stratum, identity, start, stop in [row]
     ]
+
+
+def _raw(
+    text: str, shards: Shards, tokenizer: Tokenizer, corpus: Corpus, place: tuple[str, int, bytes, int, int]
+) -> list[tuple[int, int]] | None:
+    """The raw bytes of a place, by the bytes of the tokens before it in its document."""
+    split, stratum, identity, start, stop = place
+    begin = shards.document_at(split, stratum, start)[1]
+    tokens = shards.read(split, stratum, np.array([begin]), stop - begin)[0]
+    before, needle = tokens[: start - begin], text.encode()
+    pieces = [piece if tokenizer.byte_lengths[number] else SEPARATOR for number, piece in _bytes(tokens, tokenizer)]
+    # Some tokenizers put a space before every text.
+    led = b"".join(pieces[:4]).lstrip(SEPARATOR).startswith(b" ") and not tokenizer.decode(
+        [number for number in tokens[:4].tolist() if tokenizer.byte_lengths[number]]
+    ).startswith(" ")
+    inside = b"".join(pieces[len(before) :]).find(needle)
+    at = int(tokenizer.byte_lengths[before].sum()) + inside - led
+    return corpus.resolve(identity, at, at + len(needle), split, needle) if inside >= 0 else None
+
+
+def _bytes(tokens: np.ndarray, tokenizer: Tokenizer) -> list[tuple[int, bytes]]:
+    numbers = tokens.tolist()
+    return list(zip(numbers, tokenizer.bytes_of(numbers), strict=True))
 
 
 def _readers(
