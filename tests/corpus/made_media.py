@@ -52,11 +52,12 @@ def sound(form: str = "WAV", rate: int = 8000, channels: int = 1, seconds: float
     return out.getvalue()
 
 
-def clip(times: list[float] | None = None, form: str = "mp4", codec: str = "mpeg4", size=(32, 16)) -> bytes:
+def clip(times: list[float] | None = None, form: str = "mp4", codec: str = "mpeg4", size=(32, 16), title="") -> bytes:
     """A clip whose k-th frame, shown from ``times[k]`` on, is grey of value 20 k."""
     times = [number / 10 for number in range(10)] if times is None else times
     out = io.BytesIO()
     with av.open(out, "w", format=form) as container:
+        container.metadata.update({"title": title} if title else {})
         stream = container.add_stream(codec, rate=1000)
         stream.width, stream.height, stream.pix_fmt = *size, "yuv420p"
         stream.codec_context.time_base = stream.time_base = Fraction(1, 1000)

@@ -191,6 +191,12 @@ def test_a_clip_is_described():
     assert about["frames_per_second"] == pytest.approx(10, rel=0.02)
 
 
+@pytest.mark.parametrize("form", ["mp4", "matroska"])
+def test_a_title_that_is_no_text_does_no_harm(form):
+    data = clip(form=form, title="a fine title").replace(b"fine", b"f\xff\xfee")
+    assert b"f\xff\xfee" in data and clips.describe(data)["frames"] == 10
+
+
 def test_a_cut_off_clip_and_one_without_frames_are_undecodable():
     data = clip()
     with pytest.raises(Undecodable):

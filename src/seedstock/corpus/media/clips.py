@@ -132,7 +132,7 @@ def _opened(data: bytes) -> Iterator[tuple[Any, Any]]:
     if demuxer is None:
         raise Undecodable("not a clip of a known container (MP4, Matroska, AVI, Ogg, FLV, MPEG, GIF)")
     try:
-        with av.open(io.BytesIO(data), format=demuxer) as container:
+        with av.open(io.BytesIO(data), format=demuxer, metadata_errors="replace") as container:
             if not container.streams.video:
                 raise Undecodable("there is no video in it")
             stream = container.streams.video[0]
@@ -143,7 +143,7 @@ def _opened(data: bytes) -> Iterator[tuple[Any, Any]]:
             yield container, stream
     except Undecodable:
         raise
-    except av.FFmpegError as error:
+    except Exception as error:  # of a damaged container: FFmpeg's own, and whatever its numbers lead to
         raise Undecodable(_why(error)) from error
 
 
