@@ -207,5 +207,42 @@ def test_books_survive_the_preset_for_prose_and_code_does_not(data_pack):
 
 
 def test_presets_are_files_to_copy():
-    assert {"code-and-docs", "gopher-c4", "none"} <= set(presets())
+    known = {"code-and-docs", "gopher-c4", "none", "fineweb", "fineweb2", "dclm-like", "code", "books"}
+    assert known <= set(presets())
     assert all((policy_module.PRESETS / f"{name}.yaml").read_text().startswith("# ") for name in presets())
+
+
+def test_every_rule_and_list_of_a_preset_has_its_source_above_it():
+    for name in presets():
+        block = False
+        for line in (policy_module.PRESETS / f"{name}.yaml").read_text().splitlines():
+            if line.strip().startswith("#"):
+                block = True
+            assert block, f"{name}: {line}"
+
+
+@pytest.mark.parametrize("name, path, least", [("books", "text/books", 0.99), ("code", "code/thealgorithms", 0.8)])
+def test_presets_keep_what_they_are_for(data_pack, name, path, least):
+    import zstandard
+
+    data = zstandard.decompress((data_pack / f"{path}.jsonl.zst").read_bytes(), max_output_size=1 << 28)
+    records = [json.loads(line) for line in data.splitlines()[::7]]
+    batch = documents([record["text"] for record in records], licence=[record.get("license") for record in records])
+    kept = [row[0] == "kept" for row in decided(FIELD.validate_python(name), batch)]
+    assert sum(kept) / len(kept) >= least
+
+
+def test_the_presets_for_the_web_keep_most_articles_and_drop_lists(data_pack):
+    import io
+    import tarfile
+
+    with tarfile.open(data_pack / "web/article-extraction-benchmark.tar") as archive:
+        (name,) = [member for member in archive.getnames() if member.endswith("ground-truth.json")]
+        truth = json.load(io.TextIOWrapper(archive.extractfile(name), encoding="utf-8"))
+    articles = [row["articleBody"] for row in truth.values()]
+    menus = ["Home\nAbout us\nContact\nProducts\nLog in\n" * 20]
+    for preset, least in (("fineweb", 0.4), ("fineweb2", 0.6), ("dclm-like", 0.5), ("gopher-c4", 0.4)):
+        rows = decided(FIELD.validate_python(preset), documents(articles + menus))
+        kept = [row[0] == "kept" for row in rows]
+        assert sum(kept[:-1]) / len(articles) >= least, (preset, [row[2] for row in rows])
+        assert not kept[-1]
