@@ -85,6 +85,12 @@ def test_what_has_no_documents_is_marked_coarse_wherever_it_shows(made, tmp_path
     facts = json.loads((run.folder / "release" / "facts.json").read_text())
     coarse = facts["data"]["token_files"]["coarse"]
     assert coarse == run.corpus.summary["token_files"]["documents"] > 5
+    answers.forget(run, documents=[span["document"]], reason="asked for")
+    run = pipeline.Run.open(tmp_path, "made")
+    assert not answers.verify(run)["problems"] and run.corpus.media(span["document"]) is None
+    _, stratum, start, tokens = run.shards.occurrences(bytes.fromhex(span["document"]))[0]
+    left = run.shards.read("train", stratum, np.array([start]), tokens)
+    assert set(left[0].tolist()) == {run.shards.specials["pad"]}
 
 
 def test_token_files_and_text_go_into_one_run(made, library, tmp_path):
