@@ -12,6 +12,7 @@ from seedstock.corpus.build import build
 from seedstock.corpus.config import CorpusConfig
 from seedstock.corpus.reader import Corpus
 from seedstock.corpus.sources.jsonl import JsonLines
+from seedstock.ledger import manifest
 from seedstock.ledger.store import Store
 from seedstock.progress import Silent
 
@@ -49,12 +50,22 @@ def main() -> None:
     parser.add_argument("--out", help="where the store goes; a folder that is removed afterwards otherwise")
     parser.add_argument("--workers", type=int)
     parser.add_argument("--filter-only", action="store_true")
+    parser.add_argument("--engine", default="local", choices=("local", "ray", "slurm"))
+    parser.add_argument("--nodes", type=int, default=2, help="of the Ray cluster on this machine, a CPU each")
     options = parser.parse_args()
+    if options.engine == "ray":
+        import ray
+        from ray.cluster_utils import Cluster
+
+        cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
+        for _ in range(options.nodes - 1):
+            cluster.add_node(num_cpus=1)
+        ray.init(address=cluster.address, log_to_driver=False)
     with tempfile.TemporaryDirectory(dir=options.out) as folder:
         source = JsonLines(name="documents", path=options.input)
         made = build(
             [source],
-            config(dedup=not options.filter_only),
+            config(dedup=not options.filter_only, engine=options.engine),
             seed=0,
             key=bytes(32),
             store=Store(Path(folder)),
@@ -65,7 +76,8 @@ def main() -> None:
         flow: dict[str, int] = {}
         for row in counts["flow"]:
             flow[row["phase"]] = flow.get(row["phase"], 0) + row["documents"]
-        print(json.dumps({"kept": counts["kept"]["documents"], "read": counts["read"]["documents"], "dropped": flow}))
+        found = {"kept": counts["kept"]["documents"], "read": counts["read"]["documents"], "dropped": flow}
+        print(json.dumps({**found, "root": manifest.read(made).root}))
 
 
 if __name__ == "__main__":

@@ -111,6 +111,17 @@ def test_a_document_that_eats_memory_is_lost_alone_and_named(tmp_path):
     assert failures == [(77, "it took more than 0.3 GB of memory")] and not unreadable
 
 
+@pytest.mark.parametrize("how", ["exit", "eat"])
+def test_one_of_fifty_thousand_is_lost_and_named(tmp_path, how):
+    source = Poems(name="poems", count=50_000, shelf=5000, poison=(31_415,))
+    tasks = plan(tmp_path, source, Roses(how=how), piece_bytes=10**6)
+    engine.run(tasks, workers=2, timeout=60, memory=300e6)
+    found, unreadable = pieces.finished(tasks)
+    assert [piece.first + one["row"] for piece in found for one in piece.record["failures"]] == [31_415]
+    assert not unreadable and sum(piece.rows for piece in found) == 50_000
+    assert sum(piece.signal("roses@1")["roses"].null_count for piece in found) == 1
+
+
 def test_a_small_input_outlives_a_document_that_kills_its_process(tmp_path):
     source = Poems(name="poems", count=200, poison=(50,))
     for name, workers in (("forked", None), ("started", 1)):
