@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 BUCKETS = 1 << 20  # of words, whose document frequencies are counted together
-GATHER = 1 << 14  # words of texts whose signs are in memory at once
+GATHER = 1 << 11  # words of texts whose signs are worked on at once: they stay in the cache, and sums within 32 bits
 BATCH = 256  # texts handed to a callable at once
 PIECE = 1 << 17  # bytes of text at once
 GROUP = "seedstock.embeddings"
@@ -102,12 +102,15 @@ def _bucket(words: np.ndarray) -> np.ndarray:
 
 
 def _projected(row: np.ndarray, words: np.ndarray, value: np.ndarray, count: int, dimensions: int) -> np.ndarray:
-    found = np.zeros((count, dimensions), np.int64)
+    found, value = np.zeros((count, dimensions), np.int64), value.astype(np.int32)
     for at in range(0, len(row), GATHER):
         own = slice(at, at + GATHER)
         seeds = [mix(words[own] + np.uint64(number)) for number in range(-(-dimensions // 64))]
         bits = np.unpackbits(np.stack(seeds, axis=1).view(np.uint8), axis=1)[:, :dimensions]
-        signed = np.where(bits, value[own, None], -value[own, None])
+        signed = bits.astype(np.int32)
+        signed += signed
+        signed -= 1
+        signed *= value[own, None]
         begins = np.flatnonzero(np.diff(row[own], prepend=-1))
         found[row[own][begins]] += np.add.reduceat(signed, begins, axis=0)
     return found
