@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import os
 import platform
 from collections.abc import Iterator
 from functools import cached_property
@@ -12,6 +13,7 @@ from typing import Any
 
 from seedstock import native
 from seedstock import recipe as recipes
+from seedstock.corpus.config import CorpusConfig
 from seedstock.errors import DataError, IntegrityError, SeedstockError, nearest
 from seedstock.ledger import manifest
 from seedstock.ledger.chain import Chain
@@ -65,6 +67,8 @@ class Run:
             )
         run.check_recipe()
         kept = run.recipe.model_copy(update={name: getattr(recipe, name) for name in CHANGEABLE})
+        how = {name: getattr(recipe.corpus, name) for name in CorpusConfig.how}
+        kept = kept.model_copy(update={"corpus": kept.corpus.model_copy(update=how)})
         if kept != run.recipe:
             run.rewrite(kept)
         return run
@@ -226,13 +230,32 @@ def lock(runs: Path, name: str) -> Iterator[None]:
             raise SeedstockError(
                 "another command is working on this run", where=runs / name, fix="wait for it to end"
             ) from None
-        yield
+        _LOCKS.add(file.fileno())
+        try:
+            yield
+        finally:
+            _LOCKS.discard(file.fileno())
+
+
+_LOCKS: set[int] = set()
+
+
+def _let_go() -> None:
+    """A forked worker would hold its parent's locks for as long as it outlives it."""
+    for lock_file in _LOCKS:
+        os.close(lock_file)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_let_go)
 
 
 def sections(recipe: Any) -> dict[str, str]:
     """The digest of each section of a recipe."""
     values = recipe.model_dump(mode="json")
     values.pop("name")
+    for name in CorpusConfig.how:
+        values["corpus"].pop(name, None)
     return {name: digest(value) for name, value in values.items()}
 
 

@@ -69,3 +69,22 @@ def test_work_on_a_closed_run_that_fails_leaves_a_run_that_verifies(library, tmp
             pipeline.run(recipe.parse(text), runs=tmp_path, until="shards")
     result = answers.verify(Run.open(tmp_path, broken.name))
     assert result["problems"] == [] and not result["closed"]
+
+
+def test_a_forked_worker_does_not_hold_its_parents_lock(tmp_path):
+    import os
+
+    from seedstock.runs import lock
+
+    ready, go = os.pipe(), os.pipe()
+    with lock(tmp_path, "run"):
+        pid = os.fork()
+        if not pid:
+            os.write(ready[1], b"1")
+            os.read(go[0], 1)
+            os._exit(0)
+        os.read(ready[0], 1)
+    with lock(tmp_path, "run"):  # while the child lives
+        pass
+    os.write(go[1], b"1")
+    assert os.waitpid(pid, 0)[1] == 0
