@@ -17,6 +17,9 @@ def add(commands: Any) -> None:
         ("train", "training", "train the model"),
     ):
         command = shared.recipe(commands.add_parser(name, help=text, description=text))
+        command.add_argument(
+            "--engine", choices=("local", "ray", "slurm"), help="where the corpus is read and measured (corpus.engine)"
+        )
         command.set_defaults(run=_run, until=until)
     for name, text in (
         ("resume", "go on with a run where it was cut off"),
@@ -44,6 +47,8 @@ def add(commands: Any) -> None:
 def _run(options: argparse.Namespace) -> None:
     from seedstock import pipeline
 
+    if options.engine:
+        options.overrides.append(f"corpus.engine={options.engine}")
     recipe = shared.load_recipe(options)
     run = pipeline.run(recipe, runs=options.runs, reporter=shared.reporter(options), until=options.until)
     shared.show(options, run.summary())

@@ -123,7 +123,7 @@ def _inputs(
             }
             for source, parts in listed
         ],
-        "corpus": config.model_dump(mode="json", exclude={"timeout", "memory", "engine"}),
+        "corpus": config.model_dump(mode="json", exclude=set(config.how)),
         "signals": {
             signal.name: {"version": signal.version, "provider": provider("signals", signal.kind)}
             for signal in (*config.policy.signals, *duplicates.signals(config.dedup))

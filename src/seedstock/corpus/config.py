@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Discriminator, Field, Tag, model_serializer, model_validator
 
@@ -59,6 +59,8 @@ class CorpusConfig(Config):
     cluster, by a Slurm array. These three change nothing but what is done with a document that breaks a worker.
     """
 
+    how: ClassVar[tuple[str, ...]] = ("timeout", "memory", "engine")  # a corpus is built; not which one it is
+
     extract: ExtractConfig = ExtractConfig()
     policy: PolicyField = Field(default="code-and-docs", validate_default=True)
     dedup: DedupConfig | None = DedupConfig()
@@ -68,7 +70,7 @@ class CorpusConfig(Config):
     decontaminate: Decontamination = Decontamination()
     timeout: Annotated[Seconds, Field(gt=0)] = 120.0
     memory: Annotated[Bytes, Field(gt=0)] | None = None
-    engine: Annotated[Literal["local", "ray", "slurm"], Field(exclude=True)] = "local"
+    engine: Literal["local", "ray", "slurm"] = "local"
 
     @property
     def tail(self) -> float:
