@@ -42,12 +42,8 @@ def joined(spans: np.ndarray) -> np.ndarray:
     return result
 
 
-def runs(positions: np.ndarray, length: int) -> np.ndarray:
-    """[start, end) of what windows of ``length`` at these positions cover, int64 [runs, 2]."""
-    positions = np.unique(positions)
-    if not len(positions):
-        return np.zeros((0, 2), np.int64)
-    breaks = np.flatnonzero(np.diff(positions) > length) + 1
-    first = np.concatenate([[0], breaks])
-    last = np.concatenate([breaks, [len(positions)]]) - 1
-    return np.stack([positions[first], positions[last] + length], axis=1)
+def runs(starts: np.ndarray, length: int) -> list[list[int]]:
+    """[start, end) of what windows of ``length`` cover whose first bytes are ``starts`` (bool); they may overlap."""
+    edges = np.flatnonzero(np.diff(starts.view(np.int8), prepend=np.int8(0), append=np.int8(0))).reshape(-1, 2)
+    edges[:, 1] += length - 1
+    return edges.tolist()

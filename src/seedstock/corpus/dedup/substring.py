@@ -178,12 +178,14 @@ def _marks(records: np.ndarray) -> np.ndarray:
 def _cut(step: Substring, part: Part, marks: np.ndarray, base: int, first: int) -> np.ndarray:
     """The spans of a part: what repeated windows cover, but for what their first copies cover."""
     data, offsets, rows = _text(part)
-    local = (marks >> 1) - base
-    gone = np.zeros(len(data) + 1, bool)
-    sources = local[marks & 1 > 0]
-    for start, end in runs(local[marks & 1 == 0], step.minimum).tolist():
+    repeated, sources, gone = (np.zeros(len(data) + 1, bool) for _ in range(3))
+    for at in range(0, len(marks), BLOCK):
+        some = marks[at : at + BLOCK]
+        repeated[(some[some & 1 == 0] >> 1) - base] = True
+        sources[(some[some & 1 > 0] >> 1) - base] = True
+    for start, end in runs(repeated, step.minimum):
         gone[start:end] = True
-    for start, end in runs(sources, step.minimum).tolist():
+    for start, end in runs(sources, step.minimum):
         gone[start:end] = False
     edges = np.flatnonzero(np.diff(gone.view(np.int8), prepend=np.int8(0)))
     found = []
