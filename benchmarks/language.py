@@ -138,8 +138,10 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=Path(os.environ.get("SEEDSTOCK_DATA", "")))
     parser.add_argument("--only", default=",".join(ALL))
     parser.add_argument("--every", type=int, default=9, help="every n-th sentence (9)")
+    parser.add_argument("--sets", default="sentences,100 characters,300 characters,documents")
     options = parser.parse_args()
-    texts = sets(options.data, options.every)
+    chosen = options.sets.split(",")
+    texts = {name: rows for name, rows in sets(options.data, options.every).items() if name in chosen}
     made: dict[str, tuple[Identifier, set[str], float]] = {}
     for name in options.only.split(","):
         before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
@@ -148,7 +150,7 @@ def main() -> None:
         except ImportError as error:
             print(f"{name}: {error}", file=sys.stderr)
             continue
-        identify([text for _, text in texts["sentences"][:300]])
+        identify([text[:100] for rows in texts.values() for _, text in rows[:100]])
         grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
         made[name] = identify, {SAME.get(normalise(code), normalise(code)) for code in known}, grown
     common = set.intersection(*(known for _, known, _ in made.values()))

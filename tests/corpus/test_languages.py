@@ -92,7 +92,7 @@ def test_the_kernel_is_py3langid_on_real_texts(data_pack):
 def test_a_first_look_and_a_whole_look_agree(data_pack):
     texts = [row["text"] for row in lines(data_pack / "multilingual/udhr.jsonl.zst")]
     found = Language().compute(documents(texts)).to_pylist()
-    whole = [peer().classify(text[:1000]) for text in texts]
+    whole = [peer().classify(text[max(0, (len(text) - 1000) // 2) :][:1000]) for text in texts]
     sure = [(row, label) for row, (label, confidence) in zip(found, whole, strict=True) if confidence > 0.9]
     assert len(sure) > 100 and all(row["language"] == normalise(label) for row, label in sure)
 
@@ -102,6 +102,13 @@ def test_a_doubt_is_settled_by_the_whole_sample():
     assert Language(sample=5000).compute(documents([text])).to_pylist()[0]["language"] == "de"
 
 
+def test_accuracy_on_the_declarations_is_that_of_the_whole_text(data_pack):
+    rows = [row for row in lines(data_pack / "multilingual/udhr.jsonl.zst") if normalise(row["bcp47"]) in NATURAL]
+    found = Language().compute(documents([row["text"] for row in rows])).column("language").to_pylist()
+    # What is missed is written in an unusual script or orthography, or is one of two close languages.
+    assert sum(normalise(row["bcp47"]) == name for row, name in zip(rows, found, strict=True)) / len(rows) > 0.9
+
+
 def test_scripts_of_the_declarations(data_pack):
     rows = [row for row in lines(data_pack / "multilingual/udhr.jsonl.zst") if row["bcp47"] != "und"]
     means = {"Hans": "Hani", "Hant": "Hani", "Jpan": ("Hira", "Hani", "Kana"), "Kore": "Hang"}
@@ -109,7 +116,7 @@ def test_scripts_of_the_declarations(data_pack):
         assert found in means.get(row["script"], row["script"]), row["title"]
 
 
-@given(st.text(max_size=50))
+@given(st.text(st.characters(exclude_categories=["Cn", "Cs"]), max_size=50))  # the unassigned may be letters one day
 def test_only_letters_have_a_script(text):
     assert scripts([text, "ａｂ"])[1] == "Latn"
     if not any(map(str.isalpha, text)):

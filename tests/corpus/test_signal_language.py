@@ -41,9 +41,14 @@ def test_a_text_without_letters_has_no_language():
 
 def test_only_the_sample_is_looked_at():
     english, russian = SENTENCES["en"][1], SENTENCES["ru"][1]
-    batch = documents([english + russian * 20])
+    batch = documents([russian * 20 + english + russian * 20])
     assert Language(sample=80).compute(batch).to_pylist()[0]["language"] == "en"
     assert Language(sample=2000).compute(batch).to_pylist()[0]["script"] == "Cyrl"
+
+
+def test_a_text_without_letters_in_the_middle_is_known_by_its_beginning():
+    batch = documents([SENTENCES["de"][1] + " 0 1 2" * 500])
+    assert Language(sample=200).compute(batch).to_pylist()[0]["language"] == "de"
 
 
 def test_languages_of_real_sentences(data_pack):

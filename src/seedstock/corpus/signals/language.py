@@ -83,7 +83,7 @@ SURE = 0.95  # a confidence from which the rest of the sample never changed the 
 
 
 class Language(Trained):
-    """The language of the first ``sample`` characters, how sure that is, and their script.
+    """The language of ``sample`` characters from the middle, how sure that is, and their script.
 
     language    ISO 639 code, of two letters where there is one (see corpus/languages.py); where the domain is ``code``,
                 the programming language by the name of the file or as declared (meta's ``language``); ``und`` where
@@ -93,7 +93,8 @@ class Language(Trained):
     programming whether ``language`` names a programming language
 
     The identifier is py3langid's model (Lui and Baldwin 2012: naive Bayes over byte n-grams), in a kernel of our own.
-    The middle of the sample is looked at first; where that leaves a doubt, all of it. ``model`` puts a fastText model
+    The middle of the sample is looked at first; where that leaves a doubt, all of it. Menus and notices stand at the
+    ends of a page; where there is no letter in the middle, the beginning is the sample. ``model`` puts a fastText model
     in its place (lid.176, GlotLID, OpenLID: ``.bin`` or ``.ftz``), whose labels are spelled as above.
     """
 
@@ -132,23 +133,21 @@ class Language(Trained):
         """(languages, confidences, scripts) of a large_string array; ``skip`` says of which rows no
         language is looked for.
         """
-        import pyarrow.compute as pc
-
         from seedstock.corpus.signals.language_kernel import classify
         from seedstock.corpus.signals.scripts import NO_SCRIPT, scripts
 
-        heads = pc.utf8_slice_codeunits(text, 0, self.sample).to_pylist()
-        written = scripts(heads)
-        languages, confidence = [UNDETERMINED] * len(heads), [0.0] * len(heads)
-        rows = [row for row, script in enumerate(written) if script != NO_SCRIPT or any(map(str.isalpha, heads[row]))]
+        parts = [_sample(whole, self.sample) for whole in text.to_pylist()]
+        written = scripts(parts)
+        languages, confidence = [UNDETERMINED] * len(parts), [0.0] * len(parts)
+        rows = [row for row, script in enumerate(written) if script != NO_SCRIPT or _has_letter(parts[row])]
         rows = [row for row in rows if not (skip and skip[row])]
         if self.model is not None:
             classify = partial(_fasttext, str(self.path()))
         for size in (QUICK, self.sample):
-            found = classify([_middle(heads[row], size) for row in rows])
+            found = classify([_middle(parts[row], size) for row in rows])
             for row, label, sure in zip(rows, *found, strict=True):
                 languages[row], confidence[row] = label, float(sure)
-            rows = [row for row in rows if confidence[row] < SURE and len(heads[row]) > size]
+            rows = [row for row in rows if confidence[row] < SURE and len(parts[row]) > size]
         return languages, confidence, written
 
 
@@ -167,6 +166,15 @@ def _model(path: str) -> FastText:
     from seedstock.corpus.classify.fasttext import FastText
 
     return FastText(Path(path))
+
+
+def _sample(text: str, size: int) -> str:
+    middle = _middle(text, size)
+    return middle if len(text) <= size or _has_letter(middle) else text[:size]
+
+
+def _has_letter(text: str) -> bool:
+    return any(map(str.isalpha, text))
 
 
 def _middle(text: str, size: int) -> str:
