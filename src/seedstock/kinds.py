@@ -66,7 +66,10 @@ TABLE: dict[str, dict[str, str]] = {
         "decoder": "seedstock.models.configs.decoder:DecoderConfig",
         "encoder": "seedstock.models.configs.encoder:EncoderConfig",
     },
-    "objectives": {"causal": "seedstock.objectives.configs.causal:CausalConfig"},
+    "objectives": {
+        "causal": "seedstock.objectives.configs.causal:CausalConfig",
+        "masked": "seedstock.objectives.configs.masked:MaskedConfig",
+    },
     "optimizers": {
         "adamw": "seedstock.training.configs.optimizers:AdamWConfig",
         "muon": "seedstock.training.configs.optimizers:MuonConfig",
