@@ -90,7 +90,7 @@ class Masked(Objective):
         }
 
     def loss(self, nets: Any, output: Any, batch: Batch) -> tuple[Sums, Sums]:
-        """``masked``: nats of the chosen tokens; ``next``: nats of the pair's class, the metric how often it is right."""
+        """``masked``: nats of the chosen tokens; ``next``: nats of the pair's class; and how often that is right."""
         head, targets = nets["network"].head, batch["targets"].flatten()
         chosen = torch.nonzero(targets >= 0).flatten() if targets.device.type == "cpu" else slice(None)
         hidden = head.prepare(output.hidden.flatten(0, 1)[chosen])  # the head is run on what counts alone
