@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from seedstock.corpus import duplicates, split, tables
+from seedstock.corpus import duplicates, selection, split, tables
 from seedstock.corpus import edits as edits_
 from seedstock.corpus.config import CorpusConfig
 from seedstock.corpus.documents import FORGOTTEN, schema
 from seedstock.corpus.labels import Labels
+from seedstock.corpus.languages import normalise
 from seedstock.corpus.media.types import TOKENS
 from seedstock.corpus.pieces import Piece
 from seedstock.corpus.policy import LICENCE
@@ -32,7 +33,7 @@ class Phases:
     """The state of a corpus between reading and writing: about 40 bytes a document, and one piece at a time.
 
     ``dropped`` bool, ``phase``, ``step``, ``reason``, ``language`` str, ``cluster`` and ``cluster_size`` int64,
-    ``repeats`` int32, ``split`` str, ``changed``, ``media`` (whether it has any) and ``tokens`` (whether they are
+    ``repeats`` int32, ``rank`` int64 and ``band`` int32 (None without a curriculum), ``split`` str, ``changed``, ``media`` (whether it has any) and ``tokens`` (whether they are
     token ids in the place of a text) bool: all [rows].
     """
 
@@ -62,6 +63,9 @@ class Phases:
         types = np.concatenate([np.zeros(0, object), *(piece.media_types() for piece in pieces)])
         self.media, self.tokens = types.astype(bool), types == TOKENS
         self.failures: list[dict[str, Any]] = []
+        self.rank: np.ndarray | None = None
+        self.band: np.ndarray | None = None
+        self.selected: list[dict[str, Any]] = []
 
     def run(self) -> None:
         """All phases, in their fixed order."""
@@ -70,6 +74,7 @@ class Phases:
         self.dedup()
         self.hold_out()
         self.decontaminate()
+        self.select()
         self.edit()
 
     def drop(self, rows: np.ndarray | int, phase: str, step: Any, reason: Any) -> None:
@@ -193,6 +198,11 @@ class Phases:
                 self.drop(row, "decontaminate", hit.file, hit.reason(asked.quote))
                 self.split[row] = ""
 
+    def select(self) -> None:
+        """Chooses among the training documents, step by step, and ranks what is kept."""
+        if self.config.select:
+            selection.run(self, self.config.select)
+
     def edit(self) -> None:
         """Writes the edits of policy and deduplication; a document that they leave nothing of is dropped."""
         alive = [(piece, self._alive(piece)) for piece in self.pieces]
@@ -268,8 +278,8 @@ def _batch(table: pa.Table) -> pa.RecordBatch:
 
 
 def _languages(documents: pa.RecordBatch, signals: dict[str, pa.RecordBatch]) -> np.ndarray:
-    """What the source declares, else what the language signal found, else ``und``."""
-    declared = [json.loads(meta).get("language") for meta in documents.column("meta").to_pylist()]
+    """What the source declares, in the one spelling of each language, else what the signal found, else ``und``."""
+    declared = [normalise(str(json.loads(meta).get("language") or "")) for meta in documents.column("meta").to_pylist()]
     found = signals["language"].column("language").to_pylist() if "language" in signals else [None] * len(declared)
     names = [str(own or seen or UNDETERMINED) for own, seen in zip(declared, found, strict=True)]
     result = np.empty(len(names), object)
