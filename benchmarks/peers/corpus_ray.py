@@ -40,7 +40,7 @@ def main() -> None:
     parser.add_argument("input")
     parser.add_argument("--filter-only", action="store_true")
     options = parser.parse_args()
-    ray.init(num_cpus=2, include_dashboard=False, logging_level="error")
+    ray.init(address="local", num_cpus=2, include_dashboard=False, logging_level="error")
     ray.data.DataContext.get_current().enable_progress_bars = False
     with tempfile.TemporaryDirectory() as folder:
         data = ray.data.read_json(options.input, file_extensions=["jsonl"], lines=True).map_batches(passing)

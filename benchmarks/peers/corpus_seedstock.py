@@ -78,6 +78,9 @@ def main() -> None:
             flow[row["phase"]] = flow.get(row["phase"], 0) + row["documents"]
         found = {"kept": counts["kept"]["documents"], "read": counts["read"]["documents"], "dropped": flow}
         print(json.dumps({**found, "root": manifest.read(made).root}))
+    if options.engine == "ray":
+        ray.shutdown()
+        cluster.shutdown()
 
 
 if __name__ == "__main__":

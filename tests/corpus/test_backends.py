@@ -117,6 +117,8 @@ cluster.add_node(num_cpus=1)
 ray.init(address=cluster.address, log_to_driver=False)
 assert len([node for node in ray.nodes() if node["Alive"]]) == 2
 run("ray", plan(Path({str(tmp_path / "work")!r}), SOURCE, Roses()))
+ray.shutdown()
+cluster.shutdown()
 """
     path = os.pathsep.join([str(Path(__file__).parent), *sys.path])
     subprocess.run([sys.executable, "-c", program], env={**os.environ, "PYTHONPATH": path}, check=True, timeout=240)

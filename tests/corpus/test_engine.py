@@ -221,3 +221,14 @@ def test_a_killed_run_redoes_less_than_a_shard_a_worker(tmp_path):
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
     again = len(touched.read_text().split()) - stopped
     assert again <= 20 - done and stopped - done <= 2
+
+
+def test_a_fork_that_waits_for_a_lock_is_replaced_by_a_started_worker(tmp_path, monkeypatch):
+    """What hangs only where it was forked is no document's fault."""
+    monkeypatch.setattr(engine, "FIRST", 0.5)
+    monkeypatch.setattr(Roses, "compute", lambda self, batch: time.sleep(60))  # a started worker imports the real one
+    tasks = plan(tmp_path, Poems(name="poems", count=20), Roses())
+    engine.run(tasks, workers=None, timeout=30)
+    found, unreadable = pieces.finished(tasks)
+    assert not unreadable and not any(piece.record["failures"] for piece in found)
+    assert sum(piece.signal("roses@1")["roses"].null_count for piece in found) == 0

@@ -27,7 +27,7 @@ DEATHS = 500  # of one task, before it is given up
 STUBBORN = 4  # deaths while one piece is written, which is no document's fault
 MEMORY = 4 * 2**30  # bytes that a worker may take, where nothing else is said
 POLL = 0.2  # seconds between two looks at the workers' memory
-FIRST = 10.0  # seconds until a forked worker must have said something
+FIRST = 10.0  # seconds that a forked worker may be silent
 
 
 def cores() -> int:
@@ -116,8 +116,8 @@ class _Pool:
                         self._replace(worker, f"it took more than {self.memory / 1e9:.1f} GB of memory")
 
     def _patience(self, worker: Worker) -> float:
-        # What a fork inherits from other threads (a held lock) shows at once; a started worker has no such trouble.
-        return min(FIRST, self.timeout) if worker.forked and worker.place is None else self.timeout
+        # A fork may wait for what a thread held that did not come along; a started worker cannot, and has all the time.
+        return min(FIRST, self.timeout) if worker.forked else self.timeout
 
     def _add(self, worker: Worker) -> None:
         self.stack.callback(worker.stop)

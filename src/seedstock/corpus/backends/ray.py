@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
@@ -27,7 +28,9 @@ def run(pending: Sequence[Task], *, timeout: float, memory: float | None, done: 
         ) from None
     started = not ray.is_initialized()
     if started:
-        ray.init(include_dashboard=False, logging_level="error", log_to_driver=False)
+        # "local" unless a cluster is named: Ray would also take up one that a file in /tmp speaks of.
+        address = os.environ.get("RAY_ADDRESS", "local")
+        ray.init(address=address, include_dashboard=False, logging_level="error", log_to_driver=False)
     try:
         _run(ray, [replace(task, work=task.work.absolute()) for task in pending], timeout, memory, done)
     finally:
