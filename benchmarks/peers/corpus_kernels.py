@@ -37,7 +37,7 @@ def main() -> None:
     )
     for name, function, megabytes in jobs:
         documents, size = [], 0
-        for line in Path(sys.argv[1], "00000.jsonl").read_text(encoding="utf-8").split("\n"):
+        for line in Path(sys.argv[1], "00000.jsonl").read_text(encoding="utf-8").split("\n")[:-1]:
             documents.append(json.loads(line)["text"])
             size += len(documents[-1].encode())
             if size > megabytes * 1e6:

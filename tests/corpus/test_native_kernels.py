@@ -19,6 +19,7 @@ from seedstock.corpus.signals import gopher_kernel
 
 compiled = pytest.mark.skipif(native.kernels() is None, reason="the native kernels were not compiled")
 
+MASK, STEP = (1 << 64) - 1, 0xD1342543DE82EF95
 SPACES = "\t\n\x0b\x0c\r\x1c\x1d\x1e\x1f \x85\xa0\u1680\u2000\u200a\u2028\u2029\u202f\u205f\u3000"
 SIGNS = "#.…-*+•‣◦▪▫●○■□▶◀_'\u200b\u180e\ufeff\x00\x1b\x86\u2001\u202e\u2060\u3001"
 words = st.sampled_from(["the", "The.", "(of)", "be", "a", "bb", "é", "字", "...", "....", "x…", "-", "•c", "𝒳", "9"])
@@ -82,6 +83,39 @@ def test_real_pages_of_many_languages_have_the_numbers_of_numpy(monkeypatch, dat
         array = pa.array([json.loads(line)["text"] for line in data.splitlines()[:200]], pa.large_string())
         same_counts(monkeypatch, array)
         same_minima(monkeypatch, array)
+
+
+def plain_minima(text, size, count, seed):
+    """MinHash in plain Python: Broder's minima over (a * x + b) mod 2^32 of the low halves of shingle hashes."""
+
+    def mix(value):
+        value = (value + 0x9E3779B97F4A7C15) & MASK
+        value = (value ^ value >> 30) * 0xBF58476D1CE4E5B9 & MASK
+        value = (value ^ value >> 27) * 0x94D049BB133111EB & MASK
+        return value ^ value >> 31
+
+    def word(data):
+        return mix(sum((byte + 1) * pow(STEP, at, MASK + 1) for at, byte in enumerate(data)) & MASK ^ len(data) << 48)
+
+    hashes = [word(one.encode()) for one in text.split()]
+    lows = set()
+    for at in range(len(hashes) - size + 1):
+        rolled = 0
+        for one in hashes[at : at + size]:
+            rolled = (rolled * STEP + one) & MASK
+        lows.add(mix(rolled) & 0xFFFFFFFF)
+    drawn = [mix((mix(seed) + number) & MASK) >> 32 for number in range(2 * count)]
+    return [min((low * (a | 1) + b) & 0xFFFFFFFF for low in lows) for a, b in zip(drawn, drawn[count:], strict=False)]
+
+
+@pytest.mark.parametrize("switch", ["1", "0"])
+def test_real_texts_have_the_minima_of_plain_python(monkeypatch, switch):
+    monkeypatch.setenv(native.OFF, switch)
+    listed = [text[:6000] for text in library(120_000)] + ["naïve 字 words — of\u2003more\x85than\x1cASCII " * 3]
+    rows, found = minhash.signatures(pa.array(listed, pa.large_string()), 5, 16, 11)
+    wanted = [row for row, text in enumerate(listed) if len(text.split()) >= 5]
+    assert rows.tolist() == wanted and len(wanted) > 5
+    assert found.tolist() == [plain_minima(listed[row], 5, 16, 11) for row in wanted]
 
 
 @compiled
