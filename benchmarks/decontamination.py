@@ -2,10 +2,10 @@
 
     SEEDSTOCK_DATA=... python benchmarks/decontamination.py
 
-False positives: every document of books, proposals and code that is flagged against all evaluation files is printed
-with the words it shares, and the rule: it is a true positive where it holds a third of the item's runs or more, and a
-false one otherwise. The naive rule (any 13 words, nothing left out) stands beside it. Recall: items of every file
-planted into documents of another kind, as they are and changed.
+False positives: every document of books, proposals, code, web and Wikipedia articles that is flagged against all
+evaluation files is printed with the words it shares, and the rule: it is a true positive where it holds a third of the
+item's runs or more, and a false one otherwise. The naive rule (any 13 words, nothing left out) stands beside it.
+Recall: items of every file planted into documents of another kind, as they are and changed.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import json
 import os
 import random
 import re
+import tarfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -25,13 +26,22 @@ import pyarrow as pa
 from seedstock.corpus import decontaminate, evaluation_runs, ngrams
 from seedstock.corpus.words import pieces
 
-FILES = ("text/books.jsonl.zst", "text/specs.jsonl.zst", "code/thealgorithms.jsonl.zst")
+FILES = (
+    *("text/books.jsonl.zst", "text/specs.jsonl.zst", "code/thealgorithms.jsonl.zst"),
+    *("web/article-extraction-benchmark.tar", "text/wikitext2.valid.txt.zst", "text/wikitext2.test.txt.zst"),
+)
 
 
 def texts(data: Path, name: str) -> list[str]:
     import zstandard
 
+    if name.endswith(".tar"):
+        with tarfile.open(data / name) as archive:
+            (member,) = [found for found in archive.getnames() if found.endswith("ground-truth.json")]
+            return [row["articleBody"] for row in json.load(archive.extractfile(member)).values()]  # type: ignore[arg-type]
     raw = zstandard.decompress((data / name).read_bytes(), max_output_size=1 << 28)
+    if name.endswith(".txt.zst"):  # an article from each heading of the first rank on
+        return [text for text in re.split(r"(?m)^(?= = [^=].* = $)", raw.decode()) if len(text) > 200]
     return [json.loads(line)["text"] for line in raw.splitlines()]
 
 

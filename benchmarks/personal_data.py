@@ -6,7 +6,7 @@ No labelled set of spans comes with the data pack, so one is made: paragraphs of
 value or near miss in each of half of them, at a random place between words. Planted values are valid by their rules
 and nobody's (tests/corpus/planted.py); near misses are what careless patterns take for them. What is found in the real
 text itself is printed for reading, and judged below by hand. ``--peers`` runs datafog's patterns on the same paragraphs
-with the interpreter of a virtual environment that has it.
+with the interpreter of a virtual environment that has it, and phonenumbers.
 """
 
 from __future__ import annotations
@@ -39,6 +39,14 @@ for text in texts:
     _, result = annotator.annotate_with_spans(text)
     found.append([[span.start, span.end, span.label] for span in result.spans])
 json.dump({"seconds": time.process_time() - start, "found": found}, open(sys.argv[2], "w"))
+"""
+EXAMPLES = """
+import json, sys
+import phonenumbers as p
+kinds, forms = (p.PhoneNumberType.FIXED_LINE, p.PhoneNumberType.MOBILE), p.PhoneNumberFormat
+numbers = [p.example_number_for_type(region, kind) for region in sorted(p.SUPPORTED_REGIONS) for kind in kinds]
+json.dump([[p.format_number(one, form) for form in (forms.INTERNATIONAL, forms.E164, forms.NATIONAL)]
+           for one in numbers if one], open(sys.argv[1], "w"))
 """
 LABELS = {"EMAIL": "email", "PHONE": "phone", "SSN": "id", "CREDIT_CARD": "card", "IP_ADDRESS": "ip", "IBAN": "iban"}
 
@@ -105,6 +113,17 @@ def datafog(python: str, made: list[str], work: Path) -> tuple[list[list[tuple[i
     return found, answer["seconds"]
 
 
+def examples(python: str, work: Path) -> None:
+    """The example numbers of libphonenumber, which nobody here chose: two a region, in three forms."""
+    subprocess.run([python, "-c", EXAMPLES, str(work / "phones.json")], check=True)
+    numbers = json.loads((work / "phones.json").read_text())
+    for at, name in enumerate(("international", "E.164", 'national, after "Tel."')):
+        before = "Tel. " if at == 2 else "it is "
+        found = Personal(find=("phone",)).compute(documents([f"{before}{row[at]} said he" for row in numbers]))
+        held = pa.compute.sum(pa.compute.greater(found.column("phones"), 0)).as_py()
+        print(f"libphonenumber's examples, {name}: {held} of {len(numbers)} found")
+
+
 def show(name: str, table: dict[str, dict[str, int]], seconds: float, size: int) -> None:
     print(f"\n{name}: {size / seconds / 1e6:.1f} MB/s of CPU time")
     print("| kind | recall | exact span | near misses taken |\n|---|---|---|---|")
@@ -136,6 +155,7 @@ def main() -> None:
     if args.peers:
         theirs, seconds = datafog(args.peers, whole, args.work)
         show("datafog, patterns alone", scores(made, theirs), seconds, size)
+        examples(args.peers, args.work)
     print("\nreal text, nothing planted:")
     for name in FILES:
         real = texts(data, name)

@@ -49,7 +49,9 @@ _FOLLOWING = {
 }
 _CODES = {code: bounds for bounds, codes in _FOLLOWING.items() for code in codes.encode().split()}
 
-_PLUS = re.compile(rb"(?<![\w+.])(?:\+|00(?=[1-9]))([1-9]\d{0,2}(?:[ ./-]{0,2}(?:\(\d{1,5}\)|\d)){6,17})(?!\w|[.-]\d)")
+_PLUS = re.compile(
+    rb"(?<![\w+.)\]])(?:\+|00(?=[1-9]))([1-9]\d{0,2}(?:[ ./-]{0,2}(?:\(\d{1,5}\)|\d)){6,17})(?!\w|[.-]\d|[*^])"
+)
 _NORTH_AMERICA = re.compile(
     rb"(?<![\w.+/-])(?:\+?1([ .-]))?(\()?([2-9]\d\d)(?(2)\))([ .-]?)([2-9]\d\d)([ .-])(\d{4})(?![\w/]|[.-]\d)"
 )
