@@ -108,7 +108,7 @@ def _listed(sources: Sequence[Source]) -> list[tuple[Source, list[Partition]]]:
 def _inputs(
     listed: list[tuple[Source, list[Partition]]], config: CorpusConfig, seed: int, key: bytes, runs: Path
 ) -> dict[str, Any]:
-    from seedstock.corpus import duplicates, evaluation_items
+    from seedstock.corpus import duplicates, evaluation_items, selection
     from seedstock.corpus.tasks import provider
 
     evaluation = evaluation_items.files(config.decontaminate.files)
@@ -130,6 +130,7 @@ def _inputs(
         },
         "against": [corpus.root for corpus in duplicates.against(config.dedup, runs)],
         "decontaminate": [[file.name, file.fingerprint, evaluation_items.VERSION] for file in evaluation],
+        "select": selection.inputs(config.select),
         "seed": seed,
         "key": keyed(key, "corpus").hex(),
     }

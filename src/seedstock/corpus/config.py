@@ -10,6 +10,7 @@ from seedstock.config import Bytes, Config, Fraction, Seconds
 from seedstock.corpus.dedup.config import DedupConfig
 from seedstock.corpus.extract.config import ExtractConfig
 from seedstock.corpus.policy import PolicyField
+from seedstock.corpus.selection.config import AnyStep, problem
 
 
 class Tail(Config):
@@ -54,7 +55,8 @@ class CorpusConfig(Config):
     ``extract`` says how pages of HTML become text; ``policy`` is a preset's name or a policy written out; ``dedup`` may
     be null; ``held_out`` is a share of the documents, or ``{tail: 10 %}`` of each document; ``decontaminate`` lists
     evaluation files that no training document may share 13 words in a row with, or is a ``Decontamination`` written
-    out; ``timeout`` is how long a worker may be silent, ``memory`` how many bytes it may grow by (4 GiB where null, or
+    out; ``select`` lists steps that choose among the training documents that are left (``docs/corpus/selection.md``).
+    ``timeout`` is how long a worker may be silent, ``memory`` how many bytes it may grow by (4 GiB where null, or
     its share of the machine where that is less), ``engine`` where shard tasks are done: on this machine, on a Ray
     cluster, by a Slurm array. These three change nothing but what is done with a document that breaks a worker.
     """
@@ -68,9 +70,16 @@ class CorpusConfig(Config):
         Annotated[Fraction, Field(lt=1), Tag("fraction")] | Annotated[Tail, Tag("tail")], Discriminator(_form)
     ] = 0.01
     decontaminate: Decontamination = Decontamination()
+    select: tuple[AnyStep, ...] = ()
     timeout: Annotated[Seconds, Field(gt=0)] = 120.0
     memory: Annotated[Bytes, Field(gt=0)] | None = None
     engine: Literal["local", "ray", "slurm"] = "local"
+
+    @model_validator(mode="after")
+    def _scores_are_measured(self) -> CorpusConfig:
+        if self.select and (found := problem(self.select, self.policy.signals)):
+            raise ValueError(f"select: {found}")
+        return self
 
     @property
     def tail(self) -> float:

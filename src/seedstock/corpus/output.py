@@ -54,14 +54,18 @@ def write(folder: Path, state: Phases, unreadable: list[dict[str, Any]]) -> None
             "stratum": numbers[rows],
             "language": state.language[rows],
         }
-        tables.write(folder / "decisions" / tables.part(number), pa.table(columns, schema=decisions_schema()))
+        schema = decisions_schema()
+        if state.rank is not None and state.band is not None:
+            columns |= {"rank": state.rank[rows], "band": state.band[rows]}
+            schema = schema.append(pa.field("rank", pa.int64())).append(pa.field("band", pa.int32()))
+        tables.write(folder / "decisions" / tables.part(number), pa.table(columns, schema=schema))
         link(state.edits(number), folder / "edits" / tables.part(number))
     if state.duplicates is not None:
         tables.write(folder / "clusters.parquet", _clusters(state))
     write_json(folder / "strata.json", strata)
     lines = [*unreadable, *state.failures]
     write_text(folder / "quarantine.jsonl", "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines))
-    summary = report.summarise(folder)
+    summary = report.summarise(folder, state.selected)
     write_json(folder / "summary.json", summary)
     report.write_report(folder, summary)
 
@@ -69,9 +73,11 @@ def write(folder: Path, state: Phases, unreadable: list[dict[str, Any]]) -> None
 def stratify(state: Phases) -> tuple[list[dict[str, Any]], np.ndarray]:
     """(strata as in strata.json, int32 [rows]: each row's stratum, -1 where dropped); numbered in sorted order.
 
-    With re-hydration, documents that are to be repeated more often are a stratum of their own.
+    With re-hydration, documents that are to be repeated more often are a stratum of their own, and so is each band of a
+    curriculum.
     """
-    found: dict[tuple[str, str, str, int], int] = {}
+    found: dict[tuple[str, str, str, int, int], int] = {}
+    bands = np.full(state.rows, -1, np.int32) if state.band is None else state.band
     coarse = set()
     numbers = np.full(state.rows, -1, np.int32)
     for piece in state.pieces:
@@ -79,7 +85,7 @@ def stratify(state: Phases) -> tuple[list[dict[str, Any]], np.ndarray]:
         rows = piece.first + kept
         about = piece.documents(["source", "domain", "meta"]).take(kept)
         named = (about["source"].to_pylist(), about["domain"].to_pylist(), state.language[rows])
-        names = zip(*named, state.repeats[rows].tolist(), strict=True)
+        names = zip(*named, state.repeats[rows].tolist(), bands[rows].tolist(), strict=True)
         numbers[rows] = [found.setdefault(name, len(found)) for name in names]
         for at in np.flatnonzero(state.tokens[rows]).tolist():
             if json.loads(about["meta"][at].as_py()).get("provenance") == COARSE:
@@ -105,10 +111,11 @@ def stratify(state: Phases) -> tuple[list[dict[str, Any]], np.ndarray]:
             "domain": domain,
             "language": language,
             **({"repeats": times} if rehydrated else {}),
+            **({} if state.band is None else {"band": band}),
             **{name: int(values[at]) for name, values in counts.items()},
             **({"provenance": COARSE} if at in coarse else {}),
         }
-        for at, (source, domain, language, times) in enumerate(ordered)
+        for at, (source, domain, language, times, band) in enumerate(ordered)
     ]
     return strata, numbers
 

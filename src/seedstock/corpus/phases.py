@@ -33,8 +33,8 @@ class Phases:
     """The state of a corpus between reading and writing: about 40 bytes a document, and one piece at a time.
 
     ``dropped`` bool, ``phase``, ``step``, ``reason``, ``language`` str, ``cluster`` and ``cluster_size`` int64,
-    ``repeats`` int32, ``rank`` int64 and ``band`` int32 (None without a curriculum), ``split`` str, ``changed``, ``media`` (whether it has any) and ``tokens`` (whether they are
-    token ids in the place of a text) bool: all [rows].
+    ``repeats`` int32, ``split`` str, ``changed``, ``media`` (whether it has any) and ``tokens`` (whether they are
+    token ids in the place of a text) bool: all [rows]; with a curriculum also ``rank`` int64 and ``band`` int32.
     """
 
     def __init__(

@@ -15,6 +15,8 @@ be rewritten for the sake of what a document says. A *count* is ``{documents, by
                  {name: {documents, bytes, kept_documents, kept_bytes}}, the most kept bytes first;
                  a licence is the SPDX expression of the licence signal where the corpus has that signal
     duplicates   {clusters, documents, removed, largest: [{cluster, size, kind}], sizes: {size: clusters}}
+    select       [{step, documents, bytes, kept_documents, kept_bytes, by_source, by_domain, by_language}], where
+                 there is a selection: what each of its steps was asked about and what it kept, groups as above
     edits        {kind: {edits, documents}}
     quarantine   how many documents or files could not be read
     token_files  {documents, tokens, coarse}, where some came as token ids: no step that needs their text looked at them
@@ -24,7 +26,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -69,8 +71,11 @@ def rows(folder: Path, *columns: str) -> Iterator[pa.Table]:
         yield table
 
 
-def summarise(folder: Path) -> dict[str, Any]:
-    """Counts a corpus folder's documents, decisions, clusters, edits and quarantine (keys: see the module)."""
+def summarise(folder: Path, selected: Sequence[dict[str, Any]] = ()) -> dict[str, Any]:
+    """Counts a corpus folder's documents, decisions, clusters, edits and quarantine (keys: see the module).
+
+    ``selected`` are the steps of the selection with their counts, which the tables do not tell apart.
+    """
     import pyarrow as pa
     import pyarrow.compute as pc
 
@@ -103,6 +108,7 @@ def summarise(folder: Path) -> dict[str, Any]:
         "flow": _steps(flow),
         **{f"by_{name}": _ranked(by[name]) for name in GROUPS},
         "duplicates": _duplicates(folder / "clusters.parquet"),
+        **({"select": list(selected)} if selected else {}),
         "edits": _edits(folder),
         "quarantine": _lines(folder / "quarantine.jsonl"),
     }

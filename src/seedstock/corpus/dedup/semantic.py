@@ -56,14 +56,18 @@ def divided(vectors: Vectors, rows: np.ndarray, count: int) -> Iterator[np.ndarr
             yield from divided(vectors, group, -(-len(group) // (LARGEST // 4)))
 
 
-def centres(vectors: Vectors, rows: np.ndarray, count: int) -> np.ndarray:
-    """Centres by k-means on the sphere, int8 [at most count, dimensions]; learned from a sample by hash."""
+def centres(vectors: Vectors, rows: np.ndarray, count: int, start: np.ndarray | None = None) -> np.ndarray:
+    """Centres by k-means on the sphere, int8 [at most count, dimensions]; learned from a sample by hash.
+
+    ``start`` are rows to begin with; without it they are drawn by hash.
+    """
     sample = rows
     if len(rows) > SAMPLE * count:
         order = np.argsort(mix(rows.astype(np.uint64)), kind="stable")[: SAMPLE * count]
         sample = rows[np.sort(order)]
-    start = np.argsort(mix(sample.astype(np.uint64) + np.uint64(1)), kind="stable")[:count]
-    found = quantised(vectors.read(sample[np.sort(start)]))
+    if start is None:
+        start = sample[np.sort(np.argsort(mix(sample.astype(np.uint64) + np.uint64(1)), kind="stable")[:count])]
+    found = quantised(vectors.read(start))
     for _ in range(STEPS):
         sums, sizes = np.zeros(found.shape, np.int64), np.zeros(len(found), np.int64)
         for at in range(0, len(sample), BLOCK):
