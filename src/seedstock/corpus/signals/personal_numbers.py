@@ -57,6 +57,7 @@ _NORTH_AMERICA = re.compile(
 )
 _FRANCE = re.compile(rb"(?<![\w.+/-])(?<!\d )0[1-9](?:([ .-])\d\d(?:\1\d\d){3})(?![\w]|[ .-]?\d)")
 _NAMED = re.compile(rb"(?<![\w.+])\(?0?\d{2,5}\)?(?:[ ./-]{1,3}\d{2,8}|\d{4,9}){1,4}(?![\w]|[.-]\d)")
+_FRACTION = re.compile(rb"^\d+\.\d$")
 _DATE = re.compile(rb"(?:19|20)\d\d[-/. ][01]?\d[-/. ][0-3]?\d|[0-3]?\d[-/. ][01]?\d[-/. ](?:19|20)\d\d$")
 _PHONE_WORDS = re.compile(
     rb"(?i)(?:(?<![a-z])(?:tel|phone|telephone|telefon|telefono|t\xc3\xa9l|t\xc3\xa9l\xc3\xa9phone|tlf|fax|mobile|mobil"
@@ -105,7 +106,7 @@ _IBAN_LENGTHS = {
 def phones(window: bytes) -> Iterator[Span]:
     """International numbers, North American and French ones by their form, others after a word such as ``Tel.``"""
     for match in _PLUS.finditer(window):
-        if _e164(match[1]):
+        if _e164(match[1]) and not _FRACTION.search(match[1]):
             yield match.span()
     for match in _NORTH_AMERICA.finditer(window):
         country, bracket, area, first, exchange, second, line = match.groups()
