@@ -24,8 +24,8 @@ FEW = 10  # strings of a key, of which nothing is said about how most begin
 class Runs:
     """Runs by their hashes, ascending: the k-th belongs to ``items[starts[k]:starts[k + 1]]``.
 
-    ``sizes`` are the lengths of the short ones; ``anchors`` the hashes of their first words; ``alone`` bool [items] says
-    which items have a string that is found by itself (others by several of their strings, one after another).
+    ``sizes`` are the lengths of the short ones; ``anchors`` the hashes of their first words; ``alone`` bool [items]: it
+    has a string that is found by itself (other items only by several of their strings, one after another).
     """
 
     hashes: np.ndarray
