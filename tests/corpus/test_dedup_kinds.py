@@ -271,6 +271,17 @@ def test_pictures_that_show_nothing_or_are_none_are_compared_by_their_bytes():
     assert found.cluster_of.tolist() == [0, -1, 0, 1, -1, 1, -1]
 
 
+def test_captions_of_one_picture_in_several_languages_all_stay():
+    pytest.importorskip("PIL.Image")
+    draw = np.random.default_rng(1)
+    one, other = (encoded(draw.integers(0, 256, (20, 20, 3)).astype(np.uint8)) for _ in range(2))
+    meta = [f'{{"language": "{name}"}}' for name in ("en", "de", "en", "de")]
+    found = clusters(["seed", "Saat", "grain", "Korn"], {"kind": "pictures"}, media=[one] * 4, meta=meta)
+    assert found.cluster_of.tolist() == [0, 1, 0, 1]
+    apart = clusters(["seed", "Saat", "sun", "Sonne"], {"kind": "pictures"}, media=[one, one, other, other], meta=meta)
+    assert apart.cluster_of.tolist() == [-1, -1, -1, -1]
+
+
 @given(st.lists(st.integers(0, 2**64 - 1), max_size=60, unique=True), st.integers(0, 7), st.randoms())
 def test_neighbours_are_those_of_brute_force(numbers, distance, draw):
     flipped = [number ^ sum({1 << draw.randrange(64) for _ in range(draw.randrange(9))}) for number in numbers]

@@ -1,8 +1,13 @@
-"""Pictures that are equal, or look nearly the same by their perceptual hashes."""
+"""Pictures that are equal, or look nearly the same by their perceptual hashes.
+
+Captions of one picture in several languages are several documents with one picture: only documents of one declared
+language are compared, or all but one language would be lost.
+"""
 
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Sequence
 
 import numpy as np
@@ -25,6 +30,8 @@ def link(step: Pictures, parts: Sequence[Part], rows: np.ndarray, forest: Forest
     pixels = np.zeros(int(begins[-1]), np.int64)
     keys = np.zeros(len(rows), KEY)
     hashes, hashed = np.zeros(len(rows), np.uint64), np.zeros(len(rows), bool)
+    languages = np.zeros(len(rows), np.int64)
+    known: dict[str, int] = {}
     make = getattr(perceptual, step.hash)
     bounds = np.searchsorted(rows, begins)
     with reporter.bar("looking at pictures", len(rows), "pictures") as bar:
@@ -32,20 +39,26 @@ def link(step: Pictures, parts: Sequence[Part], rows: np.ndarray, forest: Forest
             own = slice(bounds[number], bounds[number + 1])
             if own.start == own.stop:
                 continue
-            column = part.read(["media"])["media"]
+            column, metas = part.read(["media"])["media"], part.read(["meta"])["meta"]
             for at, row in enumerate(rows[own], own.start):
-                data = column[int(row - begins[number])].as_py() or b""
-                keys[at] = np.frombuffer(hashlib.blake2b(data, digest_size=16).digest(), KEY)[0]
+                place = int(row - begins[number])
+                data = column[place].as_py() or b""
+                language = str(json.loads(metas[place].as_py() or "{}").get("language") or "")
+                languages[at] = known.setdefault(language, len(known))
+                marked = hashlib.blake2b(data, digest_size=16, person=language.encode()[:16]).digest()
+                keys[at] = np.frombuffer(marked, KEY)[0]
                 if (found := _hash(data, make)) is not None:
                     hashes[at], hashed[at] = found[0], True
                     pixels[row] = found[1]
             bar.advance(own.stop - own.start)
     same = first_equal(keys)
     forest.join(zip(rows[same].tolist(), rows.tolist(), strict=True))
-    distinct, first, inverse = np.unique(hashes[hashed], return_index=True, return_inverse=True)
-    lead = rows[hashed][first]  # the first row of each hash
-    forest.join(zip(lead[inverse].tolist(), rows[hashed].tolist(), strict=True))
-    forest.join(lead[perceptual.neighbours(distinct, step.distance)].tolist())
+    for language in range(len(known)):
+        own = hashed & (languages == language)
+        distinct, first, inverse = np.unique(hashes[own], return_index=True, return_inverse=True)
+        lead = rows[own][first]  # the first row of each hash
+        forest.join(zip(lead[inverse].tolist(), rows[own].tolist(), strict=True))
+        forest.join(lead[perceptual.neighbours(distinct, step.distance)].tolist())
     return pixels
 
 

@@ -2,28 +2,35 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Iterator
 from typing import Literal
 
 from seedstock.corpus.sources.base import LONGEST, Item, Partition, Source, Unreadable, sample
 from seedstock.corpus.sources.files import find, problem, stem, stream
-from seedstock.corpus.sources.ranges import changed, whole
+from seedstock.corpus.sources.members import tar
+from seedstock.corpus.sources.ranges import Piece, changed, whole
 from seedstock.corpus.sources.webpage import HTML
 
 
 class Html(Source):
-    """HTML and XHTML files, plain or compressed: a file, a folder, a glob, a URL, or a list of these."""
+    """HTML and XHTML files, plain or compressed, or members of tar archives: a file, a folder, a glob, a URL, or a list
+    of these."""
 
     kind: Literal["html"] = "html"
     path: str | list[str]
 
     def partitions(self) -> list[Partition]:
-        found = find(self.path, (".html", ".htm", ".xhtml"), f"source {self.name!r}")
+        found = find(self.path, (*SUFFIXES, ".tar"), f"source {self.name!r}")
         chosen = sample({file.name: file.bytes for file in found}, self.limit)
         return [whole(file) for file in found if file.name in chosen]
 
     def read(self, partition: Partition) -> Iterator[Item | Unreadable]:
         piece = partition.payload
+        if stem(piece.name).lower().endswith(".tar"):
+            yield from self._members(piece)
+            yield from changed(piece)
+            return
         try:
             with stream(piece.path) as file:
                 raw = file.read(LONGEST + 1)
@@ -33,6 +40,35 @@ class Html(Source):
         if len(raw) > LONGEST:
             yield Unreadable(piece.name, f"longer than {LONGEST} bytes")
             return
-        kind = HTML[1] if stem(piece.name).lower().endswith(".xhtml") else HTML[0]
-        yield Item(piece.name, raw=raw, media_type=kind)
+        yield Item(piece.name, raw=raw, media_type=_type(piece.name))
         yield from changed(piece)
+
+    def _members(self, piece: Piece) -> Iterator[Item | Unreadable]:
+        """The pages of an archive, each plain or in gzip; other members are left out."""
+        for member in tar(piece.path, piece.name, LONGEST):
+            if isinstance(member, Unreadable):
+                yield member
+                continue
+            name, raw = member
+            if not stem(name).lower().endswith(SUFFIXES):
+                continue
+            if name.lower().endswith(".gz"):
+                try:
+                    reader = zlib.decompressobj(wbits=31)
+                    raw = reader.decompress(raw, LONGEST + 1)
+                    if len(raw) <= LONGEST and not reader.eof:
+                        raise zlib.error("it is cut off")
+                except zlib.error as error:
+                    yield Unreadable(name, f"damaged gzip: {error}")
+                    continue
+            if len(raw) > LONGEST:
+                yield Unreadable(name, f"longer than {LONGEST} bytes")
+                continue
+            yield Item(name, raw=raw, media_type=_type(name))
+
+
+SUFFIXES = (".html", ".htm", ".xhtml")
+
+
+def _type(name: str) -> str:
+    return HTML[1] if stem(name).lower().endswith(".xhtml") else HTML[0]

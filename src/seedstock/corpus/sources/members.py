@@ -87,7 +87,7 @@ def groups(partition: Partition, limit: int = LONGEST) -> Iterator[Group | Unrea
     """The groups of a partition; what could not be read of it stands in their place."""
     how, *payload = partition.payload
     if how == "tar":
-        members = _tar(payload[0], partition.name, limit)
+        members = tar(payload[0], partition.name, limit)
         yield from _grouped(members)
         return
     files, records = payload
@@ -146,7 +146,7 @@ class _Info(tarfile.TarInfo):
         return found
 
 
-def _tar(path: str, archive: str, limit: int) -> Iterator[tuple[str, bytes] | Unreadable]:
+def tar(path: str, archive: str, limit: int) -> Iterator[tuple[str, bytes] | Unreadable]:
     """(name, bytes) of every plain member, read in one pass."""
     seen = 0
     try:
