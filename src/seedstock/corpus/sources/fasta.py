@@ -6,7 +6,10 @@ import re
 from collections.abc import Iterator
 from typing import IO, Any, Literal
 
+import numpy as np
+
 from seedstock.corpus.sources.base import LONGEST, Item, Partition, Source, Unreadable, share
+from seedstock.corpus.sources.families import families
 from seedstock.corpus.sources.files import find, problem, stream
 
 SUFFIXES = (".fasta", ".fa", ".faa", ".fna", ".ffn", ".fas")
@@ -21,11 +24,13 @@ class Fasta(Source):
     The text is the sequence without line ends. The header's identifier, its description and its ``key=value`` fields
     (as UniProt writes them) go into the meta; prokka's ``EC~~~gene~~~product`` is taken apart. A header without a
     sequence, a sequence without a header, and one with other characters than letters, ``*``, ``-`` and ``.`` go to
-    quarantine.
+    quarantine. ``families`` puts sequences of one file that share descent on one side of the held-out split
+    (``sources.families``); the file is then read twice, and its sequences are in memory together.
     """
 
     kind: Literal["fasta"] = "fasta"
     path: str | list[str]
+    families: bool = False
     domain: str | None = "proteins"
     language: str | None = "und"
 
@@ -37,12 +42,21 @@ class Fasta(Source):
         seen: set[str] = set()
         number = 0
         try:
+            kin = self._families(partition) if self.families else None
             with stream(partition.payload) as file:
                 for header, sequence in _entries(file):
+                    item = self._item(partition.name, number + 1, header, sequence, seen)
+                    if kin is not None and isinstance(item, Item):
+                        item.meta["split_group"] = f"{partition.name}:{kin[number] + 1}"
                     number += 1
-                    yield self._item(partition.name, number, header, sequence, seen)
+                    yield item
         except OSError as error:
             yield Unreadable(f"{partition.name}:{number + 1}", f"the file breaks off: {problem(error)}")
+
+    @staticmethod
+    def _families(partition: Partition) -> np.ndarray:
+        with stream(partition.payload) as file:
+            return families([sequence or b"" for _, sequence in _entries(file)])
 
     def _item(
         self, name: str, number: int, header: str | None, sequence: bytes | None, seen: set[str]
