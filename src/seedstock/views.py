@@ -63,6 +63,10 @@ def own_scores(values: dict[str, Any]) -> Group:
     shown = table("on held-out windows", "", "mean>", "")
     for order, one in values["floors"]["tokens"]["orders"].items():
         shown.add_row(f"counts of order {order} (nats a token)", f"{one['nats_per_token']:.4f}", "")
+    if "beside" in values["floors"]:  # runs of before do not have it
+        shown.add_row(
+            "counts of both neighbours (nats a token)", f"{values['floors']['beside']['nats_per_token']:.4f}", ""
+        )
     shown.add_section()
     for group in ("losses", "metrics"):
         for name, one in values[group].items():

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from seedstock.errors import DataError
+from seedstock.evaluation.beside import Beside
 from seedstock.evaluation.counts import CountModel
 from seedstock.evaluation.tally import ratio
 
@@ -19,12 +20,14 @@ def token_floors(shards: Any, *, order: int = ORDER, limit: int = 512_000_000) -
     """Witten-Bell count models of order 0 to ``order`` over token ids, as ``evaluation/floors.json`` keeps them.
 
     Trained on about ``limit`` tokens of the train split (every stratum's beginning), scored on the held-out split;
-    BOS, EOS and what was erased are left out. Raises DataError where a split has no tokens.
+    BOS, EOS and what was erased are left out. Beside them the model that knows both neighbours (``beside``).
+    Raises DataError where a split has no tokens.
     """
-    model = CountModel.fitting(shards.vocab_size, order)
+    model, sides = CountModel.fitting(shards.vocab_size, order), Beside(shards.vocab_size)
     tokens = sum(stratum.tokens for stratum in shards.strata("train"))
     for symbols, lengths in _documents(shards, "train", min(1.0, limit / max(1, tokens))):
         model.add(symbols, lengths)
+        sides.add(symbols, lengths)
     held_out = list(_documents(shards, "held_out", 1.0))
     if not model.symbols or not held_out:
         raise DataError("there are no tokens to count", where="shards", fix="add documents, or raise corpus.held_out")
@@ -41,6 +44,7 @@ def token_floors(shards: Any, *, order: int = ORDER, limit: int = 512_000_000) -
     return {
         "format": FORMAT,
         "tokens": {"smoothing": "Witten-Bell, interpolated", "unit": "nats per token", "orders": orders},
+        "beside": sides.score(held_out),
         "held_out": {"documents": len(sizes), "tokens": int(sizes.sum())},
         "training": {"tokens": model.symbols, "available_tokens": tokens},
     }
