@@ -11,6 +11,7 @@ from seedstock.corpus.extract.markup import Page
 from seedstock.corpus.extract.spans import SpanMap, Stretch
 
 PIECE = re.compile(r"&(?:#[0-9]{1,9}|#[xX][0-9a-fA-F]{1,8}|[A-Za-z][A-Za-z0-9]{1,31});?|\s+|[^&\s]+(?: [^&\s]+)*|&")
+PLAIN = re.compile(r"[^&\s]++(?: [^&\s]++)*+")
 VERBATIM = re.compile(r"&(?:#[0-9]{1,9}|#[xX][0-9a-fA-F]{1,8}|[A-Za-z][A-Za-z0-9]{1,31});?|[^&]+|&")
 CLOSE = frozenset({"li", "dt", "dd", "tr", "option"})
 CELLS = frozenset({"td", "th"})
@@ -49,6 +50,11 @@ def _line(page: Page, runs: list[tuple[int, int]], verbatim: bool) -> tuple[str,
     places: list[Stretch] = []
     pattern = VERBATIM if verbatim else PIECE
     for start, stop in runs:
+        if stop - start > 1 and not verbatim and PLAIN.fullmatch(source, start, stop):
+            out.append(source[start:stop])
+            places.append((size, size + stop - start, start, stop))
+            size += stop - start
+            continue
         for match in pattern.finditer(source, start, stop):
             piece, (low, high) = match[0], match.span()
             first = piece[0]

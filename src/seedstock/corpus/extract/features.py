@@ -81,6 +81,7 @@ def _name_hints(name: str) -> int:
     return found | BODY if found & _ARTICLE and found & _TEXT else found
 
 
+@lru_cache(1 << 15)
 def _hints(tag: str, names: str) -> int:
     found = _ABOVE.get(tag, 0)
     for name in names.split()[:8] if names else ():

@@ -159,12 +159,13 @@ def parse(source: str) -> Page:
         after_break = kind == BREAK
         if kind in (BREAK, EMPTY):
             continue
+        name = name.lower()
         if closing:
-            name = name.lower()
-            if name in tags_open:
+            if tags[stack[-1]] == name and len(stack) > 1:
+                page.last[stack.pop()] = len(lines)
+            elif name in tags_open:
                 _close(page, name, stack, len(lines))
             continue
-        name = name.lower()
         if kind == ROOT:
             if attributes:
                 names[0] = _names(attributes)

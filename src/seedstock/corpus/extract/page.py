@@ -89,8 +89,11 @@ def _text(page: Page, config: ExtractConfig) -> tuple[str, list[Stretch], str]:
         theirs = extractors.trafilatura(page.source)
         if kind == "union":
             return *compose(page, sorted(chosen | _held(page, lines, theirs))), "union"
-        if theirs.strip():
+        own = compose(page, sorted(chosen))
+        # In doubt the classifier has mostly left out: the longer text is the better one on more pages.
+        if len(theirs) > len(own[0]):
             return _foreign(theirs, page, "trafilatura")
+        return *own, "lines"
     return *compose(page, sorted(chosen)), "lines"
 
 

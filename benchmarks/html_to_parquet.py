@@ -1,0 +1,132 @@
+"""HTML to Parquet, end to end: WARC files in, a corpus out, beside datatrove on the same files.
+
+``python benchmarks/html_to_parquet.py --articles TAR --work FOLDER [--peer PYTHON] [--records 3000] [--workers 2]``.
+The records are the labelled pages again and again, each with a paragraph of its own changed so that no two are equal.
+Ours reads, extracts, maps, takes facts and rights, and writes a sealed corpus (no signals, no dedup); theirs reads,
+extracts and writes Parquet. F1 is of the texts that came out, over every record.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gzip
+import io
+import re
+import shutil
+import subprocess
+import time
+from pathlib import Path
+
+import extraction_data as data
+
+FILES = 4
+
+
+def warcs(pages: list[data.Page], folder: Path, records: int) -> None:
+    """Gzipped WARC files, a member a record."""
+    folder.mkdir(parents=True, exist_ok=True)
+    files = [(folder / f"{number:02d}.warc.gz").open("wb") for number in range(FILES)]
+    for number in range(records):
+        page = pages[number % len(pages)]
+        body = re.sub(rb"(?i)</body>", b"<!-- copy %d --></body>" % number, page.html, count=1)
+        answer = (
+            b"HTTP/1.1 200 OK\r\nContent-Type: text/html; charset=utf-8\r\nContent-Length: %d\r\n\r\n" % len(body)
+            + body
+        )
+        url = f"https://{page.name}.example/{number}"
+        head = (
+            "WARC/1.0\r\nWARC-Type: response\r\nWARC-Date: 2024-01-01T00:00:00Z\r\n"
+            f"WARC-Record-ID: <urn:uuid:{number:032x}>\r\nWARC-Target-URI: {url}\r\n"
+            f"Content-Type: application/http; msgtype=response\r\nContent-Length: {len(answer)}\r\n\r\n"
+        )
+        member = io.BytesIO()
+        with gzip.GzipFile(fileobj=member, mode="wb", compresslevel=6, mtime=0) as packed:
+            packed.write(head.encode() + answer + b"\r\n\r\n")
+        files[number % FILES].write(member.getvalue())
+    for file in files:
+        file.close()
+
+
+def ours(source: Path, work: Path, workers: int, kind: str) -> tuple[float, dict[str, str]]:
+    """(seconds, text by URL) of a build."""
+    from seedstock.corpus import build
+    from seedstock.corpus.config import CorpusConfig
+    from seedstock.corpus.reader import Corpus
+    from seedstock.corpus.sources.warc import Warc
+    from seedstock.ledger.store import Store
+    from seedstock.progress import Silent
+
+    shutil.rmtree(work, ignore_errors=True)
+    config = CorpusConfig(policy={"signals": []}, dedup=None, held_out=0.01, extract={"kind": kind})
+    began = time.perf_counter()
+    folder = build.build(
+        [Warc(name="pages", path=str(source))],
+        config,
+        seed=1,
+        key=bytes(32),
+        store=Store(work / "store"),
+        reporter=Silent(),
+        workers=workers,
+    )
+    seconds = time.perf_counter() - began
+    texts = {}
+    for split in ("train", "held_out"):
+        for batch in Corpus(folder).texts(split):
+            texts.update(zip(batch["url"].to_pylist(), batch["text"].to_pylist(), strict=True))
+    return seconds, texts
+
+
+def theirs(source: Path, work: Path, python: str, *arguments: str) -> tuple[float, dict[str, str]]:
+    import pyarrow.parquet as pq
+
+    shutil.rmtree(work, ignore_errors=True)
+    script = Path(__file__).parent / "peers" / "html_datatrove.py"
+    command = [python, str(script), str(source), str(work), *arguments]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    seconds = float(re.search(r"seconds ([\d.]+)", done.stdout)[1])  # type: ignore[index]
+    texts = {}
+    for path in sorted((work / "out").glob("*.parquet")):
+        for row in pq.read_table(path, columns=["text", "metadata"]).to_pylist():
+            about = row["metadata"]
+            texts[dict(about)["url"] if not isinstance(about, dict) else about["url"]] = row["text"]
+    return seconds, texts
+
+
+def score(pages: list[data.Page], texts: dict[str, str]) -> float:
+    """F1 of the pages as they first came; a page that is missing scores nothing."""
+    by_name: dict[str, str] = {}
+    for url, text in texts.items():
+        by_name.setdefault(url.split("//")[1].partition(".")[0], text)
+    return data.mean_f1(pages, lambda page: by_name.get(page.name, ""))[0]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--articles", type=Path, required=True)
+    parser.add_argument("--work", type=Path, required=True)
+    parser.add_argument("--peer", help="the Python that datatrove is installed for")
+    parser.add_argument("--records", type=int, default=3000)
+    parser.add_argument("--workers", type=int, default=2)
+    options = parser.parse_args()
+    pages = data.articles(options.articles)
+    source = options.work / f"warc-{options.records}"
+    if not source.exists():
+        warcs(pages, source, options.records)
+    for kind in ("router", "lines"):
+        seconds, texts = ours(source, options.work / "ours", options.workers, kind)
+        speed = len(texts) / seconds
+        print(
+            f"ours, {kind}: {len(texts)} documents, {seconds:.1f} s, {speed:.1f}/s, F1 {score(pages, texts):.4f}",
+            flush=True,
+        )
+    for arguments in ((), ("precision",)) if options.peer else ():
+        seconds, texts = theirs(source, options.work / "theirs", options.peer, *arguments)
+        name = " ".join(("datatrove", *arguments))
+        speed = len(texts) / seconds
+        print(
+            f"{name}: {len(texts)} documents, {seconds:.1f} s, {speed:.1f}/s, F1 {score(pages, texts):.4f}", flush=True
+        )
+
+
+if __name__ == "__main__":
+    main()
