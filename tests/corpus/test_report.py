@@ -109,7 +109,8 @@ class Page(HTMLParser):
 
     def handle_starttag(self, tag, attrs):
         self.tags[tag] += 1
-        assert not any(name in ("src", "href") or name.startswith("on") for name, _ in attrs)
+        assert not any(name == "src" or name.startswith("on") for name, _ in attrs)
+        assert all(value.startswith("#") for name, value in attrs if name == "href")
         if tag not in self.VOID:
             self.open.append(tag)
 

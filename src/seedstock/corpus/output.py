@@ -65,7 +65,7 @@ def write(folder: Path, state: Phases, unreadable: list[dict[str, Any]]) -> None
     write_json(folder / "strata.json", strata)
     lines = [*unreadable, *state.failures]
     write_text(folder / "quarantine.jsonl", "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines))
-    summary = report.summarise(folder, state.selected)
+    summary = report.summarise(folder, state.selected, state.config.policy.rules)
     write_json(folder / "summary.json", summary)
     report.write_report(folder, summary)
 

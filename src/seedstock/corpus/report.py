@@ -1,12 +1,13 @@
 """What became of the documents, for people: a page (``report.html``) and a table for the terminal.
 
 Both are made from the keys of :func:`seedstock.corpus.summary.summarise`; the page also shows short samples, read from
-the corpus folder when it is written, with e-mail addresses and secrets taken out. After a document is erased, writing
+the corpus folder when it is written, with personal data and secrets taken out. After a document is erased, writing
 the page again erases it there.
 """
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,26 +26,74 @@ def write_report(folder: Path, summary: dict[str, Any]) -> None:
     """Writes ``report.html`` of a corpus folder, one file without anything from elsewhere."""
     from jinja2 import Environment, StrictUndefined
 
-    from seedstock.corpus import samples
+    from seedstock.corpus import quarantined, samples
     from seedstock.ledger.files import write_text
 
     folder = Path(folder)
     drawn = samples.draw(folder)
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    environment.filters.update(size=size, number=number)
+    environment.filters.update(size=size, number=number, percent=percent, step=step_name)
     template = environment.from_string(Path(__file__).with_name("report.html.j2").read_text(encoding="utf-8"))
     flow = [{**row, "samples": drawn.get((row["phase"], row["step"], row["reason"]), [])} for row in summary["flow"]]
     clusters = samples.largest_clusters(folder, summary["duplicates"]["largest"])
     groups = [(title, _shown(summary[key])) for key, title in GROUPS.items()]
+    audit = summary.get("audit")
     page = template.render(
         summary=summary,
         flow=flow,
         kept=drawn.get(samples.KEPT, []),
         clusters=clusters,
+        pairs=samples.pairs(folder),
         sizes=sorted((int(size), count) for size, count in summary["duplicates"]["sizes"].items()),
         groups=groups,
+        audit=audit,
+        flags=[_flag(flag, audit) for flag in audit["flags"]] if audit else [],
+        charts=[_chart(column) for column in summary.get("measured", ())],
+        selection=summary.get("select", []),
+        quarantine=quarantined.by_reason(folder / "quarantine.jsonl"),
     )
     write_text(folder / "report.html", page)
+
+
+def _chart(column: dict[str, Any]) -> dict[str, Any]:
+    """What the page shows of one column that rules look at."""
+    from markupsafe import Markup
+
+    from seedstock.corpus.charts import histogram, short
+
+    read, here = sum(column["read"]), sum(column["here"])
+    if column["type"] == "value":
+        read, here = read + column["others"]["read"], here + column["others"]["here"]
+    axis = " (logarithmic axis)" if column["scale"] == "log" else ""
+    title = f"{column['column']}{axis}: its rules dropped {number(here)} of {number(read)} documents"
+    edges = column["edges"]
+    number_ = column["type"] == "number"
+    names = [f"{short(low)} to {short(high)}" for low, high in pairwise(edges)] if number_ else list(map(str, edges))
+    counts = zip(names, column["read"], column["kept"], column["here"], strict=True)
+    return {
+        **column,
+        "title": title,
+        "svg": Markup(histogram(column, title)),
+        "reasons": list(dict.fromkeys(rule["reason"] for rule in column["rules"])),
+        "languages": sum(len(rule.get("by_language") or ()) for rule in column["rules"]),
+        "numbers": [row for row in counts if row[1]],
+    }
+
+
+def step_name(step: dict[str, Any]) -> str:
+    """``filter: gopher.words (almost empty)``."""
+    reason = f" ({step['reason']})" if step["reason"] else ""
+    return f"{step['phase']}: {step['step']}{reason}"
+
+
+def _flag(flag: dict[str, Any], audit: dict[str, Any]) -> dict[str, Any]:
+    return {**flag, "at": "all steps" if flag["step"] is None else step_name(audit["steps"][flag["step"]])}
+
+
+def percent(value: float) -> str:
+    """``92.3 %``; as many digits as a share near nothing or all needs."""
+    digits = 1 if 0.001 <= value <= 0.999 or value in (0, 1) else 3
+    return f"{100 * value:.{digits}f} %"
 
 
 def table(summary: dict[str, Any]) -> RenderableType:

@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 from seedstock.corpus import summary, tables
 from seedstock.corpus.phases import FAILED
 from seedstock.corpus.signals.emails import Emails
+from seedstock.corpus.signals.personal import Personal
 from seedstock.corpus.signals.secrets import Secrets
 
 CHARACTERS, LINES = 320, 7
@@ -98,12 +99,16 @@ def _read(folder: Path, places: list[tuple[str, int]]) -> list[Sample]:
 
 
 def redacted(text: str) -> str:
-    """The text without the addresses and secrets that the signals find, whether or not the policy asked for them."""
+    """The text without the personal data and secrets that the signals find, asked for by the policy or not."""
     batch = pa.RecordBatch.from_pydict({"text": pa.array([text], pa.large_string())})
     spans = []
-    for signal in (Emails(), Secrets()):
-        found = signal.compute(batch).column("spans").to_pylist()[0]
-        spans += [(span["start"], span["end"], signal.name.removesuffix("s")) for span in found]
+    for signal in (Emails(), Secrets(), Personal()):
+        table = signal.compute(batch)
+        found = table.column("spans").to_pylist()[0]
+        kinds = (
+            table.column("kinds").to_pylist()[0] if isinstance(signal, Personal) else [signal.name[:-1]] * len(found)
+        )
+        spans += [(span["start"], span["end"], kind) for span, kind in zip(found, kinds, strict=True)]
     data, pieces, at = text.encode(), [], 0
     for start, end, name in sorted(spans):
         if end > at:
@@ -137,3 +142,38 @@ def largest_clusters(folder: Path, clusters: list[dict[str, Any]]) -> list[dict[
             with contextlib.suppress(Exception):
                 places[cluster_of[row["id"]]] = f"{row['source']}: {redacted(row['locator'])}"
     return [{**cluster, "document": places.get(cluster["cluster"], "")} for cluster in clusters]
+
+
+def pairs(folder: Path, each: int = 2) -> dict[str, list[tuple[Sample, Sample]]]:
+    """Of every kind of deduplication, up to ``each`` pairs of a dropped document and the one that stands for it.
+
+    Drawn by the dropped one's id, which is keyed: as good as at random, and the same at every call.
+    """
+    path = folder / "clusters.parquet"
+    if not path.exists():
+        return {}
+    table = pq.read_table(path, columns=["id", "kind", "stands_for"]).filter(pc.field("stands_for").is_valid())
+    chosen: dict[str, list[tuple[bytes, bytes]]] = {}
+    for kind in sorted(pc.unique(table["kind"]).to_pylist()):
+        own = table.filter(pc.and_(pc.equal(table["kind"], kind), pc.not_equal(table["id"], table["stands_for"])))
+        first = own.take(pc.select_k_unstable(own, k=min(each, own.num_rows), sort_keys=[("id", "ascending")]))
+        chosen[kind] = list(zip(first["stands_for"].to_pylist(), first["id"].to_pylist(), strict=True))
+    places = _places(folder, {number for found in chosen.values() for pair in found for number in pair})
+    shown: dict[str, list[tuple[Sample, Sample]]] = {}
+    for kind, found in chosen.items():
+        for both in found:
+            read = [_read(folder, [places[number]]) for number in both if number in places]
+            if len(read) == 2 and all(read):
+                shown.setdefault(kind, []).append((read[0][0], read[1][0]))
+    return shown
+
+
+def _places(folder: Path, ids: set[bytes]) -> dict[bytes, tuple[str, int]]:
+    """The part and row of each document; of one that was read twice, the first."""
+    found: dict[bytes, tuple[str, int]] = {}
+    for part in summary.parts(folder) if ids else ():
+        column = pq.read_table(folder / "documents" / part, columns=["id"])["id"]
+        inside = pc.is_in(column, value_set=pa.array(sorted(ids), column.type)).to_numpy()
+        for row in np.flatnonzero(inside).tolist():
+            found.setdefault(column[row].as_py(), (part, row))
+    return found

@@ -19,6 +19,10 @@ be rewritten for the sake of what a document says. A *count* is ``{documents, by
                  there is a selection: what each of its steps was asked about and what it kept, groups as above
     edits        {kind: {edits, documents}}
     quarantine   how many documents or files could not be read
+    audit        survival of groups through the steps (keys: seedstock.corpus.audit)
+    measured     histograms of what rules look at (keys: seedstock.corpus.histograms)
+    media        {MIME type: {documents, kept_documents, bytes}}, where there are any (bytes of the media)
+    extraction   {mode: {documents, kept_documents}}, where pages of HTML were extracted
     token_files  {documents, tokens, coarse}, where some came as token ids: no step that needs their text looked at them
 """
 
@@ -34,6 +38,8 @@ from seedstock.corpus.media.types import COARSE, TOKENS
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+    from seedstock.corpus.rules import Rule
 
 PHASES = ("read", "filter", "dedup", "split", "decontaminate", "select", "edit")
 REASON = ("phase", "step", "reason")
@@ -71,15 +77,23 @@ def rows(folder: Path, *columns: str) -> Iterator[pa.Table]:
         yield table
 
 
-def summarise(folder: Path, selected: Sequence[dict[str, Any]] = ()) -> dict[str, Any]:
+def summarise(
+    folder: Path, selected: Sequence[dict[str, Any]] = (), rules: Sequence[Rule] | None = None
+) -> dict[str, Any]:
     """Counts a corpus folder's documents, decisions, clusters, edits and quarantine (keys: see the module).
 
-    ``selected`` are the steps of the selection with their counts, which the tables do not tell apart.
+    ``selected`` are the steps of the selection with their counts, which the tables do not tell apart;
+    ``rules`` are those of the policy, found in the manifest of a sealed folder.
     """
     import pyarrow as pa
     import pyarrow.compute as pc
 
+    from seedstock.corpus.audit import audit
+    from seedstock.corpus.contents import contents
+    from seedstock.corpus.histograms import histograms
+
     folder = Path(folder)
+    rules = _rules(folder) if rules is None else rules
     counts: Counter[str] = Counter()
     flow: Counter[tuple[str, ...]] = Counter()
     by: dict[str, dict[str, Counter[str]]] = {name: {} for name in GROUPS}
@@ -111,7 +125,21 @@ def summarise(folder: Path, selected: Sequence[dict[str, Any]] = ()) -> dict[str
         **({"select": list(selected)} if selected else {}),
         "edits": _edits(folder),
         "quarantine": _lines(folder / "quarantine.jsonl"),
+        **contents(folder),
+        "measured": histograms(folder, rules),
+        "audit": audit(folder, rules, [step["step"] for step in selected]),
     }
+
+
+def _rules(folder: Path) -> Sequence[Rule]:
+    """The rules of the policy that a sealed corpus was made with; none where it is not sealed yet."""
+    from seedstock.corpus.rules import Rule
+    from seedstock.ledger import manifest
+
+    if not manifest.is_sealed(folder):
+        return ()
+    policy = manifest.read(folder).inputs.get("corpus", {}).get("policy", {})
+    return [Rule.model_validate(rule) for rule in policy.get("rules", ())]
 
 
 def _empty() -> dict[str, Any]:
