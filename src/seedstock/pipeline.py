@@ -207,7 +207,12 @@ def plan(run: Run) -> Any:
     objective = weights.objective(run)
     window = objective.window(recipe.model.context)
     made = DataPlan.of(
-        run.shards, recipe.mixture, seed=recipe.seed, length=window, batch=recipe.training.batch_examples
+        run.shards,
+        recipe.mixture,
+        seed=recipe.seed,
+        length=window,
+        batch=recipe.training.batch_examples,
+        steps=recipe.training.steps,
     )
     if recorded and recorded["fingerprint"] == made.fingerprint:
         return run.plan

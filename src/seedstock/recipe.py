@@ -160,6 +160,7 @@ def _check(document: Any, path: Path, given: set[tuple[str | int, ...]]) -> Any:
     try:
         recipe = model().model_validate(_plain(document))
         _same_tokenizer(recipe, path)
+        _known_length(recipe, path)
         return recipe
     except ValidationError as error:
         problems = error.errors(include_url=False)
@@ -181,6 +182,16 @@ def _same_tokenizer(recipe: Any, path: Path) -> None:
                 where=path,
                 fix=f"write tokenizer: {{kind: imported, path: {source.tokenizer}}}",
             )
+
+
+def _known_length(recipe: Any, path: Path) -> None:
+    """A mixture with budgets or a schedule is planned before the first step."""
+    if recipe.mixture.needs_length and recipe.training.time is not None:
+        raise RecipeError(
+            "mixture.budgets and mixture.schedule need a run of known length, and training.time is measured",
+            where=path,
+            fix="set training.steps or training.tokens in its place",
+        )
 
 
 def _plain(node: Any) -> Any:

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 FORMAT = 1
 GROUP = 16
+WHOLE = 1 << 18  # examples of an exact segment that one table may order
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,8 @@ class DataPlan:
     """The data plan over the train streams of ``strata`` (stratum number → tokens).
 
     ``superblock`` (tokens) defaults to the longest length of the segments; ``group`` is superblocks that are shuffled
-    together, ``block`` the examples of one interleaving table; ``max_repeats`` None repeats for ever.
+    together, ``block`` the examples of one interleaving table; ``max_repeats`` None repeats for ever, and ``repeats``
+    (stratum number → cap) stands in its place for some.
     Raises DataError where the streams together are smaller than one window.
     """
 
@@ -70,10 +72,12 @@ class DataPlan:
         group: int = GROUP,
         block: int = interleave.BLOCK,
         max_repeats: int | None = None,
+        repeats: Mapping[int, int | None] | None = None,
     ) -> None:
         self.strata = {stratum: tokens for stratum, tokens in sorted(strata.items()) if tokens >= 2}
         self.segments, self.seed = tuple(plan_segments), seed
         self.group, self.block, self.max_repeats = group, block, max_repeats
+        self.repeats = {stratum: cap for stratum, cap in sorted((repeats or {}).items()) if stratum in self.strata}
         self.superblock = superblock or max((segment.length for segment in plan_segments), default=1)
         segments.check(self.segments, self.strata, self.superblock)
         self._numbers = np.array(list(self.strata), np.int64)
@@ -82,6 +86,7 @@ class DataPlan:
             list(self.strata), list(self.strata.values()), seed=seed, superblock=self.superblock, group=group
         )
         self._cursors = np.zeros(len(self.strata), np.int64)
+        self._base = self._cursors
         self._next = 0
         self._growing = threading.Lock()
         self._pieces: list[Piece] = []
@@ -102,14 +107,19 @@ class DataPlan:
         length: int,
         batch: int,
         superblock: int | None = None,
+        steps: int | None = None,
     ) -> DataPlan:
-        """The plan of one segment over the train split of ``shards``, with the weights of the recipe's mixture."""
-        from seedstock.inputs.mixture import weights
+        """The plan over the train split of ``shards`` of a mixture: one segment, or one for each of its phases.
+
+        Budgets and schedules need the number of ``steps``.
+        """
+        from seedstock.inputs import budgets
 
         strata = shards.strata("train")
-        segment = Segment(0, weights(strata, mixture), length, batch)
+        made = budgets.segments(strata, mixture, length=length, batch=batch, steps=steps)
         tokens = {item.stratum: item.tokens for item in strata}
-        return cls(tokens, [segment], seed=seed, superblock=superblock, max_repeats=mixture.max_repeats)
+        given = {"max_repeats": mixture.max_repeats, "repeats": budgets.repeats(strata, mixture)}
+        return cls(tokens, made, seed=seed, superblock=superblock, **given)  # type: ignore[arg-type]
 
     def locate(self, examples: np.ndarray) -> Located:
         """Where examples (int64 ``[E]``, any order) come from. Raises DataError beyond the plan's capacity."""
@@ -217,6 +227,7 @@ class DataPlan:
             "group": self.group,
             "block": self.block,
             "max_repeats": self.max_repeats,
+            **({"repeats": {str(stratum): cap for stratum, cap in self.repeats.items()}} if self.repeats else {}),
             "strata": {str(stratum): tokens for stratum, tokens in self.strata.items()},
             "segments": [segment.to_json() for segment in self.segments],
         }
@@ -229,6 +240,7 @@ class DataPlan:
         return cls(
             {int(stratum): tokens for stratum, tokens in record["strata"].items()},
             [Segment.from_json(segment) for segment in record["segments"]],
+            repeats={int(stratum): cap for stratum, cap in record.get("repeats", {}).items()},
             **{name: record[name] for name in ("seed", "superblock", "group", "block", "max_repeats")},
         )
 
@@ -257,7 +269,7 @@ class DataPlan:
         self._grow(segment.example, limit=segment.example)
         changed = (segment.batch, segment.length) != (before.batch, before.length)
         if not changed:
-            self._segment = segment
+            self._segment, self._base = segment, self._cursors
             self.starts.append(self._next)
             return
         past = (segment.example - before.first) % before.batch
@@ -274,7 +286,7 @@ class DataPlan:
         self._start(segment, step=before.steps_to(self._next))
 
     def _start(self, segment: Segment, step: int) -> None:
-        self._segment = segment
+        self._segment, self._base = segment, self._cursors
         self.starts.append(self._next)
         self._grids.append(Grid(step, self._next, NEVER, segment.batch, segment.length))
 
@@ -291,32 +303,48 @@ class DataPlan:
 
     def _caps(self) -> np.ndarray:
         """The item at which each stratum is exhausted."""
-        if self.max_repeats is None:
-            return np.full(len(self.strata), NEVER, np.int64)
-        return self._windows.per_epoch(self._segment.length) * self.max_repeats
+        epoch = self._windows.per_epoch(self._segment.length)
+        passes = [self.repeats.get(stratum, self.max_repeats) for stratum in self.strata]
+        caps = np.array(
+            [
+                NEVER if cap is None else min(size * cap, NEVER)
+                for size, cap in zip(epoch.tolist(), passes, strict=True)
+            ],
+            np.int64,
+        )
+        if not self._segment.exact:
+            return caps
+        wanted = np.array([int(self._segment.weights.get(stratum, 0)) for stratum in self.strata], np.int64)
+        return np.minimum(caps, self._base + wanted)
 
     def _weights(self) -> list[float]:
         """The segment's weights without the strata that are exhausted."""
         left = self._caps() - self._cursors
-        return [self._segment.weights.get(n, 0.0) if left[s] > 0 else 0.0 for s, n in enumerate(self.strata)]
+        weights = self._segment.weights
+        if self._segment.exact:
+            return [float(left[s]) if weights.get(n, 0.0) > 0 else 0.0 for s, n in enumerate(self.strata)]
+        return [weights.get(n, 0.0) if left[s] > 0 else 0.0 for s, n in enumerate(self.strata)]
 
     def _capacity(self) -> int | None:
         """How many examples there are if the present segment lasts: each of its strata is offered to its cap."""
-        if self.max_repeats is None:
-            return None
         fed = [self._segment.weights.get(stratum, 0) > 0 for stratum in self.strata]
-        return self._next + int(np.where(fed, self._caps() - self._cursors, 0).sum())
+        caps = self._caps()
+        if (caps[fed] == NEVER).any():
+            return None
+        return self._next + int(np.where(fed, caps - self._cursors, 0).sum())
 
     def _grow(self, examples: int, limit: int = NEVER) -> None:
         """Adds pieces until the first ``examples`` are covered; a piece ends at ``limit`` or where a stratum does."""
         with self._growing:  # a loader's thread and a question may ask at the same time
             while self._next < examples:
-                weights = self._weights()
-                table = interleave.table(interleave.quotas(weights, self.block))
+                weights, left = self._weights(), self._caps() - self._cursors
+                whole = int(sum(weights)) if self._segment.exact else WHOLE + 1
+                table = interleave.table(interleave.quotas(weights, whole if whole <= WHOLE else self.block))
                 stop = limit
-                if self.max_repeats is not None:
-                    left = self._caps() - self._cursors
-                    ends = [int(table.places(s, left[s] - 1)) + 1 for s, weight in enumerate(weights) if weight > 0]
+                if whole <= WHOLE:  # one table has it all
+                    stop = min(limit, self._next + whole)
+                elif (fed := np.flatnonzero((np.array(weights) > 0) & (left < NEVER // 2))).size:
+                    ends = [int(table.places(s, left[s] - 1)) + 1 for s in fed.tolist()]
                     stop = min(limit, self._next + min(ends))
                 self._add(Piece(self._next, stop, self._segment.length, table, self._cursors))
 
@@ -338,9 +366,15 @@ class DataPlan:
         capacity = self.capacity if capacity is None else capacity
         grid = self._grids[-1]
         steps = grid.step + ((capacity or 0) - grid.first) // grid.batch
+        if self._segment.exact:
+            return DataError(
+                f"{asked}: the budgets of mixture are for {capacity:,} examples, which is {steps:,} steps",
+                fix="plan for the steps that are to be trained",
+            )
         tokens = math.fsum(self.strata[n] for n, w in self._segment.weights.items() if w > 0)
         return DataError(
-            f"{asked}: the {tokens:,.0f} training tokens, each seen at most {self.max_repeats} times, give {capacity:,}"
+            f"{asked}: the {tokens:,.0f} training tokens, each seen at most "
+            f"{'as often as its cap allows' if self.repeats else f'{self.max_repeats} times'}, give {capacity:,}"
             f" examples, which is {steps:,} steps",
             fix="add documents, train fewer steps, or raise mixture.max_repeats (null repeats for ever)",
         )

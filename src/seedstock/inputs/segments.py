@@ -17,23 +17,28 @@ NEVER = 1 << 62
 
 @dataclass(frozen=True)
 class Segment:
-    """From example number ``example`` on: these weights (stratum number → share), this length, this batch."""
+    """From example number ``example`` on: these weights (stratum number → share), this length, this batch.
+
+    The weights of an ``exact`` segment are the examples that it has of each stratum, no more and no less.
+    """
 
     example: int
     weights: Mapping[int, float]
     length: int
     batch: int
+    exact: bool = False
 
     def to_json(self) -> dict[str, Any]:
         """JSON has no integer keys, so strata are written as text."""
         weights = {str(stratum): weight for stratum, weight in sorted(self.weights.items())}
-        return {"example": self.example, "weights": weights, "length": self.length, "batch": self.batch}
+        exact = {"exact": True} if self.exact else {}
+        return {"example": self.example, "weights": weights, "length": self.length, "batch": self.batch, **exact}
 
     @classmethod
     def from_json(cls, record: dict[str, Any]) -> Segment:
         """The inverse of ``to_json``."""
         weights = {int(stratum): weight for stratum, weight in record["weights"].items()}
-        return cls(record["example"], weights, record["length"], record["batch"])
+        return cls(record["example"], weights, record["length"], record["batch"], record.get("exact", False))
 
 
 def check(segments: Sequence[Segment], strata: Mapping[int, int], superblock: int) -> None:

@@ -24,7 +24,7 @@ class Stratum:
     """The documents of one (source, domain, language) in one split; ``bytes`` are of their UTF-8 text.
 
     ``repeats`` is how often they are to be seen for once of other documents: more than 1 where the corpus re-hydrates
-    what it deduplicated.
+    what it deduplicated. ``band`` is that of the corpus' curriculum, -1 without one.
     """
 
     stratum: int
@@ -35,6 +35,7 @@ class Stratum:
     documents: int
     bytes: int
     repeats: int = 1
+    band: int = -1
 
 
 class _Stream:
@@ -130,7 +131,7 @@ class Shards:
     def strata(self, split: str) -> list[Stratum]:
         """The strata of a split, by number."""
         names = Stratum.__dataclass_fields__
-        entries = ({"repeats": 1, **entry} for entry in self.index["splits"].get(split, []))
+        entries = ({"repeats": 1, "band": -1, **entry} for entry in self.index["splits"].get(split, []))
         return [Stratum(**{name: entry[name] for name in names}) for entry in entries]
 
     def read(self, split: str, stratum: int, starts: np.ndarray, length: int) -> np.ndarray:

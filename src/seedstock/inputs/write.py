@@ -98,7 +98,8 @@ def _write_split(
     bos, eos = (np.array([tokenizer.specials[name]], dtype) for name in ("bos", "eos"))
     writers: dict[int, _Writer] = {}
     columns = ("id", "text", "stratum", "source", "domain", "language")
-    repeats = {one["stratum"]: {"repeats": one["repeats"]} for one in corpus.strata if "repeats" in one}
+    keys: tuple[str, ...] = ("repeats", "band")
+    more = {one["stratum"]: {key: one[key] for key in keys if key in one} for one in corpus.strata}
     media: dict[str, Any] = {"media": TOKENS} if (corpus.folder / "media").is_dir() else {}
     for batch in corpus.texts(split=split, **media):
         ids, texts, strata, *names = (batch.column(column).to_pylist() for column in columns)
@@ -113,7 +114,7 @@ def _write_split(
         for stratum, own in rows.items():
             if stratum not in writers:
                 entry = dict(zip(("source", "domain", "language"), (name[own[0]] for name in names), strict=True))
-                entry |= repeats.get(stratum, {})
+                entry |= more.get(stratum, {})
                 writers[stratum] = _Writer(folder, split, stratum, entry, dtype, file_bytes // dtype.itemsize)
             text_bytes = sum(len(texts[row].encode()) for row in own)
             pieces = [part for row in own for part in (bos, encoded[row].astype(dtype), eos)]

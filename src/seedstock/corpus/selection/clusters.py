@@ -1,22 +1,25 @@
 """Evenly from every cluster of like documents, so that no kind of content crowds out the others.
 
-The centres of k-means lie where the documents are dense, so that equal budgets for them level little. As in Vo et al.
-2024 (arXiv 2405.15613, section 3) the centres are clustered once more, each counting once whatever its size; clusters
-of centres get the budgets, and documents are drawn at random inside them.
+Centres that are drawn at random lie where the documents are dense, so that equal budgets for them level little. Here
+they begin far from each other (Gonzalez 1985, "Clustering to minimize the maximum intercluster distance"), and as in Vo
+et al. 2024 (arXiv 2405.15613, section 3) the centres are clustered once more, each counting once whatever its size.
+Clusters of centres get the budgets, and documents are drawn at random inside them.
 """
 
 from __future__ import annotations
 
 import math
-from fractions import Fraction
 
 import numpy as np
 
 from seedstock.corpus.dedup.config import Semantic
 from seedstock.corpus.dedup.embedding import Vectors, embed
 from seedstock.corpus.dedup.semantic import assign, centres
+from seedstock.corpus.selection.apportion import apportion
 from seedstock.corpus.selection.config import Clusters
 from seedstock.corpus.selection.pool import Pool
+
+SAMPLE = 1 << 14  # documents among which the first centres are looked for
 
 
 def kept(step: Clusters, pool: Pool) -> np.ndarray:
@@ -39,7 +42,9 @@ def labels(step: Clusters, pool: Pool) -> np.ndarray:
     like = Semantic(model=step.model, dimensions=step.dimensions)
     with pool.folder() as folder, pool.reporter.bar("clustering", pool.rows, "documents") as bar:
         vectors = embed(like, pool.parts, everything, folder)
-        middles = centres(vectors, everything, max(fine, count))
+        sample = np.sort(np.argsort(pool.draws, kind="stable")[: max(SAMPLE, fine, count)])
+        start = sample[spread(vectors.read(sample), max(fine, count))]
+        middles = centres(vectors, everything, max(fine, count), start)
         found = assign(vectors, everything, middles)
         if len(middles) > count:
             of_centres = Vectors(folder / "centres")
@@ -68,25 +73,5 @@ def budgets(sizes: np.ndarray, total: int, power: float) -> np.ndarray:
 
     What small clusters cannot give the others give; the sum is exactly ``total`` where there is as much.
     """
-    found = np.zeros(len(sizes), np.int64)
-    weight = [Fraction(float(size) ** power) if size else Fraction(0) for size in sizes.tolist()]
-    open_ = [at for at, size in enumerate(sizes.tolist()) if size]
     room = min(total, int(sizes.sum()))
-    while open_:
-        whole = sum(weight[at] for at in open_)
-        full = [at for at in open_ if weight[at] * room >= sizes[at] * whole]
-        if not full:
-            break
-        for at in full:
-            found[at] = sizes[at]
-            room -= int(sizes[at])
-        open_ = [at for at in open_ if not found[at]]
-    if open_:
-        whole = sum(weight[at] for at in open_)
-        exact = {at: weight[at] * room / whole for at in open_}
-        for at in open_:
-            found[at] = int(exact[at])
-        left = room - sum(int(exact[at]) for at in open_)
-        for at in sorted(open_, key=lambda at: (int(exact[at]) - exact[at], at))[:left]:
-            found[at] += 1
-    return found
+    return np.array(apportion(room, [float(size) ** power if size else 0.0 for size in sizes.tolist()], sizes.tolist()))
