@@ -53,8 +53,8 @@ class Masked(Objective):
     def corrupt(self, batch: Batch, keys: Any) -> Batch:
         """Adds ``given`` ``[B, T]``, what the network sees, and ``targets`` ``[B, T]``: the chosen tokens, else -1.
 
-        The chosen positions are those with the smallest of the example's keyed numbers, so that their count is exact.
-        Special tokens and padding are never chosen.
+        The chosen positions are those with the smallest of the example's keyed numbers: ``rate`` of what may be chosen,
+        rounded by a draw so that the mean is exact, and at least one. Special tokens and padding are never chosen.
         """
         tokens = batch["tokens"]
         length, device = tokens.shape[1], tokens.device
@@ -63,7 +63,8 @@ class Masked(Objective):
         special[list(self.spec.specials.values())] = True
         eligible = (batch["documents"] >= 0) & ~special[tokens]
         order = order.to(device).masked_fill(~eligible, 2.0)
-        wanted = (eligible.sum(1, keepdim=True) * self.config.rate).round().clamp(min=1)
+        share = torch.from_numpy(keys.uniform("rounding", 1)).to(device)
+        wanted = (eligible.sum(1, keepdim=True) * self.config.rate + share).floor().clamp(min=1)
         chosen = (order.argsort(1).argsort(1) < wanted) & eligible
         fate, plain = fate.to(device), torch.nonzero(~special).flatten()
         replaced = plain[(other.to(device) * len(plain)).long()]
@@ -72,8 +73,9 @@ class Masked(Objective):
         return {**batch, "given": torch.where(swapped, replaced, given), "targets": torch.where(chosen, tokens, -1)}
 
     def counts(self, batch: Batch) -> Sums:
-        """``masked``: chosen tokens; ``next``: pairs; and what the network's own losses count."""
-        found = {"masked": (batch["targets"] >= 0).sum()}
+        """``masked``: chosen tokens; ``hidden``: those that became the mask token; ``next``: pairs; and what the
+        network's own losses count."""
+        found = {"masked": (batch["targets"] >= 0).sum(), "hidden": self._hidden(batch).sum()}
         if self.config.next_sentence:
             found["next"] = found["next_right"] = (batch["random_next"] >= 0).sum()
         return found | auxiliary_counts(self.spec, batch)
@@ -90,18 +92,26 @@ class Masked(Objective):
         }
 
     def loss(self, nets: Any, output: Any, batch: Batch) -> tuple[Sums, Sums]:
-        """``masked``: nats of the chosen tokens; ``next``: nats of the pair's class; and how often that is right."""
+        """``masked``: nats of the chosen tokens; ``next``: nats of the pair's class.
+
+        Metrics: ``hidden``, nats of the tokens behind the mask token alone, which is what count models can be held
+        against (a chosen token that stayed is easy to tell); ``next_right``, how often the class is right.
+        """
         head, targets = nets["network"].head, batch["targets"].flatten()
         chosen = torch.nonzero(targets >= 0).flatten() if targets.device.type == "cpu" else slice(None)
         hidden = head.prepare(output.hidden.flatten(0, 1)[chosen])  # the head is run on what counts alone
-        total, _ = linear_cross_entropy(hidden, head.matrix, targets[chosen], bias=head.bias)
-        sums, metrics = {"masked": total, **output.aux}, {}
+        total, nats = linear_cross_entropy(hidden, head.matrix, targets[chosen], bias=head.bias)
+        sums = {"masked": total, **output.aux}
+        metrics = {"hidden": (nats * self._hidden(batch).flatten()[chosen]).sum()}
         if self.config.next_sentence:
             logits, wanted = nets["next_sentence"](output.hidden), batch["random_next"]
             held = wanted >= 0
             sums["next"] = (F.cross_entropy(logits, wanted.clamp_min(0), reduction="none") * held).sum()
             metrics["next_right"] = (logits.argmax(-1) == wanted).sum()
         return sums, metrics
+
+    def _hidden(self, batch: Batch) -> Tensor:
+        return (batch["targets"] >= 0) & (batch["given"] == self.spec.specials["mask"])
 
     def nets(self) -> dict[str, nn.Module]:
         """The head for the next sentence."""
@@ -111,9 +121,11 @@ class Masked(Objective):
 
     def expect(self, spec: Spec) -> Expectation:
         """Before training every token is as likely as any other: ln V nats; both classes too: ln 2."""
+        pairs, shown = self.config.next_sentence, {"hidden": "nats of the tokens behind the mask token"}
         return Expectation(
-            first={"masked": math.log(spec.vocab_size)} | ({"next": math.log(2)} if self.config.next_sentence else {}),
+            first={"masked": math.log(spec.vocab_size)} | ({"next": math.log(2)} if pairs else {}),
             floor="the entropy of single tokens, then a count model that knows the neighbours on both sides",
             collapse="the loss stays at the entropy of single tokens: nothing is learned from context",
-            metrics={"next_right": "share of pairs whose class is right"} if self.config.next_sentence else {},
+            metrics=shown | ({"next_right": "share of pairs whose class is right"} if pairs else {}),
+            collapse_at={"hidden": "order 0"},
         )

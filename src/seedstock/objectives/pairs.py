@@ -12,7 +12,8 @@ Batch = dict[str, Any]
 
 def prepare(items: Batch, keys: Any, specials: Mapping[str, int]) -> Batch:
     """``bos A sep B sep``: A begins the window's longest document, B goes on with it or, in half of the examples,
-    begins the longest document of the partner's window.
+    begins the longest document of the partner's window. It is as long as what would follow, as far as there is
+    enough of it, so that lengths tell nothing.
 
     Returns ``tokens``, ``documents`` (0, -1 for padding), ``positions`` and ``types`` (0 up to the first ``sep``, then
     1), all ``[B, L]``, and ``random_next`` ``[B]``: 1 where B is the partner's, 0 where it follows, -1 where a document
@@ -33,7 +34,7 @@ def prepare(items: Batch, keys: Any, specials: Mapping[str, int]) -> Batch:
         second = whole[first:]
         if len(whole) >= 2:
             random_next[row] = int(chance[row] < 0.5 and len(other) > 0)
-            second = other[: room - first] if random_next[row] else second
+            second = other[: len(second)] if random_next[row] else second
         parts = [[specials["bos"]], whole[:first], [specials["sep"]], second, [specials["sep"]]]
         made = np.concatenate([np.asarray(part, np.int64) for part in parts])
         ends[row] = len(made)

@@ -1,0 +1,67 @@
+"""The families that the conformance suite runs. A new one is one entry of ``FAMILIES``: its objective's
+configuration, a model of a few thousand parameters (context ``CONTEXT``), its targets (``secrets``), and, where it
+draws anything, the ``statistics`` of what it draws. See ``conformance.Family`` for the rest."""
+
+from __future__ import annotations
+
+import torch
+from conformance import CONTEXT, Family, Secret
+
+from seedstock.models.configs.decoder import DecoderConfig
+from seedstock.models.configs.encoder import EncoderConfig
+from seedstock.objectives.causal import targets
+from seedstock.objectives.configs.causal import CausalConfig
+from seedstock.objectives.configs.masked import MaskedConfig
+
+SIZES = {"width": 32, "layers": 2, "heads": 2, "mlp_width": 64, "context": CONTEXT}
+
+
+def next_tokens(objective, batch):
+    """What comes later may not be seen from earlier places."""
+    wanted = targets(batch)
+    for row, place in torch.nonzero(wanted >= 0)[::17].tolist():
+        yield Secret("tokens", row, place + 1, torch.arange(wanted.shape[1]) <= place)
+
+
+def hidden_tokens(objective, batch):
+    """Tokens that were replaced may be seen from nowhere."""
+    changed = (batch["targets"] >= 0) & (batch["given"] != batch["tokens"])
+    for row, place in torch.nonzero(changed)[::5].tolist():
+        yield Secret("tokens", row, place, torch.ones(batch["tokens"].shape[1], dtype=torch.bool), input=True)
+
+
+def choices(objective, batch):
+    """Devlin et al. 2018: 15 % are chosen; of these 80 % become the mask, 10 % another token."""
+    config, specials = objective.config, objective.spec.specials
+    special = torch.isin(batch["tokens"], torch.tensor(list(specials.values())))
+    plain = (batch["documents"] >= 0) & ~special
+    chosen, mask = batch["targets"] >= 0, batch["given"] == specials["mask"]
+    yield "special tokens and padding chosen", float((chosen & ~plain).sum()), 0, 0
+    yield "chosen", float(chosen.sum() / plain.sum()), config.rate, 0.005
+    yield "masked", float((chosen & mask).sum() / chosen.sum()), config.masked, 0.03
+    other = chosen & ~mask & (batch["given"] != batch["tokens"])
+    yield "another token", float(other.sum() / chosen.sum()), config.random, 0.02
+    yield "changed and not chosen", float((~chosen & (batch["given"] != batch["tokens"])).sum()), 0, 0
+    if config.next_sentence:
+        known = batch["random_next"][batch["random_next"] >= 0]
+        yield "pairs", len(known) / len(batch["random_next"]), 1, 0.02
+        yield "next sentences that are others", float(known.float().mean()), 0.5, 0.06
+
+
+FAMILIES = {
+    "causal": Family(CausalConfig(), DecoderConfig(shape="qwen3", **SIZES), next_tokens),
+    "bert": Family(
+        MaskedConfig(next_sentence=True),
+        EncoderConfig(shape="bert", **SIZES),
+        hidden_tokens,
+        choices,
+    ),
+    "modernbert": Family(
+        MaskedConfig(rate=0.3, masked=1.0, random=0.0),
+        EncoderConfig(shape="modernbert", window=6, global_every=2, **SIZES),
+        hidden_tokens,
+        choices,
+        steps=150,
+    ),
+    "esm": Family(MaskedConfig(), EncoderConfig(shape="esm2", **SIZES), hidden_tokens, choices),
+}
