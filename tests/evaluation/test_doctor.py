@@ -137,6 +137,34 @@ def test_scores_of_other_bytes_are_not_compared(tmp_path):
     assert not any("count model" in one.what for one in found)
 
 
+@pytest.mark.parametrize("hidden, right, level", [(6.31, 0.9, "problem"), (5.0, 0.5, "problem"), (5.0, 0.9, "good")])
+def test_a_model_that_does_not_predict_the_next_token_is_held_against_where_it_collapses(
+    tmp_path, hidden, right, level
+):
+    expected = {"collapse": "only single tokens", "collapse_at": {"hidden": "order 0", "gone": "order 9"}}
+    own = {
+        "held_out": {"bits_per_byte": None, "nats_per_token": None, "loss": 6.0},
+        "losses": {"masked": {"mean": 6.0}},
+        "metrics": {"hidden": {"mean": hidden}, "right": {"mean": right}},
+        "expected": expected | {"collapse_below": {"right": 0.5}},
+    }
+    write_run(tmp_path, HEALTHY, **own)
+    floors = {"tokens": {"orders": {"0": {"nats_per_token": 6.3}}}}
+    (tmp_path / "evaluation/floors.json").write_text(json.dumps(floors))
+    found = [one for one in doctor(tmp_path) if "collapsed" in one.what]
+    assert len(found) == 2 and found[0].level == level, "the worst comes first; a floor not measured is not judged"
+    if level == "problem":
+        assert "only single tokens" in found[0].advice
+
+
+def test_the_held_out_loss_of_an_objective_of_its_own_may_rise_too(tmp_path):
+    write_run(tmp_path, HEALTHY)
+    with (tmp_path / "events.jsonl").open("a") as file:
+        for step, value in ((100, 4.0), (200, 3.0), (300, 3.5)):
+            file.write("\n" + json.dumps({"event": "validation", "step": step, "loss": value}))
+    assert any("overfits" in one.what for one in doctor(tmp_path))
+
+
 def test_a_run_that_stopped_itself_says_where(tmp_path):
     write_run(tmp_path, HEALTHY[:30])
     with (tmp_path / "events.jsonl").open("a") as file:

@@ -79,7 +79,8 @@ def record(found: dict[str, Any], nets: Any, objective: Any, spec: Any, floors: 
         "held_out": {"bits_per_byte": None, "nats_per_token": None, **plain(found), "windows": found["windows"]},
         "losses": found["losses"],
         "metrics": found["metrics"],
-        "expected": {"first": expected.first, "floor": expected.floor, "collapse": expected.collapse},
+        "expected": {"first": expected.first, "floor": expected.floor, "collapse": expected.collapse}
+        | {"collapse_at": expected.collapse_at, "collapse_below": expected.collapse_below},
         "floors": floors,
         "standard_error": "over batches of windows, of a ratio estimator (Cochran 1977, section 6.4)",
     }

@@ -40,6 +40,11 @@ class Expectation:
     collapse: str = ""
     metrics: dict[str, str] = field(default_factory=dict)
     """What each metric says, in a line."""
+    collapse_at: dict[str, float | str] = field(default_factory=dict)
+    """``collapse`` for machines: the value of a loss that says, on held-out windows, that nothing is learned: nats, or
+    the name of a floor (``order 0``: the entropy of single tokens). A loss that is not clearly below it rings."""
+    collapse_below: dict[str, float] = field(default_factory=dict)
+    """The same for metrics that rise with learning: one that is not clearly above its value rings."""
 
 
 class Objective:
@@ -118,6 +123,15 @@ def auxiliary_counts(spec: Spec | None, batch: Batch) -> Sums:
     names = getattr(spec.model, "auxiliary", ()) if spec is not None else ()
     examples = batch["examples"]
     return {name: torch.tensor(len(examples), device=examples.device) for name in names}
+
+
+def auxiliary_expected(spec: Spec) -> dict[str, float]:
+    """For ``expect``: the network's own losses before training, when a router's scores are all but equal."""
+    import math
+
+    c = spec.model
+    known = {"balance": lambda: c.balance, "router_z": lambda: c.router_z_loss * math.log(c.experts) ** 2}
+    return {name: known[name]() for name in getattr(c, "auxiliary", ())}
 
 
 def assemble(network: nn.Module, objective: Objective) -> nn.ModuleDict:

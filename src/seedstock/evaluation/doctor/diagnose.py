@@ -10,7 +10,7 @@ import numpy as np
 
 from seedstock.errors import DataError, SeedstockError
 from seedstock.evaluation import events
-from seedstock.evaluation.doctor import data, loss
+from seedstock.evaluation.doctor import collapse, data, loss
 from seedstock.evaluation.doctor.finding import LEVELS, Finding
 from seedstock.ledger.chain import Chain
 from seedstock.ledger.files import read_json
@@ -55,9 +55,11 @@ def _of_loss(steps: list[dict[str, Any]], expected: list[dict[str, Any]]) -> Ite
 def _of_evaluation(
     steps: list[dict[str, Any]], checks: list[dict[str, Any]], scores: Any, floors: Any
 ) -> Iterator[Finding | None]:
-    yield data.gap(events.column(checks, "bits_per_byte"))
+    bits = events.column(checks, "bits_per_byte")
+    yield data.gap(bits if np.isfinite(bits).any() else events.column(checks, "loss"))
     if not scores:
         return
+    yield from collapse.collapsed(scores.get("expected", {}), _means(scores), floors)
     held_out = scores["held_out"]
     last = events.column(steps, "loss")[-max(5, len(steps) // 10) :]
     if held_out["nats_per_token"] is not None and np.isfinite(last).any():
@@ -70,6 +72,12 @@ def _of_evaluation(
             evidence = f"{held_out['bytes']:,} bytes were scored, {floors['held_out']['bytes']:,} by the count models"
             advice = "evaluate the whole split; a tokenizer of characters leaves out those that training text lacks"
             yield Finding("warning", "scores and floors are not of the same bytes", evidence, advice)
+
+
+def _means(scores: dict[str, Any]) -> dict[str, float]:
+    """The held-out losses and metrics of a model that does not predict the next token."""
+    both = {**scores.get("metrics", {}), **scores.get("losses", {})}
+    return {name: one["mean"] for name, one in both.items() if one["mean"] is not None}
 
 
 def _of_data(steps: list[dict[str, Any]], scores: Any, corpus: Any, shards: Any) -> Iterator[Finding | None]:
