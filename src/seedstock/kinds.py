@@ -65,6 +65,7 @@ TABLE: dict[str, dict[str, str]] = {
     "models": {
         "decoder": "seedstock.models.configs.decoder:DecoderConfig",
         "encoder": "seedstock.models.configs.encoder:EncoderConfig",
+        "encoder-decoder": "seedstock.models.configs.encoder_decoder:EncoderDecoderConfig",
     },
     "objectives": {
         "causal": "seedstock.objectives.configs.causal:CausalConfig",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -30,6 +30,30 @@ class Sight:
     the latter, one for all heads."""
     starts: Tensor | None = None
     """``varlen``: where each document starts in the rows laid end to end, and the end."""
+    blind: Tensor | None = None
+    """``[B, 1, T, 1]``: queries that have nothing to see, and are given zeros."""
+
+
+def across(mask: Mask, x_BTD: Tensor, keys: int) -> Sight:
+    """``prepare`` for attention to another sequence, of which a document may have no part: it sees nothing then."""
+    blind = mask.blind()
+    if blind is None:
+        return prepare(mask, x_BTD, keys)
+    # For the softmax they see everything: a row that is hidden as a whole would be NaN.
+    seen = mask.visible(x_BTD.shape[1], keys, x_BTD.device) | blind[:, :, None]
+    if _written_out(x_BTD, keys):
+        sight = Sight(
+            "products", seen=torch.zeros_like(seen, dtype=x_BTD.dtype).masked_fill_(~seen, -math.inf)[:, None]
+        )
+    else:
+        sight = Sight("sdpa", seen=seen[:, None])
+    return replace(sight, blind=blind[:, None, :, None])
+
+
+def _written_out(x_BTD: Tensor, keys: int) -> bool:
+    return (
+        x_BTD.device.type == "cpu" and x_BTD.dtype == torch.bfloat16 and x_BTD.shape[1] > 1 and keys <= products.LONGEST
+    )
 
 
 def prepare(mask: Mask, x_BTD: Tensor, keys: int, bias_HTS: Tensor | None = None) -> Sight:
@@ -48,7 +72,7 @@ def prepare(mask: Mask, x_BTD: Tensor, keys: int, bias_HTS: Tensor | None = None
     causal = mask.pattern == "causal" and queries == keys and mask.window is None
     if device.type == "cuda" and half and causal and mask.documents is not None and _varlen():
         return Sight("varlen", starts=_starts(mask.documents))
-    if device.type == "cpu" and dtype == torch.bfloat16 and queries > 1 and keys <= products.LONGEST:
+    if _written_out(x_BTD, keys):
         hidden = ~mask.visible(queries, keys, device)[:, None]
         return Sight("products", seen=torch.zeros(hidden.shape, dtype=dtype).masked_fill_(hidden, -math.inf))
     if causal and mask.documents is None:
@@ -126,13 +150,10 @@ class Attention(nn.Module):
         """``x_BTD`` attends to itself, or to ``source_BSD`` where that is given."""
         B, T, _ = x_BTD.shape
         H, G, K = self.heads, self.groups, self.head_size
-        if source_BSD is None:
-            parts = together(x_BTD, self.query, self.key, self.value).view(B, T, H + 2 * G, K)
-            q_BTHK, k_BTGK, v_BTGK = parts.split((H, G, G), 2)
-        else:
-            q_BTHK = self.query(x_BTD).view(B, T, H, K)
-            parts = together(source_BSD, self.key, self.value).view(B, source_BSD.shape[1], 2 * G, K)
-            k_BTGK, v_BTGK = parts.split((G, G), 2)
+        if source_BSD is not None:
+            return self._across(x_BTD, sight, cache, source_BSD)
+        parts = together(x_BTD, self.query, self.key, self.value).view(B, T, H + 2 * G, K)
+        q_BTHK, k_BTGK, v_BTGK = parts.split((H, G, G), 2)
         if self.query_norm is not None and self.key_norm is not None:
             q_BTHK, k_BTGK = self.query_norm(q_BTHK), self.key_norm(k_BTGK)
         q_BHTK, k_BGTK, v_BGTK = (x.transpose(1, 2) for x in (q_BTHK, k_BTGK, v_BTGK))
@@ -143,4 +164,24 @@ class Attention(nn.Module):
         if cache is not None:
             k_BGTK, v_BGTK = cache.append(k_BGTK, v_BGTK)
         out_BHTK = attend(q_BHTK, k_BGTK, v_BGTK, sight)
+        return self.output(out_BHTK.transpose(1, 2).reshape(B, T, H * K))
+
+    def _across(self, x_BTD: Tensor, sight: Sight, cache: LayerCache | None, source_BSD: Tensor) -> Tensor:
+        """Attention to another sequence, whose keys and values a cache keeps; without positions."""
+        B, T, _ = x_BTD.shape
+        H, G, K = self.heads, self.groups, self.head_size
+        held = None if cache is None else cache.crossed.get("source")
+        if held is None:
+            held = together(source_BSD, self.key, self.value).view(B, -1, 2 * G, K).transpose(1, 2)
+            if cache is not None:
+                cache.crossed["source"] = held
+        k_BGSK, v_BGSK = held.split((G, G), 1)
+        q_BTHK = self.query(x_BTD).view(B, T, H, K)
+        if self.query_norm is not None and self.key_norm is not None:
+            q_BTHK, k_BGSK = self.query_norm(q_BTHK), self.key_norm(k_BGSK)
+        if self.scale is not None:
+            q_BTHK = q_BTHK * (self.scale * K**0.5)
+        out_BHTK = attend(q_BTHK.transpose(1, 2), k_BGSK, v_BGSK, sight)
+        if sight.blind is not None:
+            out_BHTK = out_BHTK.masked_fill(sight.blind, 0.0)
         return self.output(out_BHTK.transpose(1, 2).reshape(B, T, H * K))

@@ -14,6 +14,7 @@ from seedstock.models.block import Block
 from seedstock.models.cache import Cache
 from seedstock.models.convolution import reach
 from seedstock.models.dropout import Dropout
+from seedstock.models.keys import key64
 from seedstock.models.mask import Mask
 from seedstock.models.norms import norm
 from seedstock.models.relative import RelativeBias
@@ -49,9 +50,9 @@ class Backbone(nn.Module):
         super().__init__()
         self.config = config
         if config.cross:
-            self.encoder = Backbone(config.encoder(), seed)
+            self.encoder = Backbone(config.encoder(), key64("encoder", seed))
         self.relative = RelativeBias(config) if config.position == "relative" else None
-        self.blocks = nn.ModuleList(Block(config, layer, seed) for layer in range(config.layers))
+        self.blocks = nn.ModuleList(Block(config, layer, seed) for layer in range(config.depth))
         # Post-norm blocks end in a norm of their own.
         self.norm = nn.Identity() if config.post_norm else norm(config.norm, config.width, config.norm_epsilon)
         self.dropout = Dropout(config.dropout, seed, "backbone") if config.last_dropout else None
@@ -119,13 +120,23 @@ class Backbone(nn.Module):
     ) -> tuple[Tensor, self_attention.Sight]:
         """The encoded source, and what the target sees of it; a cache keeps the first."""
         if cache is not None and cache.source is not None:
-            return cache.source, self_attention.prepare(Mask("full"), x, cache.source.shape[1])
-        if cross is None:
+            hidden, documents = cache.source, cache.source_documents
+        elif cross is not None:
+            hidden = self.encoder(cross.x, cross.positions, cross.attention, examples=examples).hidden
+            documents = cross.attention.documents
+        else:
             raise ValueError("this backbone reads a source: hand it one (cross)")
-        hidden = self.encoder(cross.x, cross.positions, cross.attention, examples=examples).hidden
         if cache is not None:
-            cache.source = hidden
-        seen = Mask("full")
-        if attention.documents is not None and cross.attention.documents is not None:
-            seen = Mask("full", attention.documents, sources=cross.attention.documents)
-        return hidden, self_attention.prepare(seen, x, hidden.shape[1])
+            cache.source, cache.source_documents = hidden, documents
+        if documents is None:
+            return hidden, self_attention.prepare(Mask("full"), x, hidden.shape[1])
+        own = attention.documents
+        if own is None:  # the target is not divided: it sees all that is not padding
+            own, documents = torch.zeros(x.shape[:2], dtype=documents.dtype, device=x.device), documents.clamp(max=0)
+        return hidden, self_attention.across(Mask("full", own, sources=documents), x, hidden.shape[1])
+
+
+def _real(attention: Mask, x: Tensor) -> Tensor | None:
+    """Which positions are no padding (a document with a negative number); None where all are."""
+    documents = attention.documents
+    return None if documents is None or documents.shape != x.shape[:2] else documents >= 0

@@ -56,7 +56,7 @@ class Block(nn.Module):
             h_BTD = self.attention_convolution(h_BTD, near, cache)
         x_BTD = x_BTD + self.attention_dropout(self.attention(h_BTD, angles, sight, cache), examples_B)
         if source is not None:
-            found_BTD = self.cross_attention(self.cross_norm(x_BTD), None, source[1], None, source[0])
+            found_BTD = self.cross_attention(self.cross_norm(x_BTD), None, source[1], cache, source[0])
             x_BTD = x_BTD + self.cross_dropout(found_BTD, examples_B)
         h_BTD = self.mlp_norm(x_BTD)
         if self.mlp_convolution is not None and near is not None:
@@ -75,6 +75,6 @@ class Block(nn.Module):
         found_BTD = self.attention(x_BTD, angles, sight, cache)
         x_BTD = self.attention_norm(x_BTD + self.attention_dropout(found_BTD, examples_B))
         if source is not None:
-            found_BTD = self.cross_attention(x_BTD, None, source[1], None, source[0])
+            found_BTD = self.cross_attention(x_BTD, None, source[1], cache, source[0])
             x_BTD = self.cross_norm(x_BTD + self.cross_dropout(found_BTD, examples_B))
         return self.mlp_norm(x_BTD + self.mlp_dropout(self.mlp(x_BTD), examples_B))

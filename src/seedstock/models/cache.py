@@ -16,8 +16,10 @@ class Cache:
         self.held = torch.empty(shape, dtype=like.dtype, device=like.device)
         self.tails: list[dict[str, Tensor]] = [{} for _ in range(layers)]
         self.filled = 0
+        self.crossed: list[dict[str, Tensor]] = [{} for _ in range(layers)]
         self.source: Tensor | None = None
         """The encoded source, where the target attends to one."""
+        self.source_documents: Tensor | None = None
 
     @property
     def room(self) -> int:
@@ -27,7 +29,7 @@ class Cache:
     def layer(self, number: int) -> LayerCache:
         """One layer's part."""
         keys, values = self.held[number]
-        return LayerCache(keys, values, self.filled, self.tails[number])
+        return LayerCache(keys, values, self.filled, self.tails[number], self.crossed[number])
 
     def advance(self, positions: int) -> None:
         """Counts positions that every layer has added."""
@@ -38,13 +40,14 @@ class Cache:
 class LayerCache:
     """Keys and values ``[B, G, length, K]`` of one layer, of which ``filled`` positions are known.
 
-    ``tails`` are the last inputs of its convolutions, by place.
+    ``tails`` are the last inputs of its convolutions, by place; ``crossed`` holds the source's keys and values.
     """
 
     keys: Tensor
     values: Tensor
     filled: int
     tails: dict[str, Tensor]
+    crossed: dict[str, Tensor]
 
     def append(self, k_BGTK: Tensor, v_BGTK: Tensor) -> tuple[Tensor, Tensor]:
         """Adds new keys and values; returns all of them. Raises ValueError where there is no room."""

@@ -54,11 +54,6 @@ class MaskedHead(Head):
         """What stands between the backbone and the matrix."""
         return self.norm(F.gelu(self.dense(hidden_BTD)))
 
-    def forward(self, hidden_BTD: Tensor) -> Tensor:
-        prepared_BTD = self.prepare(hidden_BTD)
-        assert self.bias is not None
-        return F.linear(prepared_BTD, self.matrix.to(prepared_BTD.dtype)).float() + self.bias
-
 
 class EncoderNetwork(Network):
     """Embeddings, backbone and head of an encoder. ``config`` has every size."""

@@ -1,4 +1,4 @@
-"""Text, or any symbols, from a causal network: one token at a time, with its keys and values kept."""
+"""Text, or any symbols, from a causal network or for a source: one token at a time, its keys and values kept."""
 
 from __future__ import annotations
 
@@ -38,6 +38,7 @@ def stream(
     prompt: Sequence[int],
     new_tokens: int,
     *,
+    source: Sequence[int] | None = None,
     temperature: float = 1.0,
     top_k: int | None = None,
     top_p: float | None = None,
@@ -48,9 +49,11 @@ def stream(
     """Yields tokens that follow ``prompt``, at most ``new_tokens``, up to and without the first of ``stop``.
 
     Draws are keyed by (seed, place). Where the context is full, its older half is forgotten and the rest read again.
-    Raises SeedstockError where the prompt is empty, not of the vocabulary, or as long as the context.
+    ``source`` is what an encoder-decoder reads; ``prompt`` is then how the target begins, first of all with the special
+    token that ``config.start`` names. Raises SeedstockError where prompt or source is empty, not of the vocabulary, or
+    longer than the context, and where a source is given to a network that reads none, or not given to one that does.
     """
-    _check(network, prompt, temperature, top_k, top_p)
+    _check(network, prompt, source, temperature, top_k, top_p)
     device, context = network.head.matrix.device, network.config.context
     training = network.training
     seen, cache, unread = list(prompt), network.new_cache(1, context), list(prompt)
@@ -61,7 +64,10 @@ def stream(
                 cache = network.new_cache(1, context)
             network.eval()
             with torch.inference_mode():
-                logits_V = network(torch.tensor([unread], device=device), cache=cache)[0, -1]
+                reads = {}
+                if source is not None and cache.source is None:
+                    reads = {"source": network.read(torch.tensor([list(source)], device=device))}  # type: ignore[operator]
+                logits_V = network(torch.tensor([unread], device=device), cache=cache, **reads)[0, -1]
                 if forbidden:
                     logits_V[list(forbidden)] = -torch.inf
                 draw = float(torch.rand((), dtype=torch.float64, generator=generator("token", seed, place)))
@@ -93,15 +99,29 @@ def generate(
     return tokens
 
 
-def _check(network: Network, prompt: Sequence[int], temperature: float, top_k: int | None, top_p: float | None) -> None:
-    if not len(prompt):
-        raise SeedstockError("the prompt is empty", fix="begin with the tokenizer's bos token")
-    if len(prompt) > network.config.context:
-        what = f"the prompt has {len(prompt)} tokens and the model's context is {network.config.context}"
-        raise SeedstockError(what, fix="shorten the prompt")
-    if min(prompt) < 0 or max(prompt) >= network.vocab_size:
-        what = f"the prompt has a token outside of the vocabulary of {network.vocab_size}"
-        raise SeedstockError(what, fix="encode it with the run's own tokenizer")
+def _check(
+    network: Network,
+    prompt: Sequence[int],
+    source: Sequence[int] | None,
+    temperature: float,
+    top_k: int | None,
+    top_p: float | None,
+) -> None:
+    if network.config.cross != (source is not None):
+        if source is None:
+            what, fix = "an encoder-decoder writes for a source, and none was given", "pass source"
+        else:
+            what, fix = "this network reads no source beside the prompt", "put the source into the prompt"
+        raise SeedstockError(what, fix=fix)
+    for name, tokens in (("prompt", prompt), *([("source", source)] if source is not None else [])):
+        if not len(tokens):
+            raise SeedstockError(f"the {name} is empty", fix="begin with the tokenizer's bos token")
+        if len(tokens) > network.config.context:
+            what = f"the {name} has {len(tokens)} tokens and the model's context is {network.config.context}"
+            raise SeedstockError(what, fix=f"shorten the {name}")
+        if min(tokens) < 0 or max(tokens) >= network.vocab_size:
+            what = f"the {name} has a token outside of the vocabulary of {network.vocab_size}"
+            raise SeedstockError(what, fix="encode it with the run's own tokenizer")
     if temperature < 0 or (top_k is not None and top_k < 1) or (top_p is not None and not 0 < top_p <= 1):
         raise SeedstockError(
             f"temperature {temperature}, top_k {top_k}, top_p {top_p} make no sense together",

@@ -38,7 +38,11 @@ class Mask:
 
         That look costs a GPU's queue a stop, so it is taken on the CPU alone.
         """
-        if documents is not None and documents.device.type == "cpu" and bool((documents == documents[:, :1]).all()):
+        if (
+            documents is not None
+            and documents.device.type == "cpu"
+            and bool(((documents == documents[:, :1]) & (documents >= 0)).all())
+        ):
             documents = None
         return cls(pattern, documents)
 
@@ -58,3 +62,10 @@ class Mask:
             of_queries = self.documents[:, keys - queries :] if self.sources is None else self.documents
             seen = seen & (of_queries[:, :, None] == of_keys[:, None, :])
         return seen
+
+    def blind(self) -> Tensor | None:
+        """Boolean ``[B, T]``: queries whose document has no part in another sequence's keys; None where that is
+        impossible."""
+        if self.documents is None or self.sources is None:
+            return None
+        return ~(self.documents[:, :, None] == self.sources[:, None, :]).any(-1)

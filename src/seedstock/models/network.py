@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from seedstock.models.backbone import Backbone
+from seedstock.models.block import Block
 from seedstock.models.cache import Cache
 from seedstock.models.dropout import Dropout
 from seedstock.models.initialise import initialise
@@ -65,7 +66,9 @@ class Head(nn.Module):
         return hidden_BTD
 
     def forward(self, hidden_BTD: Tensor) -> Tensor:
-        return F.linear(hidden_BTD, self.matrix.to(hidden_BTD.dtype)).float()
+        prepared_BTD = self.prepare(hidden_BTD)
+        logits_BTV = F.linear(prepared_BTD, self.matrix.to(prepared_BTD.dtype)).float()
+        return logits_BTV if self.bias is None else logits_BTV + self.bias
 
 
 class Network(nn.Module):
@@ -97,8 +100,9 @@ class Network(nn.Module):
 
     def compile(self, **options: Any) -> None:
         """Compiles the block, which every layer shares, rather than the whole network: once, and soon."""
-        for block in self.backbone.blocks:
-            block.compile(**options)
+        for module in self.backbone.modules():
+            if isinstance(module, Block):
+                module.compile(**options)
 
     def embed(self, tokens_BT: Tensor, positions_BT: Tensor, examples_B: Tensor | None = None) -> Tensor:
         """``[B, T, D]`` in the compute dtype."""
@@ -108,7 +112,7 @@ class Network(nn.Module):
         """An empty cache for ``length`` positions."""
         c = self.config
         like = torch.empty(0, dtype=self.compute_dtype, device=self.head.matrix.device)
-        return Cache(c.layers, batch, c.kv_heads, length, c.head_size, like)
+        return Cache(c.depth, batch, c.kv_heads, length, c.head_size, like)
 
     def forward(
         self,

@@ -19,14 +19,13 @@ class TransformerConfig(Config):
     """``shape`` fills the choices, ``size`` the sizes; what is written out stands.
 
     A kind lists its shapes in ``PRESETS`` and says in ``problems`` what does not fit together. It has ``post_norm``,
-    ``bare_start``, ``window``, ``local_rope_base`` and ``convolution``, as fields or as what all its shapes choose.
+    ``bare_start``, ``window``, ``local_rope_base``, ``rope_scaling``, ``experts`` and ``convolution``, as fields or as
+    what all its shapes choose.
     """
 
     PRESETS: ClassVar[dict[str, dict[str, Any]]] = {}
     cross: ClassVar[bool] = False
-    attention_scale: ClassVar[float | None] = None
-    last_dropout: ClassVar[bool] = False
-    auxiliary: ClassVar[tuple[str, ...]] = ()
+    """Whether the backbone reads a source first and its blocks attend to it."""
 
     kind: str
     shape: str
@@ -104,6 +103,26 @@ class TransformerConfig(Config):
                 f"the model's {', '.join(c.missing)} are not known", where="model", fix="give them, or a size"
             )
         return c
+
+    @property
+    def depth(self) -> int:
+        """Layers of the stack whose output the head reads."""
+        return self.layers  # type: ignore[return-value]
+
+    @property
+    def attention_scale(self) -> float | None:
+        """What scores of queries and keys are multiplied by; None: one by the root of the head's size."""
+        return None
+
+    @property
+    def last_dropout(self) -> bool:
+        """Whether there is dropout after a stack's last norm too."""
+        return False
+
+    @property
+    def auxiliary(self) -> tuple[str, ...]:
+        """Names of the network's own losses, in ``Output.aux``."""
+        return ()
 
     def is_local(self, layer: int) -> bool:
         """Whether a layer looks near by only (``window``)."""
