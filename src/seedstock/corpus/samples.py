@@ -150,7 +150,7 @@ def pairs(folder: Path, each: int = 2) -> dict[str, list[tuple[Sample, Sample]]]
     Drawn by the dropped one's id, which is keyed: as good as at random, and the same at every call.
     """
     path = folder / "clusters.parquet"
-    if not path.exists():
+    if not path.exists() or "stands_for" not in pq.read_schema(path).names:  # as earlier versions wrote it
         return {}
     table = pq.read_table(path, columns=["id", "kind", "stands_for"]).filter(pc.field("stands_for").is_valid())
     chosen: dict[str, list[tuple[bytes, bytes]]] = {}
