@@ -52,9 +52,10 @@ def build(
     if store.has(STAGE, inputs):
         return store.folder(STAGE, inputs)
     from seedstock.corpus import backends, duplicates, engine, output, phases, pieces, split
+    from seedstock.corpus.memory import lean
     from seedstock.corpus.pace import Pace
 
-    with store.build(STAGE, inputs, resumable=True) as folder:
+    with store.build(STAGE, inputs, resumable=True) as folder, lean():
         work = folder / "work"
         tasks = pieces.plan(
             listed,

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from seedstock.corpus.extract.spans import SpanMap
 
 FORGOTTEN = "forgotten"
+CHUNK = 2**20  # bytes of text that are held as Python objects, which take several times the room
 
 
 @cache
@@ -51,20 +52,41 @@ def media_schema() -> pa.Schema:
 class Rows:
     """Documents and failures of a piece of a source, in the order of reading."""
 
+    ids: list[bytes] = field(default_factory=list)
+    chunks: list[pa.RecordBatch] = field(default_factory=list)
     columns: dict[str, list[Any]] = field(default_factory=lambda: {name: [] for name in schema().names})
+    held: int = 0  # bytes of text in the columns, which are not in a chunk yet
     media: dict[int, tuple[str, bytes]] = field(default_factory=dict)
     maps: dict[int, SpanMap] = field(default_factory=dict)
     quarantine: list[dict[str, Any]] = field(default_factory=list)
     bytes: int = 0  # of text and media
 
     def __len__(self) -> int:
-        return len(self.columns["id"])
+        return len(self.ids)
+
+    def append(self, values: dict[str, Any]) -> None:
+        """Adds a row."""
+        for name, value in values.items():
+            self.columns[name].append(value)
+        self.ids.append(values["id"])
+        self.held += values["bytes"]
+        self.bytes += values["bytes"]
+        if self.held >= CHUNK:
+            self._flush()
 
     def table(self) -> pa.Table:
         """The documents as an Arrow table."""
         import pyarrow as pa
 
-        return pa.table(self.columns, schema=schema())
+        self._flush()
+        return pa.Table.from_batches(self.chunks, schema=schema())
+
+    def _flush(self) -> None:
+        import pyarrow as pa
+
+        self.chunks.append(pa.RecordBatch.from_pydict(self.columns, schema=schema()))
+        self.columns = {name: [] for name in schema().names}
+        self.held = 0
 
     def media_table(self) -> pa.Table | None:
         """The media, row by row beside the documents and null where one has none; None where none has any."""
@@ -74,13 +96,13 @@ class Rows:
             return None
         found = [self.media.get(row, (None, None)) for row in range(len(self))]
         kinds, data = ([pair[at] for pair in found] for at in range(2))
-        return pa.table({"id": self.columns["id"], "media_type": kinds, "bytes": data}, schema=media_schema())
+        return pa.table({"id": self.ids, "media_type": kinds, "bytes": data}, schema=media_schema())
 
     def map_table(self) -> pa.Table | None:
         """The maps back to the raw documents, row by row beside them; None where every text is the raw document."""
         from seedstock.corpus.extract import spans
 
-        return spans.table(self.columns["id"], self.maps) if self.maps else None
+        return spans.table(self.ids, self.maps) if self.maps else None
 
 
 class Reader:
@@ -159,9 +181,7 @@ class Reader:
             "bytes": len(data),
             "text": text,
         }
-        for name, value in values.items():
-            rows.columns[name].append(value)
-        rows.bytes += len(data)
+        rows.append(values)
         if spans is not None:
             rows.maps[len(rows) - 1] = spans
         if item.media is not None:

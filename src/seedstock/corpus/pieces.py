@@ -62,7 +62,8 @@ class Piece:
         """The documents, or some columns of them."""
         import pyarrow.parquet as pq
 
-        return pq.read_table(self.task.table(self.index, "documents"), columns=columns and list(columns))
+        path = self.task.table(self.index, "documents")
+        return pq.read_table(path, columns=columns and list(columns), use_threads=False)
 
     def media_types(self) -> np.ndarray:
         """The MIME type of each row's media, None where it has none: object [rows]."""
@@ -77,7 +78,7 @@ class Piece:
         """The table of one signal ("gopher@1")."""
         import pyarrow.parquet as pq
 
-        return pq.read_table(self.task.table(self.index, name))
+        return pq.read_table(self.task.table(self.index, name), use_threads=False)
 
 
 def finished(tasks: Sequence[Task]) -> tuple[list[Piece], list[dict[str, Any]]]:

@@ -19,13 +19,16 @@ MEDIA_GROUP = 64  # rows of media/, where a row is some 10 kB to 10 MB
 
 def write(path: Path, table: pa.Table, row_group: int | None = None) -> None:
     """Writes a table atomically; equal rows give equal bytes under one version of pyarrow."""
+    import pyarrow.compute as pc
     import pyarrow.parquet as pq
 
     if row_group is None:
-        row_group = min(ROW_GROUP, max(64, table.num_rows * GROUP_BYTES // max(1, table.nbytes)))
-    with atomic(path) as file:
-        # One chunk a column first: pages follow chunk boundaries, which depend on how the rows came in.
-        pq.write_table(table.combine_chunks(), file, compression="zstd", row_group_size=row_group)
+        text = pc.sum(table["bytes"]).as_py() or 0 if {"text", "bytes"} <= set(table.column_names) else 0
+        row_group = min(ROW_GROUP, max(64, table.num_rows * GROUP_BYTES // max(1, text)))
+    with atomic(path) as file, pq.ParquetWriter(file, table.schema, compression="zstd") as writer:
+        for start in range(0, table.num_rows, row_group):
+            # One chunk a column: pages follow chunk boundaries, which depend on how the rows came in.
+            writer.write_table(table.slice(start, row_group).combine_chunks(), row_group_size=row_group)
 
 
 def some(path: Path, rows: Sequence[int], columns: Sequence[str]) -> pa.Table:

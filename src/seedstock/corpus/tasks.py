@@ -235,48 +235,58 @@ def compute(
     """A signal's table over all rows, and its failures; a row on which it fails is null in every column."""
     import pyarrow as pa
 
-    expected = signal.schema()
-    failures: list[dict[str, Any]] = []
+    measure = _Measure(signal, documents, piece, at, findings)
+    batches = [
+        found
+        for start in range(0, documents.num_rows, BATCH)
+        for found in measure.attempt(start, min(start + BATCH, documents.num_rows))
+    ]
+    table = pa.Table.from_batches(batches, schema=measure.expected)
+    return table.add_column(0, schema().field("text_sha256"), documents["text_sha256"]), measure.failures
 
-    def failed(row: int, reason: str) -> list[pa.RecordBatch]:
-        failures.append({"row": row, "step": signal.name, "reason": reason})
-        return [pa.RecordBatch.from_arrays([pa.nulls(1, column.type) for column in expected], schema=expected)]
 
-    def halves(start: int, stop: int) -> list[pa.RecordBatch]:
-        middle = (start + stop) // 2
-        return [*attempt(start, middle), *attempt(middle, stop)]
+class _Measure:
+    """A signal over runs of rows; runs that break it are divided down to the guilty row."""
 
-    def attempt(start: int, stop: int) -> list[pa.RecordBatch]:
-        place = (signal.name, piece, start, stop)
-        if place in findings.guilty:
-            return failed(start, findings.guilty[place])
-        if place in findings.suspects and stop - start > 1:
+    def __init__(
+        self, signal: Signal, documents: pa.Table, piece: int, at: Callable[[Place], None], findings: Findings
+    ) -> None:
+        self.signal, self.documents, self.piece, self.at, self.findings = signal, documents, piece, at, findings
+        self.expected = signal.schema()
+        self.failures: list[dict[str, Any]] = []
+
+    def attempt(self, start: int, stop: int) -> list[pa.RecordBatch]:
+        place = (self.signal.name, self.piece, start, stop)
+        if place in self.findings.guilty:
+            return self._failed(start, self.findings.guilty[place])
+        if place in self.findings.suspects and stop - start > 1:
             # A death costs a worker's start, a row next to nothing: one by one, the guilty one is known at once.
-            return [found for row in range(start, stop) for found in attempt(row, row + 1)]
-        at(place)
-        batch = documents.slice(start, stop - start).combine_chunks().to_batches()[0]
+            return [found for row in range(start, stop) for found in self.attempt(row, row + 1)]
+        self.at(place)
+        batch = self.documents.slice(start, stop - start).combine_chunks().to_batches()[0]
         try:
-            found = signal.compute(batch)
+            found = self.signal.compute(batch)
         except SeedstockError:
             raise
         except Exception as error:
-            return halves(start, stop) if stop - start > 1 else failed(start, described(error))
-        if found.num_rows != batch.num_rows or found.schema != expected:
+            if stop - start == 1:
+                return self._failed(start, described(error))
+            middle = (start + stop) // 2
+            return [*self.attempt(start, middle), *self.attempt(middle, stop)]
+        if found.num_rows != batch.num_rows or found.schema != self.expected:
             raise DataError(
                 f"the signal gave {found.num_rows} rows of {found.schema.names} for {batch.num_rows} documents; "
-                f"{expected.names} were promised",
-                where=f"signal {signal.name!r}",
+                f"{self.expected.names} were promised",
+                where=f"signal {self.signal.name!r}",
                 fix="mend its compute() or its columns",
             )
         return [found]
 
-    batches = [
-        found
-        for start in range(0, documents.num_rows, BATCH)
-        for found in attempt(start, min(start + BATCH, documents.num_rows))
-    ]
-    table = pa.Table.from_batches(batches, schema=expected)
-    return table.add_column(0, schema().field("text_sha256"), documents["text_sha256"]), failures
+    def _failed(self, row: int, reason: str) -> list[pa.RecordBatch]:
+        import pyarrow as pa
+
+        self.failures.append({"row": row, "step": self.signal.name, "reason": reason})
+        return [pa.RecordBatch.from_arrays([pa.nulls(1, field.type) for field in self.expected], schema=self.expected)]
 
 
 def described(error: BaseException) -> str:

@@ -18,6 +18,7 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 from seedstock.corpus import tasks
+from seedstock.corpus.memory import lean
 from seedstock.corpus.tasks import Task
 
 
@@ -27,7 +28,8 @@ def main(handle: int) -> None:
 
     pa.set_cpu_count(1)
     pa.set_io_thread_count(1)
-    serve(Connection(handle))
+    with lean():
+        serve(Connection(handle))
 
 
 def serve(pipe: Connection[Any, Any], known: Sequence[Task] = ()) -> None:
