@@ -98,7 +98,7 @@ def test_healthy_numbers_give_no_false_alarm():
         assert loss.rate_too_high(losses, np.minimum(1, (300 - np.arange(300)) / 60)) is None
 
 
-def write_run(folder, losses, **scores):
+def write_run(folder, losses, /, **scores):
     (folder / "evaluation").mkdir(parents=True)
     lines = [{"event": "expect", "first": {"causal": math.log(8192)}, "tolerance": 0.05}]
     for step, value in enumerate(losses, 1):
