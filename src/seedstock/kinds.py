@@ -70,6 +70,10 @@ TABLE: dict[str, dict[str, str]] = {
     "objectives": {
         "causal": "seedstock.objectives.configs.causal:CausalConfig",
         "masked": "seedstock.objectives.configs.masked:MaskedConfig",
+        "diffusion": "seedstock.objectives.configs.diffusion:DiffusionConfig",
+        "distillation": "seedstock.objectives.configs.distillation:DistillationConfig",
+        "fim": "seedstock.objectives.configs.fim:FimConfig",
+        "prefix": "seedstock.objectives.configs.prefix:PrefixConfig",
     },
     "optimizers": {
         "adamw": "seedstock.training.configs.optimizers:AdamWConfig",

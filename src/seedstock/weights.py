@@ -70,8 +70,15 @@ def parents(run: Run) -> dict[str, dict[str, Any]]:
 
 
 def _parent(run: Run, name: str) -> Any:
-    """A frozen network of another run."""
-    found, _ = load(*parent(run, name))
+    """A frozen network of another run. Raises RecipeError where its tokens are not this run's."""
+    other, step = parent(run, name)
+    if other.tokenizer.sha256 != run.tokenizer.sha256:
+        raise RecipeError(
+            f"{name} was trained with another tokenizer than this run's",
+            where="objective",
+            fix=f"tokenizer: {{kind: imported, path: {other.stage_folder('tokenizer')}}}",
+        )
+    found, _ = load(other, step)
     return found.requires_grad_(False)
 
 
@@ -144,8 +151,13 @@ def export(run: Run, folder: Path, *, step: int | None = None) -> dict[str, Any]
 
     from seedstock.transfer.export import export as write
 
-    nets, _, _ = load_nets(run, step)
+    nets, own, _ = load_nets(run, step)
     network = nets["network"].use(torch.float32)
+    if own.own_class:
+        from seedstock.transfer.own import export as write_own
+
+        mask = run.tokenizer.specials["mask"]
+        return write_own(network, run.stage_folder("tokenizer"), Path(folder), name=own.own_class, mask_token_id=mask)
     return write(network, run.stage_folder("tokenizer"), Path(folder), nets=nets)
 
 
