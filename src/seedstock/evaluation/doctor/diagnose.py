@@ -47,7 +47,7 @@ def _of_loss(steps: list[dict[str, Any]], expected: list[dict[str, Any]]) -> Ite
         first = expected[-1]["first"]
         # An objective may know what some of its losses begin at, and not the others.
         parts = [steps[0].get(f"loss.{name}") for name in first]
-        found = float(losses[0]) if None in parts else sum(parts)
+        found = float(losses[0]) if None in parts else sum(float(part or 0) for part in parts)
         yield loss.first_loss(float(found), float(sum(first.values())), float(expected[-1]["tolerance"]))
     for check in (loss.not_finite, loss.falling, loss.diverged, loss.spikes, loss.rate_too_low):
         yield check(losses)
