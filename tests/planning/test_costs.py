@@ -15,7 +15,7 @@ from seedstock.planning import flops
 from seedstock.planning.energy import Meter, estimate
 from seedstock.planning.hardware import DEVICES, this_machine
 from seedstock.planning.memory import memory
-from seedstock.planning.parameters import Shape, body
+from seedstock.planning.parameters import Shape, active, body, parameters
 from seedstock.planning.plan import duration, plan, quantity, vocabulary
 from seedstock.training.configs.training import TrainingConfig
 
@@ -195,3 +195,33 @@ def test_words_for_numbers():
         vocabulary(SimpleNamespace(kind="bpe", vocab_size=1000)) == 1024
         and vocabulary(SimpleNamespace(kind="bytes")) == 320
     )
+
+
+@pytest.mark.parametrize("changes", [{}, {"shared_expert": 64, "expert_width": 32, "experts_per_token": 3}])
+def test_a_mixture_costs_what_a_token_uses_of_it(changes):
+    from torch.utils.flop_counter import FlopCounterMode
+
+    config = DecoderConfig(shape="mixtral", **SMALL, **changes)
+    network, shape = config.build(320), Shape.of(config)
+    assert sum(p.numel() for p in network.parameters()) == sum(parameters(shape, 320).values())
+    assert sum(active(shape, 320).values()) < sum(parameters(shape, 320).values())
+    tokens = torch.zeros(2, 32, dtype=torch.long)
+    with FlopCounterMode(display=False) as counter:
+        network(tokens).sum().backward()
+    expected = flops.training(shape, 320) * tokens.numel()
+    attention = 12 * 3 * 64 * 32 * tokens.numel()
+    assert counter.get_total_flops() in (
+        pytest.approx(expected, rel=1e-6),
+        pytest.approx(expected - attention, rel=1e-6),
+    )
+
+
+def test_the_plan_of_a_mixture_tells_all_parameters_from_those_of_a_token():
+    recipe = SimpleNamespace(
+        model=DecoderConfig(shape="mixtral", size="10M"),
+        training=TrainingConfig(),
+        tokenizer=SimpleNamespace(kind="bpe", vocab_size=1024),
+    )
+    made = plan(recipe, hardware=DEVICES["h100"])
+    assert sum(made.parameters.values()) == pytest.approx(10e6, rel=0.05) and made.active < 0.5 * 10e6
+    assert "of them for each token" in made.table()

@@ -14,6 +14,7 @@ from seedstock.models.block import Block
 from seedstock.models.cache import Cache
 from seedstock.models.convolution import reach
 from seedstock.models.dropout import Dropout
+from seedstock.models.experts import Routed
 from seedstock.models.keys import key64
 from seedstock.models.mask import Mask
 from seedstock.models.norms import norm
@@ -79,17 +80,19 @@ class Backbone(nn.Module):
         sights = self._sights(attention, x, positions, cache)
         angles = self._angles(positions, x.dtype)
         near = reach(positions, self.config.convolution, x.dtype) if self.config.convolution else None
+        routed = Routed(_real(attention, x)) if self.config.experts else None
         layers = []
         for number, block in enumerate(self.blocks):
             local = self.config.is_local(number)
             given = cache.layer(number) if cache else None
-            x = block(x, angles[local], sights[local], given, examples, near, source)
+            x = block(x, angles[local], sights[local], given, examples, near, source, routed)
             if keep_layers:
                 layers.append(x)
         if cache is not None:
             cache.advance(x.shape[1])
         hidden = self.norm(x)
-        return Output(hidden if self.dropout is None else self.dropout(hidden, examples), layers)
+        hidden = hidden if self.dropout is None else self.dropout(hidden, examples)
+        return Output(hidden, layers, {} if routed is None else routed.losses(self.config))
 
     def _sights(
         self, attention: Mask, x: Tensor, positions: Tensor, cache: Cache | None
@@ -111,7 +114,7 @@ class Backbone(nn.Module):
                 found[local] = None
                 continue
             base = config.local_rope_base if local and config.local_rope_base else config.rope_base
-            cosines, sines = rope.angles(positions, config.head_size, base)
+            cosines, sines = rope.angles(positions, config.head_size, base, config.rope_scaling)
             found[local] = cosines.to(dtype), sines.to(dtype)
         return found
 

@@ -10,6 +10,7 @@ from seedstock.models.attention import Attention, Sight
 from seedstock.models.cache import LayerCache
 from seedstock.models.convolution import Convolution
 from seedstock.models.dropout import Dropout
+from seedstock.models.experts import Experts, Routed
 from seedstock.models.mlp import MLP
 from seedstock.models.norms import norm
 
@@ -33,7 +34,7 @@ class Block(nn.Module):
             self.cross_attention = Attention(config)
             self.cross_dropout = Dropout(config.dropout, seed, layer, "cross")
         self.mlp_norm = norm(config.norm, config.width, config.norm_epsilon)
-        self.mlp = MLP(config)
+        self.mlp = Experts(config) if config.experts else MLP(config)
         self.mlp_dropout = Dropout(config.dropout, seed, layer, "mlp")
         taps = config.convolution
         self.attention_convolution = Convolution(config.width, taps, "attention") if taps else None
@@ -48,7 +49,9 @@ class Block(nn.Module):
         examples_B: Tensor | None = None,
         near: list[Tensor] | None = None,
         source: tuple[Tensor, Sight] | None = None,
+        routed: Routed | None = None,
     ) -> Tensor:
+        """``routed`` is told what the router did, where the block has one."""
         if self.post_norm:
             return self._post(x_BTD, angles, sight, cache, examples_B, source)
         h_BTD = self.attention_norm(x_BTD)
@@ -61,7 +64,8 @@ class Block(nn.Module):
         h_BTD = self.mlp_norm(x_BTD)
         if self.mlp_convolution is not None and near is not None:
             h_BTD = self.mlp_convolution(h_BTD, near, cache)
-        return x_BTD + self.mlp_dropout(self.mlp(h_BTD), examples_B)
+        h_BTD = self.mlp(h_BTD, routed) if isinstance(self.mlp, Experts) else self.mlp(h_BTD)
+        return x_BTD + self.mlp_dropout(h_BTD, examples_B)
 
     def _post(
         self,

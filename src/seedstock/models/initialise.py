@@ -37,7 +37,7 @@ def initialise(network: nn.Module, roles: dict[str, str], config: Any, seed: int
         if role == "vector":
             parameter.fill_(1.0 if name.endswith("norm.weight") else 0.0)
             continue
-        std = config.init_std or (0.5 / math.sqrt(parameter.shape[1]) if zero else 0.02)
+        std = config.init_std or (0.5 / math.sqrt(parameter.shape[-1]) if zero else 0.02)
         if role == "row" and config.initialisation == "scaled":
             std /= math.sqrt(2 * config.layers)
         if scale is not None and name.endswith(".query.weight"):

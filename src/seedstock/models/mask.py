@@ -34,7 +34,7 @@ class Mask:
 
     @classmethod
     def over(cls, documents: Tensor | None, pattern: Literal["causal", "full"] = "causal") -> Mask:
-        """A mask over documents, without them where no row has more than one.
+        """A mask over documents, without them where no row has more than one and none has padding.
 
         That look costs a GPU's queue a stop, so it is taken on the CPU alone.
         """

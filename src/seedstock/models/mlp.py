@@ -29,13 +29,13 @@ class MLP(nn.Module):
     ``gelu`` and ``geglu`` are the tanh form (GPT-2, T5 1.1), ``…_exact`` the error function's (BERT, ModernBERT).
     """
 
-    def __init__(self, config: Any) -> None:
+    def __init__(self, config: Any, inner: int | None = None) -> None:
         super().__init__()
-        self.activation = config.activation
+        self.activation, inner = config.activation, inner or config.mlp_width
         gated = config.activation in GATED
-        self.gate = Linear(config.width, config.mlp_width, config.biases) if gated else None
-        self.up = Linear(config.width, config.mlp_width, config.biases)
-        self.down = Linear(config.mlp_width, config.width, config.biases)
+        self.gate = Linear(config.width, inner, config.biases) if gated else None
+        self.up = Linear(config.width, inner, config.biases)
+        self.down = Linear(inner, config.width, config.biases)
 
     def forward(self, x_BTD: Tensor) -> Tensor:
         if self.gate is not None:

@@ -12,6 +12,7 @@ from seedstock.models.backbone import Backbone
 from seedstock.models.block import Block
 from seedstock.models.cache import Cache
 from seedstock.models.dropout import Dropout
+from seedstock.models.experts import Reduce, experts_of
 from seedstock.models.initialise import initialise
 from seedstock.models.mask import Mask
 from seedstock.models.roles import assign
@@ -107,6 +108,12 @@ class Network(nn.Module):
     def embed(self, tokens_BT: Tensor, positions_BT: Tensor, examples_B: Tensor | None = None) -> Tensor:
         """``[B, T, D]`` in the compute dtype."""
         return self.embedding(tokens_BT, positions_BT, self.compute_dtype, examples_B)
+
+    def after_step(self, reduce: Reduce = lambda load: load) -> None:
+        """After each optimizer step: takes stock of the experts' load, which ``reduce`` adds up over ranks."""
+        if self.config.experts:
+            for experts in experts_of(self):
+                experts.after_step(reduce)
 
     def new_cache(self, batch: int, length: int) -> Cache:
         """An empty cache for ``length`` positions."""

@@ -10,6 +10,10 @@ ROLES: tuple[tuple[str, str], ...] = (
     ("embedding.*.weight", "embedding"),
     ("head.weight", "head"),
     ("head.dense.weight", "column"),
+    ("*.router.weight", "router"),
+    ("*.mlp.gate", "column"),
+    ("*.mlp.up", "column"),
+    ("*.mlp.down", "row"),
     ("*.query.weight", "column"),
     ("*.key.weight", "column"),
     ("*.value.weight", "column"),
@@ -22,7 +26,8 @@ ROLES: tuple[tuple[str, str], ...] = (
     ("*convolution.taps.*", "vector"),
 )
 """Name pattern → role, first match. ``embedding`` and ``head`` [vocabulary, width]. The hidden matrices [out, in]:
-``column``, which tensor parallelism would cut along out, and ``row``, along in. ``vector``: gains, biases and taps."""
+``column``, which tensor parallelism would cut along out, and ``row``, along in; those of experts are
+stacked, [experts, out, in]. ``router``: [experts, width]. ``vector``: gains, biases and taps."""
 
 
 def assign(names: Iterable[str], patterns: Iterable[tuple[str, str]] = ROLES) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import torch
@@ -9,11 +10,36 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 
-def angles(positions_BT: Tensor, head_size: int, base: float) -> tuple[Tensor, Tensor]:
-    """Cosines and sines ``[B, 1, T, K/2]`` in fp32, one for each pair of dimensions."""
-    steps = torch.arange(0, head_size, 2, device=positions_BT.device, dtype=torch.float32) / head_size
-    turns = positions_BT[:, None, :, None].float() * (1.0 / base**steps)
-    return turns.cos(), turns.sin()
+def angles(positions_BT: Tensor, head_size: int, base: float, scaling: Any = None) -> tuple[Tensor, Tensor]:
+    """Cosines and sines ``[B, 1, T, K/2]`` in fp32, one for each pair of dimensions; ``scaling`` is a RopeScaling."""
+    turns = positions_BT[:, None, :, None].float() * frequencies(head_size, base, scaling, positions_BT.device)
+    if scaling is None or scaling.scale == 1:
+        return turns.cos(), turns.sin()
+    return turns.cos() * scaling.scale, turns.sin() * scaling.scale
+
+
+def frequencies(head_size: int, base: float, scaling: Any = None, device: Any = None) -> Tensor:
+    """Radians a position ``[K/2]`` in fp32."""
+    K = head_size
+    if scaling is not None and scaling.kind == "ntk":
+        base = base * scaling.factor ** (K / (K - 2))
+    found = 1.0 / base ** (torch.arange(0, K, 2, dtype=torch.float32, device=device) / K)
+    if scaling is None or scaling.kind == "ntk":
+        return found
+    if scaling.kind == "linear":
+        return found / scaling.factor
+    if scaling.kind == "yarn":
+        # The pair that turns n times within the original context, as a real number (Peng et al. 2023, equation 23).
+        low, high = (
+            K * math.log(scaling.original / (n * 2 * math.pi)) / (2 * math.log(base))
+            for n in (scaling.turns, scaling.slow)
+        )
+        low, high = max(math.floor(low), 0), min(math.ceil(high), K - 1)
+        kept = 1 - ((torch.arange(K // 2, device=device) - low) / max(high - low, 1e-3)).clamp(0, 1)
+    else:
+        turned = scaling.original * found / (2 * math.pi)
+        kept = ((turned - scaling.slow) / (scaling.turns - scaling.slow)).clamp(0, 1)
+    return found / scaling.factor * (1 - kept) + found * kept
 
 
 def rotate(x_BHTK: Tensor, cosines: Tensor, sines: Tensor) -> Tensor:

@@ -63,6 +63,14 @@ class Objective:
     """Whether the network gives the next token of plain text from what comes before: then it is scored in bits per
     byte. Otherwise its own losses on held-out windows are its score."""
 
+    draws: int = 1
+    """How often held-out windows are corrupted for the final score, where that is a mean over what is drawn."""
+    bounds: str | None = None
+    """The loss that is, over all tokens, an upper bound of their negative log-likelihood, if one is."""
+    own_class: str | None = None
+    """What an export is called where the ecosystem's class of such a network would use it for something else
+    (``transfer.own``)."""
+
     def window(self, context: int) -> int:
         """Stored symbols that each example moves on by in the stream, so that an epoch offers every one once."""
         return context
@@ -121,8 +129,7 @@ def auxiliary_counts(spec: Spec | None, batch: Batch) -> Sums:
     import torch
 
     names = getattr(spec.model, "auxiliary", ()) if spec is not None else ()
-    examples = batch["examples"]
-    return {name: torch.tensor(len(examples), device=examples.device) for name in names}
+    return {name: torch.tensor(len(batch["examples"]), device=batch["examples"].device) for name in names}
 
 
 def auxiliary_expected(spec: Spec) -> dict[str, float]:

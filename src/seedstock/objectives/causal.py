@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from seedstock.models.mask import Mask
-from seedstock.objectives.base import Batch, Expectation, Objective, Sums
+from seedstock.objectives.base import Batch, Expectation, Objective, Spec, Sums, auxiliary_counts, auxiliary_expected
 from seedstock.objectives.configs.causal import CausalConfig
 from seedstock.objectives.cross_entropy import linear_cross_entropy
 
@@ -29,16 +29,16 @@ class Causal(Objective):
 
     predicts_next = True
 
-    def __init__(self, config: CausalConfig | None = None) -> None:
-        self.config = config or CausalConfig()
+    def __init__(self, config: CausalConfig | None = None, spec: Spec | None = None) -> None:
+        self.config, self.spec = config or CausalConfig(), spec
 
     def raw_length(self, window: int) -> int:
         """One more than the positions, for the last target."""
         return window + 1
 
     def counts(self, batch: Batch) -> Sums:
-        """``causal``: predicted tokens."""
-        return {"causal": (targets(batch) >= 0).sum()}
+        """``causal``: predicted tokens; and what the network's own losses count."""
+        return {"causal": (targets(batch) >= 0).sum(), **auxiliary_counts(self.spec, batch)}
 
     def inputs(self, nets: Any, batch: Batch) -> dict[str, Any]:
         """Embedded tokens ``[B, T, D]``, without the last, which is a target alone."""
@@ -52,16 +52,19 @@ class Causal(Objective):
         }
 
     def loss(self, nets: Any, output: Any, batch: Batch) -> tuple[Sums, Sums]:
-        """``causal``: the sum of nats, and of the z-loss if there is one; then the metric ``nats`` is without it."""
+        """``causal``: the sum of nats, and of the z-loss if there is one. Beside that, or the network's own losses, the
+        metric ``nats`` is without them."""
         total, nats = linear_cross_entropy(
             output.hidden.flatten(0, 1), nets["network"].head.matrix, targets(batch).flatten(), self.config.z_loss
         )
-        return {"causal": total}, {"nats": nats.sum()} if self.config.z_loss else {}
+        own = self.config.z_loss or output.aux
+        return {"causal": total, **output.aux}, {"nats": nats.sum()} if own else {}
 
     def expect(self, spec: Any) -> Expectation:
         """Before training every token is as likely as any other: ln V nats."""
         return Expectation(
-            first={"causal": math.log(spec.vocab_size)},
+            first={"causal": math.log(spec.vocab_size), **auxiliary_expected(spec)},
             floor="the best count model of orders 0 to 5 on the same held-out bytes",
             collapse="the loss stays at the entropy of single tokens (order 0): nothing is learned from context",
+            collapse_at={"causal": "order 0"},
         )

@@ -33,7 +33,10 @@ def memory(
     tokens = micro_batch * shape.context
     queries, keys = shape.heads * shape.head_size, shape.kv_heads * shape.head_size
     in_norms = 4 * (2 * shape.width + (queries + keys if shape.qk_norm else 0))
-    inner = (4 if shape.gated else 3) * shape.mlp_width
+    width = shape.mlp_width
+    if shape.experts:  # each chosen expert has its own copy of the token as well
+        width = shape.experts_per_token * (shape.expert_width or width) + shape.shared_expert
+    inner = (4 if shape.gated else 3) * width + 2 * shape.experts_per_token * shape.width
     a_layer = in_norms + number * (2 * shape.width + 2 * queries + 2 * keys + inner)
     return {
         "weights": 4 * count + (number * count if number == 2 else 0),

@@ -24,6 +24,11 @@ class Shape:
     learned_positions: bool
     tied_embeddings: bool
     taps: int
+    experts: int = 0
+    experts_per_token: int = 0
+    expert_width: int = 0
+    """Of each expert; 0: the MLP's."""
+    shared_expert: int = 0
 
     @classmethod
     def of(cls, model: Any) -> Shape:
@@ -45,13 +50,18 @@ def choices(filled: Any) -> dict[str, Any]:
         "learned_positions": filled.position == "learned",
         "tied_embeddings": filled.tied_embeddings,
         "taps": filled.convolution,
+        **({name: getattr(filled, name) or 0 for name in _EXPERTS} if filled.experts else {}),
     }
+
+
+_EXPERTS = ("experts", "experts_per_token", "expert_width", "shared_expert")
 
 
 def parameters(shape: Shape, vocab_size: int) -> dict[str, int]:
     """Parameters by part, exactly: ``embedding``, ``positions``, ``attention``, ``mlp``, ``vectors``, ``head``.
 
-    ``vectors`` are the gains of norms, the taps of convolutions and all biases; ``head`` is 0 where it is tied.
+    ``mlp`` holds all experts and their routers. ``vectors`` are the gains of norms, the taps of convolutions and all
+    biases; ``head`` is 0 where it is tied.
     """
     s = shape
     queries, keys = s.heads * s.head_size, s.kv_heads * s.head_size
@@ -62,10 +72,21 @@ def parameters(shape: Shape, vocab_size: int) -> dict[str, int]:
         "embedding": s.width * vocab_size,
         "positions": s.width * s.context if s.learned_positions else 0,
         "attention": s.layers * s.width * 2 * (queries + keys),
-        "mlp": s.layers * s.width * s.mlp_width * (3 if s.gated else 2),
+        "mlp": s.layers * _mlp(s, s.experts),
         "vectors": s.layers * a_layer + norm,
         "head": 0 if s.tied_embeddings else s.width * vocab_size,
     }
+
+
+def _mlp(s: Shape, experts: int) -> int:
+    """A layer's MLP, or so many of its experts, with the router and the shared expert."""
+    inner = experts * (s.expert_width or s.mlp_width) + s.shared_expert if s.experts else s.mlp_width
+    return s.width * (inner * (3 if s.gated else 2) + s.experts)
+
+
+def active(shape: Shape, vocab_size: int) -> dict[str, int]:
+    """``parameters`` of which a token uses its part: of the experts those that its router chooses."""
+    return parameters(shape, vocab_size) | {"mlp": shape.layers * _mlp(shape, shape.experts_per_token)}
 
 
 def total(shape: Shape, vocab_size: int) -> int:

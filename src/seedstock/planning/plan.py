@@ -19,6 +19,7 @@ class Plan:
 
     vocab_size: int
     parameters: dict[str, int]
+    active: int
     steps: int | None
     batch_tokens: int
     tokens: float
@@ -42,10 +43,11 @@ class Plan:
         speed = "measured" if self.measured else f"expected: {self.hardware.utilisation:.0%} of {self.hardware.name}"
         parts = ", ".join(f"{name} {quantity(size)}" for name, size in self.parameters.items() if size)
         places = ", ".join(f"{name} {quantity(size, 1024)}B" for name, size in self.memory.items() if size)
+        some = f", {quantity(self.active)} of them for each token" if self.active < count else ""
         energy, fits = self.energy, self.hardware.memory
         steps = f"{self.steps:,} steps of {self.batch_tokens:,}" if self.steps else f"steps of {self.batch_tokens:,}"
         return [
-            ("parameters", f"{count:,} ({parts})"),
+            ("parameters", f"{count:,} ({parts}){some}"),
             ("tokens", f"{quantity(self.tokens)} ({steps}), {self.tokens / count:.3g} a parameter"),
             ("FLOPs", f"{self.flops:.3g} ({self.flops_a_token:.3g} a token)"),
             ("memory", f"about {quantity(room, 1024)}B ({places})" + ("" if room < fits or not fits else ": too much")),
@@ -97,6 +99,7 @@ def plan(
     return Plan(
         vocab_size=vocab_size,
         parameters=parameters.parameters(shape, vocab_size),
+        active=sum(parameters.active(shape, vocab_size).values()),
         steps=training.steps or max(1, round(tokens / batch)),
         batch_tokens=batch,
         tokens=float(tokens),

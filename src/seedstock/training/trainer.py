@@ -172,6 +172,8 @@ class Trainer:
             self.flops_a_token = measure.flops_a_token(self.network, length)
         if self.average is not None:
             self.average.update(self.step)
+        if hasattr(self.network, "after_step"):
+            self.network.after_step()  # type: ignore[operator]
         self.objective.after_step(self.nets, self.examples)
         self.digest = step_digest(self.digest, arrays["examples"], batches.digests(arrays))
         self.readings.add(self.step, self.examples, self.tokens, self.peaks[0][0] * share, self._waited, values, norm)

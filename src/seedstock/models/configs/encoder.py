@@ -30,6 +30,8 @@ class EncoderConfig(TransformerConfig):
         "esm2": {"norm": "layer", "norm_epsilon": 1e-5, "position": "rope", "rope_base": 10_000.0, "biases": True}
         | {"activation": "gelu_exact"},
     }
+    experts: ClassVar[int | None] = None
+    rope_scaling: ClassVar[None] = None
 
     kind: Literal["encoder"] = "encoder"
     shape: Literal["bert", "modernbert", "esm2"] = "modernbert"

@@ -25,4 +25,4 @@ class CausalConfig(ObjectiveConfig):
         """The objective; imports torch."""
         from seedstock.objectives.causal import Causal
 
-        return Causal(self)
+        return Causal(self, spec)
