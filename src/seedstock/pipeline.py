@@ -143,7 +143,7 @@ def tokenizer(run: Run, reporter: Reporter) -> bool:
 
     if _begun(run):
         return False
-    seed, config = run.recipe.seed, _with_specials(run.recipe)
+    seed, config = run.recipe.seed, with_specials(run.recipe)
     inputs = tokenizers.inputs_of(config, run.corpus, seed=seed)
     if run.store.has(tokenizers.STAGE, inputs):
         return run.record_stage("tokenizer", run.store.folder(tokenizers.STAGE, inputs))
@@ -155,7 +155,7 @@ def tokenizer(run: Run, reporter: Reporter) -> bool:
     return True
 
 
-def _with_specials(recipe: Any) -> Any:
+def with_specials(recipe: Any) -> Any:
     """The tokenizer's configuration with the special tokens that the objective needs."""
     names = dict.fromkeys([*recipe.tokenizer.specials, *recipe.objective.specials()])
     return recipe.tokenizer.model_copy(update={"specials": tuple(names)})
@@ -447,8 +447,10 @@ def _evaluate_own(run: Run, nets: Any, objective: Any, step: int, asked: Any, re
     floors = token_floors(run.shards, limit=recipe.evaluation.floor_limit)
     write_json(folder / "floors.json", floors)
     windows = _held_out(run, objective, recipe.evaluation.limit)
-    found = objective_loss.score(nets, objective, windows, batch=recipe.training.batch_examples)
+    batch = recipe.training.batch_examples
+    found = objective_loss.score(nets, objective, windows, batch=batch, draws=objective.draws)
     scores = objective_loss.record(found, nets, objective, weights.spec(run), floors)
+    scores["bound"] = objective_loss.bound(found, objective, run.shards)
     write_json(folder / "scores.json", scores)
     curve(run.folder / "events.jsonl", folder / "curve.png", name=run.name, floors=floors)
     run.chain.append("evaluation", {"asked": asked, "step": step, "held_out": scores["held_out"]})

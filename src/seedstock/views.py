@@ -75,6 +75,9 @@ def own_scores(values: dict[str, Any]) -> Group:
                 spread = f" ± {error:.4f}" if error is not None else ""
                 over = f"over {one['terms']:,} terms" if group == "losses" else ""
                 shown.add_row(name, f"{one['mean']:.4f}{spread}", over, style="bold" if group == "losses" else "")
+    if bound := values.get("bound"):
+        bits, error = bound["bits_per_byte_at_most"], bound["standard_error"] or 0.0
+        shown.add_row("bits per byte, at most", f"{bits:.4f} ± {error:.4f}", f"{bound['draws']} draws a window")
     return Group(Text(), shown)
 
 
@@ -153,6 +156,27 @@ def findings(found: list[dict[str, Any]]) -> Group:
         parts.append(line)
         parts += [Text(f"        {finding[key]}") for key in ("evidence", "advice") if finding[key]]
     return Group(*parts)
+
+
+def plan(figures: str, rows: list[dict[str, Any]] | None, mixture: Any) -> Group:
+    """What a recipe will take, and what its mixture comes to where the shards are there."""
+    lines = Text(figures, no_wrap=True, overflow="ignore")
+    if rows is None:
+        return Group(lines, Text("\nmixture: known once there are shards (`seedstock tokenize RECIPE`)"))
+    return Group(lines, Text(), mixed(rows, mixture.by))
+
+
+def mixed(rows: list[dict[str, Any]], by: list[str]) -> Table:
+    """What is read of each group of a mixture, and how often; with a schedule, the share in each phase."""
+    phases = len(rows[0]["phases"]) if rows else 1
+    columns = ("stored>", "natural>", "read>", "share>", *(("by phase",) if phases > 1 else ()), "passes>", "cap>")
+    shown = table("mixture, in tokens", "/".join(by), *columns)
+    for row in rows:
+        shares = ", ".join(f"{share:.1%}" for share in row["phases"])
+        cells = (f"{row['stored']:,}", f"{row['natural']:.1%}", f"{row['tokens']:,}", f"{row['share']:.1%}")
+        more = (shares,) if phases > 1 else ()
+        _row(shown, row["group"], *cells, *more, f"{row['passes']:.2f}", str(row["cap"] or "none"))
+    return shown
 
 
 def verified(result: dict[str, Any]) -> str:

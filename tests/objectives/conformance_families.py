@@ -11,6 +11,7 @@ from seedstock.models.configs.decoder import DecoderConfig
 from seedstock.models.configs.encoder import EncoderConfig
 from seedstock.objectives.causal import targets
 from seedstock.objectives.configs.causal import CausalConfig
+from seedstock.objectives.configs.diffusion import DiffusionConfig
 from seedstock.objectives.configs.masked import MaskedConfig
 
 SIZES = {"width": 32, "layers": 2, "heads": 2, "mlp_width": 64, "context": CONTEXT}
@@ -48,6 +49,37 @@ def choices(objective, batch):
         yield "next sentences that are others", float(known.float().mean()), 0.5, 0.06
 
 
+def diffused_tokens(objective, batch):
+    """Hidden tokens may be seen from nowhere."""
+    for row, place in torch.nonzero(batch["hidden"])[::13].tolist():
+        yield Secret("tokens", row, place, torch.ones(batch["tokens"].shape[1], dtype=torch.bool), input=True)
+
+
+def shares(objective, batch):
+    """Nie et al. 2025: a uniform share for each example, so that hidden tokens over their share count every token."""
+    counted = (batch["documents"] >= 0) & (batch["tokens"] != objective.spec.specials["bos"])
+    share = batch["share"][:, 0]
+    yield "BOS and padding hidden", float((batch["hidden"] & ~counted).sum()), 0, 0
+    yield "mean share", float(share.mean()), 0.5, 0.03
+    yield "variance of shares", float(share.var()), 1 / 12, 0.01
+    large = share > 0.1  # below it the weights scatter too much to be averaged here
+    weighed = (batch["hidden"][large].sum(1) / share[large] / counted[large].sum(1).clamp(min=1)).mean()
+    yield "weight of a token", float(weighed), 1, 0.03
+
+
+def diffusion_folder(made, folder):
+    """The class of our own, read back."""
+    from seedstock.models.mask import Mask
+    from seedstock.transfer import own
+
+    network, mask = made.nets(lively=True)["network"].eval(), made.spec.specials["mask"]
+    report = own.export(network, None, folder, name=made.objective.own_class, mask_token_id=mask)
+    assert report["passed"]
+    tokens = torch.arange(40)[None] + 7
+    with torch.no_grad():
+        return own.load(folder)(tokens), network(tokens, mask=Mask("full"))
+
+
 FAMILIES = {
     "causal": Family(CausalConfig(), DecoderConfig(shape="qwen3", **SIZES), next_tokens),
     "bert": Family(
@@ -64,4 +96,11 @@ FAMILIES = {
         steps=150,
     ),
     "esm": Family(MaskedConfig(), EncoderConfig(shape="esm2", **SIZES), hidden_tokens, choices),
+    "diffusion": Family(
+        DiffusionConfig(),
+        DecoderConfig(shape="llama", **SIZES),
+        diffused_tokens,
+        shares,
+        export=diffusion_folder,
+    ),
 }

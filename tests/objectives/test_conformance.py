@@ -34,7 +34,7 @@ def made(request):
 
 def test_the_first_loss_is_as_expected(made):
     expected = made.objective.expect(made.spec)
-    step, _ = made.gradients(made.nets(), made.arrays)
+    step, _ = made.gradients(made.nets(), made.loader(batch=32).batch(0))
     assert expected.first.keys() == step.losses.keys()
     for name, value in expected.first.items():
         assert float(step.losses[name]) == pytest.approx(value, rel=expected.tolerance), name

@@ -7,19 +7,20 @@ from typing import Any
 import numpy as np
 import torch
 
-from seedstock.evaluation.tally import ratio
-from seedstock.inputs.keys import Keys
+from seedstock.evaluation.tally import LN2, ratio
+from seedstock.inputs.keys import Keys, derive
 
 FORMAT = 1
 
 
 @torch.inference_mode()
-def score(nets: Any, objective: Any, windows: Any, *, batch: int) -> dict[str, Any]:
+def score(nets: Any, objective: Any, windows: Any, *, batch: int, draws: int = 1) -> dict[str, Any]:
     """Means of losses and metrics by name over ``windows`` (an ``inputs.held_out.HeldOut``), ``batch`` at a time.
 
     Every loss is a sum over its terms in all batches, divided by their number. What the objective draws is keyed by
-    the window's number under the windows' seed, so that two models are scored on the same questions. The standard
-    error is over batches, of a ratio estimator (Cochran 1977, section 6.4). Nets are used without dropout.
+    the window's number under the windows' seed, so that two models are scored on the same questions. With ``draws``
+    every window is corrupted that often, each time anew. The standard error is over batches, of a ratio estimator
+    (Cochran 1977, section 6.4). Nets are used without dropout.
     """
     device = next(nets["network"].parameters()).device
     sums: dict[str, list[tuple[float, float]]] = {}
@@ -34,24 +35,36 @@ def score(nets: Any, objective: Any, windows: Any, *, batch: int) -> dict[str, A
                 for name, array in arrays.items()
                 if isinstance(array, np.ndarray) and name != "digests"
             }
-            made = objective.corrupt(given, Keys(windows.seed, arrays["examples"]))
-            counts = {name: float(count) for name, count in objective.counts(made).items()}
-            inputs = objective.inputs(nets, made)
-            backbone = nets["network"].backbone
-            output = [backbone(**one) for one in inputs] if isinstance(inputs, list) else backbone(**inputs)
-            losses, extra = objective.loss(nets, output, made)
-            first = next(iter(counts.values()))
-            for name, total in losses.items():
-                sums.setdefault(name, []).append((float(total), counts[name]))
-            for name, total in extra.items():
-                metrics.setdefault(name, []).append((float(total), counts.get(name, first)))
+            for draw in range(draws):
+                seed = windows.seed if draw == 0 else int(derive(windows.seed, "draw", draw)[0] >> np.uint64(1))
+                made = objective.corrupt(given, Keys(seed, arrays["examples"]))
+                counts = {name: float(count) for name, count in objective.counts(made).items()}
+                inputs = objective.inputs(nets, made)
+                backbone = nets["network"].backbone
+                output = [backbone(**one) for one in inputs] if isinstance(inputs, list) else backbone(**inputs)
+                losses, extra = objective.loss(nets, output, made)
+                first = next(iter(counts.values()))
+                for name, total in losses.items():
+                    _add(sums, name, draw, float(total), counts[name])
+                for name, total in extra.items():
+                    _add(metrics, name, draw, float(total), counts.get(name, first))
     finally:
         nets.train(training)
     return {
         "losses": {name: _mean(rows) for name, rows in sums.items()},
         "metrics": {name: _mean(rows) for name, rows in metrics.items()},
         "windows": len(windows.numbers),
+        "draws": draws,
     }
+
+
+def _add(rows: dict[str, list[tuple[float, float]]], name: str, draw: int, total: float, count: float) -> None:
+    """A batch is one row, however often it was drawn."""
+    known = rows.setdefault(name, [])
+    if draw:
+        total, count = total + known[-1][0], count + known[-1][1]
+        known.pop()
+    known.append((total, count))
 
 
 def _mean(rows: list[tuple[float, float]]) -> dict[str, Any]:
@@ -83,4 +96,23 @@ def record(found: dict[str, Any], nets: Any, objective: Any, spec: Any, floors: 
         | {"collapse_at": expected.collapse_at, "collapse_below": expected.collapse_below},
         "floors": floors,
         "standard_error": "over batches of windows, of a ratio estimator (Cochran 1977, section 6.4)",
+    }
+
+
+def bound(found: dict[str, Any], objective: Any, shards: Any) -> dict[str, Any] | None:
+    """Bits per byte of the held-out text at most, where the objective has such a loss (``Objective.bounds``).
+
+    A Monte-Carlo estimate over ``draws`` corruptions of every window; the tokens of the split stand for its bytes.
+    """
+    if objective.bounds is None or found["losses"][objective.bounds]["mean"] is None:
+        return None
+    one, strata = found["losses"][objective.bounds], shards.strata("held_out")
+    tokens = sum(stratum.tokens - stratum.documents for stratum in strata)  # BOS is given, EOS is predicted
+    scale = tokens / sum(stratum.bytes for stratum in strata) / LN2
+    error = one["standard_error"]
+    return {
+        "bits_per_byte_at_most": one["mean"] * scale,
+        "standard_error": error and error * scale,
+        "nats_per_token_at_most": one["mean"],
+        "draws": found["draws"],
     }

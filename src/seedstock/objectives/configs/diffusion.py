@@ -1,0 +1,37 @@
+"""The configuration of masked text diffusion."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from pydantic import Field
+
+from seedstock.config import Count
+from seedstock.objectives.configs.base import ObjectiveConfig
+
+if TYPE_CHECKING:
+    from seedstock.objectives.base import Spec
+    from seedstock.objectives.diffusion import Diffusion
+
+
+class DiffusionConfig(ObjectiveConfig):
+    """Tokens hidden at a share drawn for each example, and found again from both sides (Nie et al. 2025, LLaDA, arXiv
+    2502.09992, algorithm 1; Sahoo et al. 2024, MDLM, arXiv 2406.07524).
+
+    ``least`` is the smallest share that is hidden, which bounds the weight of a token. ``draws`` is how many shares
+    each held-out window is scored at: the estimate of the bound gets narrower, and scoring that many times slower.
+    """
+
+    kind: Literal["diffusion"] = "diffusion"
+    least: Annotated[float, Field(gt=0, lt=1)] = 1e-3
+    draws: Annotated[Count, Field(ge=1)] = 8
+
+    def specials(self) -> tuple[str, ...]:
+        """The mask."""
+        return ("mask",)
+
+    def build(self, spec: Spec | None = None) -> Diffusion:
+        """The objective; imports torch."""
+        from seedstock.objectives.diffusion import Diffusion
+
+        return Diffusion(self, spec)
