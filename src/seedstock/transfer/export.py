@@ -14,7 +14,7 @@ from seedstock.errors import SeedstockError
 from seedstock.ledger.files import atomic_folder, read_json, write_json
 from seedstock.models.network import Network
 from seedstock.transfer import parity as proof
-from seedstock.transfer.maps import auto, by_layer, find
+from seedstock.transfer.maps import auto, find, rules
 from seedstock.transfer.tensors import outward
 
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json")
@@ -51,9 +51,13 @@ def export(
         specials = _write_tokenizer(tokenizer_folder, partial) if tokenizer_folder else {}
         config = target.to_config(network.config, network.vocab_size)
         ids = {f"{name}_token_id": specials.get(name) for name in ("bos", "eos", "pad")}
+        if network.config.cross:
+            start = specials.get(network.config.start, config["decoder_start_token_id"])
+            ids["decoder_start_token_id"] = start
         known = {key: value for key, value in ids.items() if value is not None or key not in config}
         write_json(partial / "config.json", {"architectures": [chosen], "dtype": dtype, **config, **known})
-        write_json(partial / "generation_config.json", _generation(ids, specials))
+        generation = _generation(ids, specials) | {key: config[key] for key in ("use_cache",) if key in config}
+        write_json(partial / "generation_config.json", generation)
         if not parity:
             return {"class": chosen, "passed": None}
         report = proof.compare(kept, partial, auto=auto(target, chosen))
@@ -66,14 +70,14 @@ def _write_weights(network: Network, nets: Mapping[str, Any], target: Any, folde
     """Writes the tensors and returns the class that holds them."""
     from safetensors.torch import save_file
 
-    rules = list(by_layer(target.RULES, network.config.layers))
-    known = {name for rule in rules for name in rule.ours}
+    table = rules(target, network.config)
+    known = {name for rule in table for name in rule.ours}
     ours = dict(network.state_dict())
     for net, module in nets.items():
         if net != "network":
             ours |= {name: one for key, one in module.state_dict().items() if (name := f"{net}.{key}") in known}
     ours = {name: tensor.detach().cpu().to(getattr(torch, dtype)) for name, tensor in ours.items()}
-    save_file(outward(ours, rules), folder / "model.safetensors", {"format": "pt"})
+    save_file(outward(ours, table), folder / "model.safetensors", {"format": "pt"})
     return target.class_of(set(ours)) if hasattr(target, "class_of") else target.CLASS
 
 

@@ -14,7 +14,7 @@ from seedstock.errors import IntegrityError, SeedstockError
 from seedstock.models.configs.transformer import TransformerConfig
 from seedstock.models.network import Network
 from seedstock.transfer import parity as proof
-from seedstock.transfer.maps import auto, by_layer, find
+from seedstock.transfer.maps import auto, find, rules
 from seedstock.transfer.tensors import inward
 
 
@@ -55,9 +55,10 @@ def import_model(folder: Path, *, parity: bool = True) -> Imported:
         raise SeedstockError(what, where=folder / "config.json", fix="complete it") from error
     network = config.build(vocab_size, device="meta")
     shapes = {name: tensor.shape for name, tensor in network.state_dict().items()}
-    rules = list(by_layer(source.RULES, config.resolved().layers))
     found = _named_as_now(_read(folder), tied="head.weight" not in shapes)
-    weights = inward(found, rules, shapes, folder, getattr(source, "DERIVED", ()))
+    if hasattr(source, "mend"):
+        found = source.mend(found, config)
+    weights = inward(found, rules(source, config.resolved()), shapes, folder, getattr(source, "DERIVED", ()))
     network.load_state_dict({name: tensor.float() for name, tensor in weights.items()}, assign=True)
     report = None
     if parity:

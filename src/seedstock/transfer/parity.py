@@ -12,7 +12,8 @@ from seedstock.models.generate import generate
 from seedstock.models.keys import generator
 from seedstock.models.network import Network
 
-CAUSAL = "AutoModelForCausalLM"
+WRITERS = ("AutoModelForCausalLM", "AutoModelForSeq2SeqLM")
+"""Classes that write text."""
 TOLERANCE = 1e-4
 """The largest difference of logits in fp32, as a part of the largest logit (of 1, where that is less)."""
 
@@ -43,7 +44,7 @@ def compare(
     greedy_tokens: int = 32,
     texts: tuple[str, ...] = TEXTS,
     own_tokenizer: bool = True,
-    auto: str = CAUSAL,
+    auto: str = WRITERS[0],
 ) -> dict[str, Any]:
     """Loads ``folder`` with transformers in fp32 and compares; ``network`` holds the weights that the folder should.
 
@@ -66,9 +67,13 @@ def compare(
     network.eval().use(torch.float32)
     try:
         report["logits"] = {name: _logits(network, theirs, batch) for name, batch in batches.items()}
-        if auto == CAUSAL:
-            prompt = (ids or random[0].tolist())[: max(1, min(8, context // 2))]
-            report["greedy"] = _greedy(network, theirs, prompt, min(greedy_tokens, context - len(prompt)))
+        if auto in WRITERS:
+            given = ids or random[0].tolist()
+            if network.config.cross:
+                prompt, source = [theirs.config.decoder_start_token_id], given[: min(32, context)]
+            else:
+                prompt, source = given[: max(1, min(8, context // 2))], None
+            report["greedy"] = _greedy(network, theirs, prompt, source, min(greedy_tokens, context - len(prompt)))
     finally:
         network.train(training).use(dtype)
     if tokenizer is not None and "greedy" in report:
@@ -109,26 +114,36 @@ def insist(report: dict[str, Any], where: object) -> None:
 
 
 def _logits(network: Network, theirs: Any, tokens: torch.Tensor) -> dict[str, Any]:
-    given = theirs(tokens, attention_mask=torch.ones_like(tokens))  # or some take the pad token for padding
+    seen = torch.ones_like(tokens)  # or some take the pad token for padding
+    if network.config.cross:
+        target = tokens.flip(1)[:, : max(1, tokens.shape[1] // 2)]  # another length and other tokens than the source
+        given = theirs(tokens, attention_mask=seen, decoder_input_ids=target)
+        ours = network(target, source=network.read(tokens))  # type: ignore[operator]
+    else:
+        given, ours = theirs(tokens, attention_mask=seen), network(tokens)
     other = (given.prediction_logits if "prediction_logits" in given else given.logits).float()
-    ours = network(tokens)
     scale = max(1.0, float(ours.abs().max()))
     difference = float((ours - other).abs().max())
     passed = difference <= TOLERANCE * scale  # not so for NaN
     return {"positions": tokens.numel(), "largest_difference": difference, "scale": scale, "passed": passed}
 
 
-def _greedy(network: Network, theirs: Any, prompt: list[int], count: int) -> dict[str, Any]:
+def _greedy(network: Network, theirs: Any, prompt: list[int], source: list[int] | None, count: int) -> dict[str, Any]:
     """Equal, or parted at a place where two tokens are as likely as each other within the tolerance."""
-    ours = generate(network, prompt, count, temperature=0)
+    ours = generate(network, prompt, count, source=source, temperature=0)
     theirs.generation_config.eos_token_id = None  # or it stops there, and the two have different lengths
-    settings = {"do_sample": False, "max_new_tokens": count, "pad_token_id": 0}
-    whole = theirs.generate(torch.tensor([prompt]), attention_mask=torch.ones(1, len(prompt)).long(), **settings)
+    settings = {"do_sample": False, "max_new_tokens": count, "pad_token_id": 0, "num_beams": 1}
+    if source is not None:  # what its files forbid or force is not the network's
+        own = {"decoder_start_token_id": prompt[0], "use_cache": network.config.depth <= network.config.layers}
+        theirs.generation_config = type(theirs.generation_config)(**own)
+    given = torch.tensor([prompt if source is None else source])
+    whole = theirs.generate(given, attention_mask=torch.ones_like(given), **settings)
     other = whole[0, len(prompt) :].tolist()
     parted = next((i for i, pair in enumerate(zip(ours, other, strict=True)) if pair[0] != pair[1]), None)
     passed = True
     if parted is not None:
-        logits = network(torch.tensor([prompt + ours[:parted]]))[0, -1]
+        reads = {} if source is None else {"source": network.read(torch.tensor([source]))}  # type: ignore[operator]
+        logits = network(torch.tensor([prompt + ours[:parted]]), **reads)[0, -1]
         gap = float(logits[ours[parted]] - logits[other[parted]])
         passed = gap <= 2 * TOLERANCE * max(1.0, float(logits.abs().max()))
     return {"tokens": ours, "equal": count if parted is None else parted, "of": count, "passed": passed}

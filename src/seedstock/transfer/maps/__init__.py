@@ -9,13 +9,15 @@ from typing import Any, Literal
 
 from seedstock.errors import SeedstockError
 
-Form = Literal["same", "transposed"]
+Form = Literal["same", "transposed", "row"]
 
 
 @dataclass(frozen=True)
 class Rule:
     """Our tensors → one of theirs. ``{n}`` stands for the layer; several of ours lie end to end along their outputs;
-    ``transposed`` turns a matrix last."""
+    ``transposed`` turns a matrix last; ``row`` is a vector of ours that they have as a matrix of one row. Where theirs
+    has ``{e}``, the experts that we have in one are theirs one by one.
+    """
 
     ours: tuple[str, ...]
     theirs: str
@@ -31,7 +33,14 @@ def by_layer(rules: tuple[Rule, ...], layers: int) -> Iterator[Rule]:
     """The rules with every layer's number filled in."""
     for rule in rules:
         for n in range(layers) if "{n}" in rule.theirs else [0]:
-            yield Rule(tuple(name.format(n=n) for name in rule.ours), rule.theirs.format(n=n), rule.form)
+            theirs = rule.theirs.replace("{n}", str(n))
+            yield Rule(tuple(name.format(n=n) for name in rule.ours), theirs, rule.form)
+
+
+def rules(target: ModuleType, config: Any) -> list[Rule]:
+    """A map's rules for one configuration, every layer's number filled in."""
+    found = target.rules_of(config) if hasattr(target, "rules_of") else target.RULES
+    return list(by_layer(found, max(config.layers, config.depth)))
 
 
 def with_biases(*names: tuple[str, str]) -> tuple[Rule, ...]:
@@ -43,12 +52,13 @@ def find(export_class: str | None, where: object = None) -> ModuleType:
     """The map of a class: ``CLASS``, ``RULES``, ``to_config``, ``from_config``. Raises SeedstockError without one.
 
     A map may have ``ALSO`` (further classes that it serves), ``class_of(names)`` (which of them holds tensors of these
-    names of ours), ``AUTO`` (see ``auto``) and ``DERIVED`` (patterns of their tensors that say nothing of their own:
-    tied copies, tables made anew).
+    names of ours), ``AUTO`` (see ``auto``), ``DERIVED`` (patterns of their tensors that say nothing of their own: tied
+    copies, tables made anew), ``rules_of(config)`` in the place of ``RULES`` where names depend on the configuration,
+    and ``mend(tensors, config)``, which completes what their files may leave out or hold twice.
     """
-    from seedstock.transfer.maps import bert, esm2, gpt2, llama, modernbert, qwen3
+    from seedstock.transfer.maps import bart, bert, esm2, gpt2, llama, modernbert, qwen3, t5
 
-    modules = (qwen3, llama, gpt2, bert, modernbert, esm2)
+    modules = (qwen3, llama, gpt2, bert, modernbert, esm2, t5, bart)
     known: dict[str, Any] = {name: one for one in modules for name in (one.CLASS, *getattr(one, "ALSO", ()))}
     if export_class not in known:
         what = (
