@@ -15,7 +15,7 @@ DEFAULT = 128 * 2**10
 def lean() -> Iterator[None]:
     """Inside the block, Arrow allocates by the system's allocator, and glibc keeps no large block that was freed.
 
-    Left alone, both keep a multiple of a part for later: with parts of 32 MiB a worker takes 230 MB instead of 155.
+    Left alone, both keep a multiple of a part for later: with parts of 32 MiB a worker took 230 MB instead of 155.
     """
     import pyarrow as pa
 

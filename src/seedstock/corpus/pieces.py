@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 TASKS = "tasks.jsonl"
 PIECES = 16  # of a small corpus: enough to share between cores, few enough to be quick
-LARGEST = 32 * 2**20  # bytes of text in a piece; with its signals it is what a worker holds in memory
+LARGEST = 16 * 2**20  # bytes of text in a piece; with its signals it is what a worker holds in memory
 SMALLEST = 2**20
 
 
