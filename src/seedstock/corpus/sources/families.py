@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from seedstock.corpus.words import mix
-
 LETTERS = 6  # of a word: proteins that share several words of six letters do so by descent
 SHARED = 4  # words: what two long sequences seldom share by chance
 SHARE = 0.03  # of the words of the shorter one
@@ -45,6 +43,8 @@ def families(sequences: list[bytes]) -> np.ndarray:
 
 def _words(sequences: list[bytes]) -> tuple[np.ndarray, np.ndarray]:
     """The different words of each sequence, and whose they are; a sample of them where there are too many."""
+    from seedstock.corpus.words import mix
+
     total = sum(map(len, sequences))
     kept = np.uint64(2**64 - 1) // np.uint64(max(1, -(-total // WORDS)))
     found, owners = [np.zeros(0, np.uint64)], [np.zeros(0, np.int64)]
