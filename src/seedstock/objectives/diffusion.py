@@ -99,13 +99,13 @@ class Diffusion(Objective):
         steps: int | None = None,
         stop: Collection[int] = (),
         forbidden: Collection[int] = (),
-        top_k: int | None = None,
-        top_p: float | None = None,
+        **unused: Any,
     ) -> list[int]:
         """``tokens`` tokens after ``ids``, all hidden at first; in each of ``steps`` (as many as tokens where not
         given) the surest are kept (Nie et al. 2025, appendix A.5, low-confidence remasking), then cut at a ``stop``.
 
-        ``temperature`` draws each token from its sharpened distribution; ``top_k`` and ``top_p`` are not used.
+        ``temperature`` draws each token from its sharpened distribution; other options of writing from left to right
+        (``top_k``) are not used.
         """
         network = nets["network"]
         device, mask = network.head.matrix.device, self.spec.specials["mask"]
