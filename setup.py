@@ -30,5 +30,12 @@ setup(
             py_limited_api=True,
             optional=True,
         ),
+        Extension(
+            "seedstock.native._markup",
+            [f"src/seedstock/native/{name}.c" for name in ("markup_module", "markup")],
+            extra_compile_args=["-O3", "-std=c11"],
+            py_limited_api=True,
+            optional=True,
+        ),
     ],
 )

@@ -13,12 +13,14 @@ from hypothesis import strategies as st
 from pages import PROSE, labelled, page
 
 from seedstock.corpus.documents import Reader
-from seedstock.corpus.extract import repair
+from seedstock.corpus.extract import markup_native, repair
 from seedstock.corpus.extract.config import ExtractConfig
 from seedstock.corpus.extract.encoding import decode
+from seedstock.corpus.extract.facts import licensing, tags
 from seedstock.corpus.extract.items import extracted
-from seedstock.corpus.extract.markup import parse
+from seedstock.corpus.extract.markup import parse, parse_plainly
 from seedstock.corpus.extract.page import extract
+from seedstock.corpus.rights import marks
 from seedstock.corpus.sources.base import Item, Unreadable
 from seedstock.corpus.sources.text import Text
 
@@ -105,6 +107,52 @@ def test_repair_leaves_composed_text_alone_or_composes_it(text):
     assert repair.LEAD.search(decomposed) or made == unicodedata.normalize("NFC", text)
 
 
+PARTS = [
+    "<p>",
+    "</p>",
+    "<div class=a>",
+    "</div>",
+    "<a href=x>",
+    "</a>",
+    "word ",
+    "&amp;",
+    "<",
+    ">",
+    "<!--",
+    "-->",
+    "<script>",
+    "</script>",
+    "<pre>",
+    "\n",
+    "'",
+    '"',
+    "=",
+    "<br/>",
+    "é",
+    "<ul>",
+    "</ul>",
+    "<LI>",
+    "<table>",
+    "<tr>",
+    "<td>",
+    "</table>",
+    "<head>",
+    "</head>",
+    "<title>",
+    "<svg/>",
+    "</SCRIPT x>",
+    "--!>",
+    "<!-->",
+    "<body id='x'>",
+    '<x-y:z k="v>">',
+    "</x-y:z>",
+    "<?a>",
+    "</>",
+    "<option>",
+    "\xa0",
+    "\x1f",
+    "<noscript>",
+]
 BOMBS = {
     "deep": "<div>" * 200_000 + "text",
     "open tags": "<a " * 300_000,
@@ -130,43 +178,45 @@ def test_no_markup_takes_more_than_linear_time(name):
 
 
 @settings(max_examples=100, deadline=None)
-@given(
-    st.lists(
-        st.sampled_from(
-            [
-                "<p>",
-                "</p>",
-                "<div class=a>",
-                "</div>",
-                "<a href=x>",
-                "</a>",
-                "word ",
-                "&amp;",
-                "<",
-                ">",
-                "<!--",
-                "-->",
-                "<script>",
-                "</script>",
-                "<pre>",
-                "\n",
-                "'",
-                '"',
-                "=",
-                "<br/>",
-                "é",
-            ]
-        ),
-        max_size=60,
-    )
-)
+@given(st.lists(st.sampled_from(PARTS), max_size=60))
 def test_any_markup_is_read_and_its_lines_lie_in_order(parts):
     source = "".join(parts)
     found = parse(source)
     places = [run for line in found.lines for run in line.runs]
     assert places == sorted(places) and all(0 <= low < high <= len(source) for low, high in places)
     assert all(low <= high for low, high in zip(found.first, found.last, strict=True))
-    extract(source.encode(), ExtractConfig(kind="lines"))
+    extract(source.replace("\x1f", "").encode(), ExtractConfig(kind="lines"))
+
+
+def same(source: str) -> None:
+    """That the compiled pass and the one in Python see one page."""
+    end = source.find("<!--", max(0, source.rfind("-->")))
+    end = len(source) if end < 0 else end
+    last = source.rfind(">", 0, end) + 1
+    assert markup_native.parse(source, last, end) == parse_plainly(source, last, end)
+
+
+compiled = pytest.mark.skipif(markup_native.parse("", 0, 0) is None, reason="the compiled pass was not built")
+
+
+@compiled
+@settings(max_examples=500, deadline=None)
+@given(st.lists(st.sampled_from(PARTS), max_size=60))
+def test_the_compiled_pass_sees_what_the_one_in_python_sees(parts):
+    same("".join(parts))
+
+
+@compiled
+def test_the_compiled_pass_sees_the_same_real_pages(data_pack):
+    for raw, _ in labelled(data_pack, every=6).values():
+        same(raw.decode("utf-8", "replace"))
+
+
+def test_the_parts_of_a_page_that_speak_of_rights_say_what_the_whole_page_says(data_pack):
+    for raw, _ in labelled(data_pack, every=6).values():
+        source = raw.decode("utf-8", "replace")
+        listed = tags(source, parse(source).head)
+        assert marks.of_page(licensing(source, listed)) == marks.of_page(source)
 
 
 def test_the_labelled_pages_reach_their_score(data_pack):

@@ -25,21 +25,30 @@ DATES = (
     *("article:published_time", "datepublished", "og:published_time", "date", "dc.date", "dcterms.created", "pubdate"),
     *("dc.date.issued", "publish-date", "sailthru.date", "parsely-pub-date", "citation_publication_date"),
 )
+SPEAKS = re.compile(r"licen[sc]e|rights|bot|tdm|creativecommons|copyright", re.I)
 LONGEST = 500  # characters of a fact
 LARGEST = 200_000  # characters of a block of JSON-LD
 
 
-def facts(source: str, head: tuple[int, int], url: str | None = None) -> dict[str, Any]:
-    """What is found of title, author, date (YYYY-MM-DD), language, canonical address; ``head`` is its place."""
-    start, end = head if head[1] > head[0] else (0, FRONT)
+def tags(source: str, head: tuple[int, int]) -> list[re.Match[str]]:
+    """The meta, link and html elements of a page's head, whose place is ``head`` (0, 0 where none is marked)."""
+    end = head[1] or FRONT
+    if head[1]:  # a script in it may have spoken of its end
+        end = max(end, source.find("<body", end, end + FRONT))
+    return list(TAGS.finditer(source, 0, min(end, head[0] + (1 << 20))))
+
+
+def facts(source: str, listed: list[re.Match[str]], url: str | None = None) -> dict[str, Any]:
+    """What is found of title, author, date (YYYY-MM-DD), language, canonical address; ``listed`` are its ``tags``."""
     metas: dict[str, list[str]] = {}
     links: dict[str, list[str]] = {}
     language = None
-    if opened := re.search(r"<html\s[^>]{0,2000}>", source[:FRONT], re.I):
-        language = _pairs(opened[0]).get("lang") or _pairs(opened[0]).get("xml:lang")
-    for match in TAGS.finditer(source, start, min(end, start + (1 << 20))):
+    for match in listed:
         pairs = _pairs(match[2])
-        if match[1] in ("meta", "META"):
+        kind = match[1].lower()
+        if kind == "html":
+            language = language or pairs.get("lang") or pairs.get("xml:lang")
+        elif kind == "meta":
             name = pairs.get("property") or pairs.get("name") or pairs.get("itemprop") or pairs.get("http-equiv")
             if name and pairs.get("content"):
                 metas.setdefault(name.lower(), []).append(pairs["content"])
@@ -143,14 +152,15 @@ def _names(author: Any) -> str:
     return ", ".join(_tidy(name) for name in names if isinstance(name, str) and not name.startswith("http"))
 
 
-def licensing(source: str, head: tuple[int, int]) -> str:
-    """The parts of a page that can speak of rights: its head, the tags that name a licence, and its JSON-LD.
+def licensing(source: str, listed: list[re.Match[str]]) -> str:
+    """The parts of a page that can speak of rights, to ``rights.marks``: those of its ``tags`` that do, links that name
+    a licence, and JSON-LD that does.
 
     A page's links are a hundred times as many as those to licences, and need not all be looked at.
     """
-    start, end = head if head[1] > head[0] else (0, FRONT)
-    parts = [source[start:end]]
-    for word in ("icense", "icence", "creativecommons"):
+    parts = [tag for match in listed if SPEAKS.search(tag := match[0])]
+    end = listed[-1].end() if listed else 0
+    for word in ("icense", "icence", "creativecommons", 'robots"', 'bot"'):
         at = source.find(word, end)
         for _ in range(100):
             if at < 0:
@@ -160,5 +170,9 @@ def licensing(source: str, head: tuple[int, int]) -> str:
                 parts.append(source[low : high + 1])
             at = source.find(word, at + len(word))
     if "ld+json" in source:
-        parts += [f'<script type="application/ld+json">{source[a:b]}</script>' for a, b in _scripts(source, end)]
+        parts += [
+            f'<script type="application/ld+json">{source[a:b]}</script>'
+            for a, b in _scripts(source, 0)
+            if source.find("icense", a, b) >= 0
+        ]
     return "\n".join(parts)

@@ -50,11 +50,11 @@ FENCE = frozenset({"table", "ul", "ol", "dl", "body", "html"})
 DEEPEST = 512  # elements inside one another, as in browsers; deeper ones count as their 512th ancestor
 
 TAG = re.compile(
-    r"<(?:(/?)([a-zA-Z][^\s/><]*+)((?:[^>=]++|=\s*+(?:\"[^\"]*+\"|'[^']*+')?+)*+)>"
+    r"<(?:(/?)([a-zA-Z][a-zA-Z0-9:_.-]*+)((?:[^>=]++|=\s*+(?:\"[^\"]*+\"|'[^']*+')?+)*+)>"
     r"|!--(?:-?>|.*?--!?>)|[!?/][^>]*+>)",
     re.S,
 )
-CLOSING = {name: re.compile(f"</{name}(?=[\\s/>])", re.I) for name in OPAQUE}
+CLOSING = {name: re.compile(f"</{name}(?=[\\s/>])", re.I | re.A) for name in OPAQUE}
 NAMED = re.compile(r"(?:^|\s)(?:class|id|role|itemprop)\s*=\s*(\"[^\"]*\"|'[^']*'|[^\s\"'>]+)", re.I)
 
 
@@ -90,15 +90,22 @@ class Page:
 
 def parse(source: str) -> Page:
     """The page of some HTML. Never fails: whatever the markup, text stays text."""
-    page = Page(source)
-    tags, names, parents, lines = page.tags, page.names, page.parents, page.lines
-    tags_open = set()
     end = len(source)
     # A comment that nothing ends hides the rest of the page; no tag begins after the last ">".
     open_comment = source.find("<!--", max(0, source.rfind("-->")))
     if open_comment >= 0:
         end = open_comment
     last = source.rfind(">", 0, end) + 1
+    from seedstock.corpus.extract import markup_native
+
+    return markup_native.parse(source, last, end) or parse_plainly(source, last, end)
+
+
+def parse_plainly(source: str, last: int, end: int) -> Page:
+    """``parse`` in Python: the reference of the compiled pass. Tags end before ``last``, text before ``end``."""
+    page = Page(source)
+    tags, names, parents, lines = page.tags, page.names, page.parents, page.lines
+    tags_open = set()
     search = TAG.search
     stack = [0]
     runs: list[tuple[int, int]] = []
@@ -144,7 +151,7 @@ def parse(source: str) -> Page:
                 continue
             found = CLOSING[name].search(source, stop)
             if found:
-                if name == "head":
+                if name == "head" and not page.head[1]:
                     page.head = (begin, found.start())
                 at = source.find(">", found.end()) + 1 or end
             elif name in RAW:
@@ -168,7 +175,7 @@ def parse(source: str) -> Page:
             continue
         if kind == ROOT:
             if attributes:
-                names[0] = _names(attributes)
+                names[0] = named(attributes)
             continue
         inner = tags[stack[-1]]
         if name in CLOSED_BY:
@@ -186,17 +193,17 @@ def parse(source: str) -> Page:
             tags_open.add(name)
             if attributes:
                 if attributes not in known:
-                    known[attributes] = _names(attributes[:2048])
+                    known[attributes] = named(attributes)
                 names.append(known[attributes])
             else:
                 names.append("")
             page.first.append(len(lines))
             page.last.append(-1)
     if at < end and (runs or not source[at:end].isspace()):
-        chars = (chars if runs else 0) + end - at
+        chars, linked = (chars if runs else 0) + end - at, linked if runs else 0
         runs.append((at, end))
     if runs:
-        lines.append(Line(stack[-1], runs, chars, min(linked, chars), links, after_break))
+        lines.append(Line(stack[-1], runs, chars, linked, links, after_break))
     page.last = [len(lines) if stop < 0 else stop for stop in page.last]
     return page
 
@@ -214,7 +221,9 @@ def _close(page: Page, name: str, stack: list[int], count: int) -> None:
             return
 
 
-def _names(attributes: str) -> str:
+def named(attributes: str) -> str:
+    """Class, id, role and itemprop of an element."""
+    attributes = attributes[:2048]
     if "'" in attributes or "itemprop" in attributes or "role" in attributes or "=" not in attributes:
         return " ".join(value.strip("\"'") for value in NAMED.findall(attributes)).lower()
     # Nearly all markup is double-quoted, and need not be matched.

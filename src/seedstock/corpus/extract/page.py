@@ -12,7 +12,7 @@ from seedstock.corpus.extract.align import align
 from seedstock.corpus.extract.compose import bytewise, compose, edited
 from seedstock.corpus.extract.config import VERSION, ExtractConfig
 from seedstock.corpus.extract.encoding import decode
-from seedstock.corpus.extract.facts import facts, licensing
+from seedstock.corpus.extract.facts import facts, licensing, tags
 from seedstock.corpus.extract.markup import Page, parse
 from seedstock.corpus.extract.spans import SpanMap, Stretch
 from seedstock.corpus.rights import marks
@@ -60,6 +60,7 @@ def extract(
     mended = repair.edits(text) if config.repair else []
     if mended:
         text, stretches = edited(text, stretches, mended)
+    listed = tags(read.text, page.head)
     return Extracted(
         text,
         bytewise(text, stretches, read, len(raw)),
@@ -68,8 +69,8 @@ def extract(
         read.how,
         read.unknown,
         len(mended),
-        facts(read.text, page.head, url),
-        marks.of_page(licensing(read.text, page.head)),
+        facts(read.text, listed, url),
+        marks.of_page(licensing(read.text, listed)),
     )
 
 
