@@ -102,10 +102,16 @@ def summarise(
         kept = pc.invert(dropped)
         table = table.append_column("kept_bytes", pc.if_else(kept, table["bytes"], 0))
         table = table.append_column("kept_documents", kept.cast(pa.int64()))
-        counts += _count("read", table) + _count("kept", table.filter(kept)) + _count("dropped", table.filter(dropped))
-        counts += _count("changed", table.filter(pc.equal(table["decision"], "changed")))
-        counts += _count("held_out", table.filter(pc.and_(kept, pc.equal(table["split"], "held_out"))))
-        flow += _flow(table.filter(dropped))
+        for name, chosen in (
+            ("read", pc.or_(kept, dropped)),
+            ("kept", kept),
+            ("dropped", dropped),
+            ("changed", pc.equal(table["decision"], "changed")),
+            ("held_out", pc.and_(kept, pc.equal(table["split"], "held_out"))),
+        ):
+            counts[f"{name} documents"] += pc.sum(chosen).as_py() or 0
+            counts[f"{name} bytes"] += pc.sum(pc.if_else(chosen, table["bytes"], 0)).as_py() or 0
+        flow += _flow(table.select([*REASON, "bytes"]).filter(dropped))
         for name in GROUPS:
             for value, found in _by(table, name).items():
                 by[name][value] = by[name].get(value, Counter()) + found
@@ -150,16 +156,12 @@ def _empty() -> dict[str, Any]:
     return {"format": 1, **counts, "flow": [], **groups, "duplicates": duplicates, "edits": {}, "quarantine": 0}
 
 
-def _count(name: str, table: pa.Table) -> Counter[str]:
-    import pyarrow.compute as pc
-
-    return Counter({f"{name} documents": table.num_rows, f"{name} bytes": pc.sum(table["bytes"]).as_py() or 0})
-
-
 def _flow(table: pa.Table) -> Counter[tuple[str, ...]]:
     """Documents and bytes of each (phase, step, reason): (…, "documents") and (…, "bytes")."""
     found: Counter[tuple[str, ...]] = Counter()
-    for row in table.group_by(list(REASON)).aggregate([("bytes", "count"), ("bytes", "sum")]).to_pylist():
+    for row in (
+        table.group_by(list(REASON), use_threads=False).aggregate([("bytes", "count"), ("bytes", "sum")]).to_pylist()
+    ):
         why = tuple(row[key] or "" for key in REASON)
         found[*why, "documents"] += row["bytes_count"]
         found[*why, "bytes"] += row["bytes_sum"]
@@ -181,7 +183,7 @@ def _by(table: pa.Table, column: str) -> dict[str, Counter[str]]:
     names = {"documents": "bytes_count", "bytes": "bytes_sum"}
     names |= {name: f"{name}_sum" for name in ("kept_documents", "kept_bytes")}
     found: dict[str, Counter[str]] = {}
-    for row in table.group_by([column]).aggregate(sums).to_pylist():
+    for row in table.group_by([column], use_threads=False).aggregate(sums).to_pylist():
         own = Counter({name: row[key] for name, key in names.items()})
         found[row[column] or ""] = found.get(row[column] or "", Counter()) + own
     return found

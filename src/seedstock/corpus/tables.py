@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 ROW_GROUP = 4096  # rows at most: a reader that wants one document decodes no more than these
-GROUP_BYTES = 4 * 2**20  # that these rows are to have
+GROUP_BYTES = 2**20  # of text that these rows are to have
 BESIDE = ("media", "maps")  # tables that lie beside the documents of those parts that have any
 MEDIA_GROUP = 64  # rows of media/, where a row is some 10 kB to 10 MB
 
