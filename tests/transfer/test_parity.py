@@ -127,7 +127,7 @@ def _change(folder, **settings):
     [
         ({"architectures": ["MambaForCausalLM"]}, "no map for MambaForCausalLM"),
         ({"hidden_act": "relu"}, "hidden_act: relu is not supported"),
-        ({"rope_parameters": {"rope_type": "yarn", "rope_theta": 1.0}}, "scaled rotary positions"),
+        ({"rope_parameters": {"rope_type": "longrope", "rope_theta": 1.0}}, "scaled rotary positions"),
         ({"num_hidden_layers": 4}, "layers.3.* is missing"),
         ({"num_hidden_layers": 2}, "no place for the tensors model.layers.2"),
         ({"intermediate_size": 128}, "has shape"),

@@ -56,9 +56,21 @@ def find(export_class: str | None, where: object = None) -> ModuleType:
     copies, tables made anew), ``rules_of(config)`` in the place of ``RULES`` where names depend on the configuration,
     and ``mend(tensors, config)``, which completes what their files may leave out or hold twice.
     """
-    from seedstock.transfer.maps import bart, bert, esm2, gpt2, llama, modernbert, qwen3, t5
+    from seedstock.transfer.maps import (
+        bart,
+        bert,
+        esm2,
+        gpt2,
+        llama,
+        mistral,
+        mixtral,
+        modernbert,
+        qwen3,
+        qwen3_moe,
+        t5,
+    )
 
-    modules = (qwen3, llama, gpt2, bert, modernbert, esm2, t5, bart)
+    modules = (qwen3, llama, gpt2, mistral, mixtral, qwen3_moe, bert, modernbert, esm2, t5, bart)
     known: dict[str, Any] = {name: one for one in modules for name in (one.CLASS, *getattr(one, "ALSO", ()))}
     if export_class not in known:
         what = (

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from seedstock.errors import SeedstockError
 from seedstock.models.configs.decoder import DecoderConfig
-from seedstock.transfer.maps import pairs, refuse_unless
+from seedstock.transfer.maps import pairs, refuse_unless, rotary
 
 CLASS = "LlamaForCausalLM"
 
@@ -46,9 +45,7 @@ def to_config(c: Any, vocab_size: int) -> dict[str, Any]:
         "hidden_act": "silu",
         "max_position_embeddings": c.context,
         "rms_norm_eps": c.norm_epsilon,
-        # Before version 5 transformers read the first of these, now the second.
-        "rope_theta": c.rope_base,
-        "rope_parameters": {"rope_type": "default", "rope_theta": c.rope_base},
+        **rotary.to_config(c),
         "attention_bias": c.biases,
         "mlp_bias": c.biases,
         "attention_dropout": 0.0,
@@ -57,11 +54,9 @@ def to_config(c: Any, vocab_size: int) -> dict[str, Any]:
     }
 
 
-def from_config(config: dict[str, Any], where: object, shape: str = "llama") -> DecoderConfig:
-    """The inverse. Raises SeedstockError that names what we could not honour."""
-    rope = config.get("rope_parameters") or config.get("rope_scaling") or {}
-    if rope.get("rope_type", rope.get("type", "default")) != "default":
-        raise SeedstockError(f"scaled rotary positions ({rope}) are not supported", where=where)
+def from_config(config: dict[str, Any], where: object, shape: str = "llama", **more: Any) -> DecoderConfig:
+    """The inverse; ``more`` are fields that its kin add. Raises SeedstockError that names what we could not honour."""
+    base, scaling = rotary.from_config(config, where)
     biases = bool(config.get("attention_bias", False))
     refuse_unless(config, where, hidden_act=("silu",), mlp_bias=(biases,))
     heads = config["num_attention_heads"]
@@ -75,7 +70,9 @@ def from_config(config: dict[str, Any], where: object, shape: str = "llama") -> 
         head_size=config.get("head_dim") or config["hidden_size"] // heads,
         mlp_width=config["intermediate_size"],
         norm_epsilon=config["rms_norm_eps"],
-        rope_base=rope.get("rope_theta") or config.get("rope_theta") or 10_000.0,
+        rope_base=base,
+        rope_scaling=scaling,
         biases=biases,
         tied_embeddings=bool(config.get("tie_word_embeddings", False)),
+        **more,
     )
