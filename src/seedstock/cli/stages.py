@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
+from seedstock.cli import corpus
 from seedstock.cli import options as shared
 
 
@@ -21,6 +22,8 @@ def add(commands: Any) -> None:
             "--engine", choices=("local", "ray", "slurm"), help="where the corpus is read and measured (corpus.engine)"
         )
         command.set_defaults(run=_run, until=until)
+        if name == "corpus":
+            corpus.extend(command, _run)
     for name, text in (
         ("resume", "go on with a run where it was cut off"),
         ("evaluate", "score a run's newest checkpoint"),

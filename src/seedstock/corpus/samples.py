@@ -82,11 +82,16 @@ def _groups(table: pa.Table) -> dict[Group, list[tuple[int, int]]]:
 
 
 def _read(folder: Path, places: list[tuple[str, int]]) -> list[Sample]:
+    return [sample for part, row in places for sample in at(folder / "documents" / part, [row])]
+
+
+def at(path: Path, rows: list[int]) -> list[Sample]:
+    """Rows of a documents table, as far as they can be redacted: what cannot is not shown."""
     columns = ["source", "locator", "bytes", "text"]
     samples = []
-    for part, row in places:
-        document = tables.some(folder / "documents" / part, [row], columns).to_pylist()[0]
-        with contextlib.suppress(Exception):  # what cannot be redacted is not shown
+    for row in rows:
+        document = tables.some(path, [row], columns).to_pylist()[0]
+        with contextlib.suppress(Exception):
             samples.append(
                 Sample(
                     document["source"],
