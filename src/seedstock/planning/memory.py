@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from seedstock.planning.parameters import Shape, parameters
+from seedstock.planning.parameters import Shape, dense, parameters
 
 STATES = {"adamw": 2, "muon": 1}
 """fp32 numbers of optimizer state for a hidden matrix: Adam keeps two moments, Muon one."""
+SCORES = 2
+"""Copies of a score that are kept where attention is not fused."""
 
 
 def memory(
@@ -27,7 +29,7 @@ def memory(
     """
     parts = parameters(shape, vocab_size)
     count = sum(parts.values())
-    hidden = parts["attention"] + parts["mlp"]
+    hidden = parts["attention"] + parts["mlp"] + dense(shape)
     states = STATES.get(optimizer, 2) * hidden + 2 * (count - hidden)
     number = 2 if precision == "bf16" else 4
     tokens = micro_batch * shape.context
@@ -37,12 +39,19 @@ def memory(
     if shape.experts:  # each chosen expert has its own copy of the token as well
         width = shape.experts_per_token * (shape.expert_width or width) + shape.shared_expert
     inner = (4 if shape.gated else 3) * width + 2 * shape.experts_per_token * shape.width
-    a_layer = in_norms + number * (2 * shape.width + 2 * queries + 2 * keys + inner)
+    each = number * (shape.width + 2 * queries + 2 * keys)  # an attention: what its norm gives, q, k, v, what it finds
+    a_layer = in_norms + each + number * (shape.width + inner)
+    across = 4 * shape.width + each
+    if shape.buckets:
+        # Positions that are learned numbers on scores: no fused kernel gives their gradient, so shares are kept.
+        a_layer += SCORES * number * shape.heads * shape.context
+    layers = sum(layers for layers, _ in shape.stacks)
+    kept = layers * a_layer + sum(layers for layers, cross in shape.stacks if cross) * across
     return {
         "weights": 4 * count + (number * count if number == 2 else 0),
         "gradients": 4 * count,
         "optimizer": 4 * states,
         "average": 4 * count if ema else 0,
-        "activations": tokens * shape.layers * a_layer,
+        "activations": tokens * kept,
         "logits": tokens * vocab_size * (number + 4 + 4),
     }

@@ -5,13 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+GATED = ("swiglu", "geglu", "geglu_exact")
+
 
 @dataclass(frozen=True)
 class Shape:
-    """What the size of a decoder follows from; every number is known."""
+    """What the size of a transformer follows from; every number is known. The defaults are a decoder's."""
 
     width: int
     layers: int
+    """Of the stack, or of the encoder where there are two."""
     heads: int
     kv_heads: int
     head_size: int
@@ -29,21 +32,50 @@ class Shape:
     expert_width: int = 0
     """Of each expert; 0: the MLP's."""
     shared_expert: int = 0
+    cross: bool = False
+    """Whether there is an encoder before the decoder, which attends to it."""
+    decoder_layers: int = 0
+    """0: as many as the encoder's."""
+    post_norm: bool = False
+    bare_start: bool = False
+    embedding_norm: bool = False
+    token_types: int = 0
+    masked_head: bool = False
+    """Whether a dense layer, a norm and a bias of the vocabulary make the head of a masked model."""
+    buckets: int = 0
+    """Ranges of distance with a number for each head, in each stack."""
+    offset: int = 0
+    """Rows of learned positions that stand for none."""
+    local_layers: int = 0
+    sight: int = 0
+    """Positions that a local layer sees."""
 
     @classmethod
     def of(cls, model: Any) -> Shape:
         """The shape of a model's configuration. Raises RecipeError while sizes are missing."""
         c = model.resolved()
-        return cls(
-            *(c.width, c.layers, c.heads, c.kv_heads, c.head_size, c.mlp_width, c.context),
-            **choices(c),
-        )
+        found = choices(c)
+        if c.window:
+            found["local_layers"] = sum(map(c.is_local, range(c.layers)))
+            found["sight"] = (2 if c.kind == "encoder" else 1) * c.window + 1
+        return cls(*(c.width, c.layers, c.heads, c.kv_heads, c.head_size, c.mlp_width, c.context), **found)
+
+    @property
+    def stacks(self) -> tuple[tuple[int, bool], ...]:
+        """Layers of each stack, and whether they attend to another one."""
+        return ((self.layers, False), (self.depth, True)) if self.cross else ((self.layers, False),)
+
+    @property
+    def depth(self) -> int:
+        """Layers of the stack whose output the head reads."""
+        return self.decoder_layers or self.layers if self.cross else self.layers
 
 
 def choices(filled: Any) -> dict[str, Any]:
     """What a preset or the recipe chose, of the things that change a count."""
+    relative = filled.position == "relative"
     return {
-        "gated": filled.activation == "swiglu",
+        "gated": filled.activation in GATED,
         "layer_norm": filled.norm == "layer",
         "qk_norm": filled.qk_norm,
         "biases": filled.biases,
@@ -51,6 +83,15 @@ def choices(filled: Any) -> dict[str, Any]:
         "tied_embeddings": filled.tied_embeddings,
         "taps": filled.convolution,
         **({name: getattr(filled, name) or 0 for name in _EXPERTS} if filled.experts else {}),
+        "cross": filled.cross,
+        "decoder_layers": getattr(filled, "decoder_layers", None) or 0,
+        "post_norm": filled.post_norm,
+        "bare_start": filled.bare_start,
+        "embedding_norm": bool(getattr(filled, "embedding_norm", False)),
+        "token_types": getattr(filled, "token_types", None) or 0,
+        "masked_head": filled.kind == "encoder",
+        "buckets": filled.buckets if relative else 0,
+        "offset": getattr(filled, "offset", 0),
     }
 
 
@@ -60,22 +101,50 @@ _EXPERTS = ("experts", "experts_per_token", "expert_width", "shared_expert")
 def parameters(shape: Shape, vocab_size: int) -> dict[str, int]:
     """Parameters by part, exactly: ``embedding``, ``positions``, ``attention``, ``mlp``, ``vectors``, ``head``.
 
-    ``mlp`` holds all experts and their routers. ``vectors`` are the gains of norms, the taps of convolutions and all
-    biases; ``head`` is 0 where it is tied.
+    ``positions`` holds kinds of segment too, ``mlp`` all experts and their routers; ``head`` is a masked model's dense
+    layer, and the output matrix where it is not tied. ``vectors`` are the gains of norms, the taps of convolutions,
+    relative positions and all biases.
     """
     s = shape
-    queries, keys = s.heads * s.head_size, s.kv_heads * s.head_size
-    norm = s.width * (2 if s.layer_norm else 1)
-    biases = queries + 2 * keys + 2 * s.width + (2 if s.gated else 1) * s.mlp_width
-    a_layer = 2 * norm + 2 * s.taps * s.width + (2 * s.head_size if s.qk_norm else 0) + (biases if s.biases else 0)
+    sides = 2 if s.cross else 1
+    rows = sides * (s.context + s.offset) if s.learned_positions else 0
     return {
         "embedding": s.width * vocab_size,
-        "positions": s.width * s.context if s.learned_positions else 0,
-        "attention": s.layers * s.width * 2 * (queries + keys),
-        "mlp": s.layers * _mlp(s, s.experts),
-        "vectors": s.layers * a_layer + norm,
-        "head": 0 if s.tied_embeddings else s.width * vocab_size,
+        "positions": s.width * (rows + s.token_types),
+        "attention": sum(layers * (2 if cross else 1) for layers, cross in s.stacks) * attention(s),
+        "mlp": sum(layers for layers, _ in s.stacks) * _mlp(s, s.experts),
+        "vectors": sum(_vectors(s, layers, cross) for layers, cross in s.stacks) + _vectors_of_ends(s, vocab_size),
+        "head": (0 if s.tied_embeddings else s.width * vocab_size) + dense(s),
     }
+
+
+def attention(s: Shape) -> int:
+    """Matrix elements of one layer's queries, keys, values and output."""
+    return 2 * s.width * (s.heads + s.kv_heads) * s.head_size
+
+
+def dense(s: Shape) -> int:
+    """Matrix elements between the backbone and the output matrix."""
+    return s.width * s.width if s.masked_head else 0
+
+
+def _vectors(s: Shape, layers: int, cross: bool) -> int:
+    """Of a stack: its layers' norms, taps and biases, relative positions, and the last norm."""
+    norm = s.width * (2 if s.layer_norm else 1)
+    queries, keys = s.heads * s.head_size, s.kv_heads * s.head_size
+    each = (2 * s.head_size if s.qk_norm else 0) + (queries + 2 * keys + s.width if s.biases else 0)
+    attentions = 2 if cross else 1
+    a_layer = (1 + attentions) * norm + attentions * each + 2 * s.taps * s.width
+    a_layer += s.width + (2 if s.gated else 1) * s.mlp_width if s.biases else 0
+    ends = (0 if s.post_norm else norm) - (norm if s.bare_start and layers else 0)
+    return layers * a_layer + s.buckets * s.heads + ends
+
+
+def _vectors_of_ends(s: Shape, vocab_size: int) -> int:
+    """Of embeddings and head: norms and biases."""
+    norm = s.width * (2 if s.layer_norm else 1)
+    embeddings = (2 if s.cross else 1) * norm if s.embedding_norm else 0
+    return embeddings + (norm + (s.width if s.biases else 0) + vocab_size if s.masked_head else 0)
 
 
 def _mlp(s: Shape, experts: int) -> int:
@@ -86,7 +155,8 @@ def _mlp(s: Shape, experts: int) -> int:
 
 def active(shape: Shape, vocab_size: int) -> dict[str, int]:
     """``parameters`` of which a token uses its part: of the experts those that its router chooses."""
-    return parameters(shape, vocab_size) | {"mlp": shape.layers * _mlp(shape, shape.experts_per_token)}
+    layers = sum(layers for layers, _ in shape.stacks)
+    return parameters(shape, vocab_size) | {"mlp": layers * _mlp(shape, shape.experts_per_token)}
 
 
 def total(shape: Shape, vocab_size: int) -> int:

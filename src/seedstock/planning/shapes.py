@@ -1,4 +1,4 @@
-"""From a parameter count to the width, depth and heads of a decoder."""
+"""From a parameter count to the width, depth and heads of a transformer."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SIZES = ("width", "layers", "heads", "kv_heads", "head_size", "mlp_width")
 
 
 @cache
-def depth_of(body: int) -> float:
+def depth_of(body: float) -> float:
     """Layers that a transformer of ``body`` parameters (without embeddings) should have, as a real number.
 
     Levine et al. 2020 (arXiv 2006.12467, equation 10 with the fit of section 5): at the best use of depth
@@ -57,7 +57,7 @@ def fit(model: Any, vocab_size: int) -> Shape:
     """
     filled = model.filled(check=False)
     given = {name: getattr(model, name) for name in SIZES if getattr(model, name) is not None}
-    if model.shape == "gpt2":
+    if model.shape == "gpt2" or model.kind != "decoder":
         given.setdefault("kv_heads", 0)
     flags = choices(filled)
     found = list(_candidates(given, model.size, vocab_size, model.context, flags))
@@ -132,7 +132,7 @@ def usual_mlp(width: int, gated: bool) -> int:
 
 def _cost(shape: Shape, size: int, vocab_size: int) -> float:
     """How far a shape is from the size asked for, from Levine's depth and from the usual MLP."""
-    body = total(shape, 0)
+    body = total(shape, 0) / len(shape.stacks)  # each stack as if it were alone
     depth = depth_of(body)
     usual_aspect = math.sqrt(body / (12 * depth)) / depth
     return (

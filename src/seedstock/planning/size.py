@@ -46,7 +46,10 @@ def _sizes(model: Any, vocab_size: int, derived: list[Derived]) -> Any:
         return model.model_copy(update={name: getattr(full, name) for name in SIZES})
     shape = fit(model, vocab_size)
     count = total(shape, vocab_size)
-    depth = f"Levine et al. 2020 put {depth_of(body(shape)):.1f} layers into a body of {body(shape):,}"
+    stacks = len(shape.stacks)
+    inner = body(shape) // stacks
+    depth = f"Levine et al. 2020 put {depth_of(inner):.1f} layers into a body of {inner:,}"
+    depth += ", as each of the two stacks is" if stacks > 1 else ""
     why = {
         "width": f"{count:,} parameters with a vocabulary of {vocab_size:,}, {count / model.size - 1:+.1%} of the size",
         "layers": depth,

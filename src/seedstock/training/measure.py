@@ -37,8 +37,9 @@ def wait(device: torch.device) -> None:
 def flops_a_token(network: nn.Module, length: int) -> float:
     """Training FLOPs a position: 6N + 12 L H Q T (Chowdhery et al. 2022, arXiv 2204.02311, appendix B).
 
-    N counts every matrix that is multiplied, the head included and the embedding not. For a network of an unknown kind
-    it is 6 for each element of its matrices, without attention.
+    N counts every matrix that is multiplied, the head included and the embedding not, at every position, whether the
+    objective has a target there or not; an encoder-decoder's source counts as long as its target. For a network of an
+    unknown kind it is 6 for each element of its matrices, without attention.
     """
     try:
         return flops.training(Shape.of(network.config), network.vocab_size, length)  # type: ignore[arg-type]
