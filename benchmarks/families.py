@@ -1,0 +1,230 @@
+"""Every family's recipe beside its floor: the figures of docs/objectives.md.
+
+Needs SEEDSTOCK_DATA. ``--only NAME`` runs some (the names are the keys of ``FAMILIES``); a run that was cut off goes
+on, one that is in the results is left out (``--again`` reads its figures again). Results are merged into
+``families.json`` in ``--folder``, and ``families.md`` is drawn from that: floors, result, whether it is below its
+target, seconds on this machine; the runs' curves lie beside.
+
+A family is one entry: its runs (recipe and overrides), and a function from their folders to ``Figures``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).resolve().parent.parent
+
+
+@dataclass(frozen=True)
+class Figures:
+    """What one family came to. ``floors`` by name, in the unit of ``result``; ``target`` is what it is to be below."""
+
+    what: str
+    result: float
+    floors: dict[str, float]
+    target: float
+    error: float | None = None
+    more: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Family:
+    """``runs``: name of the run → recipe and overrides (``--set``)."""
+
+    runs: dict[str, tuple[str, ...]]
+    read: Callable[[dict[str, Path]], Figures]
+
+
+def record(run: Path, name: str) -> Any:
+    """A JSON file of a run's evaluation."""
+    return json.loads((run / "evaluation" / f"{name}.json").read_text())
+
+
+def hidden_tokens(runs: dict[str, Path]) -> Figures:
+    """Nats of hidden tokens beside counts that know nothing, one neighbour, both."""
+    (run,) = runs.values()
+    scores, floors = record(run, "scores"), record(run, "floors")
+    orders = {f"order {n}": one["nats_per_token"] for n, one in floors["tokens"]["orders"].items()}
+    both = floors["beside"]["nats_per_token"]
+    hidden, extra = scores["metrics"]["hidden"], {}
+    if "next_right" in scores["metrics"]:
+        extra["next sentence right"] = scores["metrics"]["next_right"]["mean"]
+    extra["hidden tokens found"] = of_hidden_tokens(run)["accuracy"]
+    return Figures(
+        "nats a hidden token",
+        hidden["mean"],
+        {**orders, "both neighbours": both},
+        min(orders["order 0"], orders["order 1"]),
+        hidden["standard_error"],
+        extra,
+    )
+
+
+def hidden_tokens_and_grammar(runs: dict[str, Path]) -> Figures:
+    """The same, and minimal pairs of grammar by pseudo-log-likelihood."""
+    found = hidden_tokens(runs)
+    (run,) = runs.values()
+    pairs = grammar(run)
+    found.more["BLiMP"] = {name: pairs[name] for name in ("accuracy", "standard_error", "pairs")}
+    return found
+
+
+def residues(runs: dict[str, Path]) -> Figures:
+    """Hidden residues, against the best of all counts."""
+    found = hidden_tokens(runs)
+    return replace(found, target=min(found.floors.values()))
+
+
+def next_token(runs: dict[str, Path]) -> Figures:
+    """Nats a token beside n-grams of the same tokens."""
+    from seedstock.evaluation.token_floors import token_floors
+    from seedstock.runs import Run
+
+    (path,) = runs.values()
+    scores, run = record(path, "scores"), Run.open(path.parent, path.name)
+    floors = {f"order {n}": one["nats_per_token"] for n, one in token_floors(run.shards)["tokens"]["orders"].items()}
+    held = scores["held_out"]
+    return Figures("nats a token", held["nats_per_token"], floors, min(floors.values()))
+
+
+def diffusion(runs: dict[str, Path]) -> Figures:
+    """Bits a character at most, beside the next-token model of the same network and budget."""
+    bound = record(runs["diffusion"], "scores")["bound"]
+    causal = record(runs["diffusion-causal"], "scores")["held_out"]["bits_per_byte"]
+    more = {"draws a window": bound["draws"], "over next token": bound["bits_per_byte_at_most"] / causal - 1}
+    floors = {"next token, same network and budget": causal, "that and 25 %": 1.25 * causal}
+    error = bound["standard_error"]
+    return Figures("bits a character, at most", bound["bits_per_byte_at_most"], floors, 1.25 * causal, error, more)
+
+
+def of_hidden_tokens(path: Path) -> dict[str, Any]:
+    """How often the first choice for a hidden token is right, on held-out windows."""
+    from seedstock import weights
+    from seedstock.evaluation.pseudo_likelihood import masked_accuracy
+    from seedstock.inputs.held_out import HeldOut
+    from seedstock.runs import Run
+
+    run = Run.open(path.parent, path.name)
+    nets, objective, _ = weights.load_nets(run)
+    window = objective.window(run.recipe.model.context)
+    options = {"window": window, "raw_length": objective.raw_length(window), "prepare": objective.prepare}
+    windows = HeldOut(run.shards, **options, partners=objective.partners, seed=run.recipe.seed)
+    return masked_accuracy(nets, objective, windows, batch=32)
+
+
+def grammar(path: Path, each: int = 20) -> dict[str, Any]:
+    """BLiMP: ``each`` minimal pairs of every paradigm in the pack."""
+    from collections import Counter
+
+    import zstandard
+
+    from seedstock import weights
+    from seedstock.evaluation.pseudo_likelihood import minimal_pairs, pseudo_log_likelihood
+    from seedstock.runs import Run
+
+    run = Run.open(path.parent, path.name)
+    nets, _, _ = weights.load_nets(run)
+    specials, tokenizer = run.tokenizer.specials, run.tokenizer
+    ends = "sep" if "sep" in specials else "eos"
+    with Path(os.environ["SEEDSTOCK_DATA"], "eval/blimp-34.jsonl.zst").open("rb") as file:
+        lines = zstandard.ZstdDecompressor().stream_reader(file).read().decode().splitlines()
+    rows, seen = [], Counter()
+    for row in map(json.loads, lines):
+        seen[row["UID"]] += 1
+        if seen[row["UID"]] <= each:
+            rows.append((row["UID"], row["sentence_good"], row["sentence_bad"]))
+
+    def score(texts: list[str]) -> list[float]:
+        ids = [one.tolist() for one in tokenizer.encode_batch(texts)]
+        frame = {"mask": specials["mask"], "before": [specials["bos"]], "after": [specials[ends]]}
+        return pseudo_log_likelihood(nets["network"], ids, **frame)
+
+    return minimal_pairs(score, rows)
+
+
+FAMILIES: dict[str, Family] = {
+    "bert": Family({"bert": ("bert",)}, hidden_tokens_and_grammar),
+    "modernbert": Family({"modernbert": ("modernbert",)}, hidden_tokens_and_grammar),
+    "proteins-masked": Family({"proteins-masked": ("proteins-masked",)}, residues),
+    "proteins-causal": Family({"proteins-causal": ("proteins-causal",)}, next_token),
+    "diffusion": Family(
+        {"diffusion": ("diffusion",), "diffusion-causal": ("diffusion", "objective.kind=causal")}, diffusion
+    ),
+}
+
+
+def measure(family: Family, folder: Path) -> dict[str, Any]:
+    """Runs what is not done yet, and reads the figures."""
+    runs, trained, began = {}, {}, time.monotonic()
+    for name, (recipe, *overrides) in family.runs.items():
+        sets = [part for override in overrides for part in ("--set", override)]
+        path = HERE / "recipes" / f"{recipe}.yaml"
+        command = [sys.executable, "-m", "seedstock", "run", str(path), "--name", name, *sets]
+        subprocess.run([*command, "--runs", str(folder / "runs")], check=True, stdout=subprocess.DEVNULL)
+        runs[name] = folder / "runs" / name
+        chain = [json.loads(line) for line in (runs[name] / "ledger/chain.jsonl").read_text().splitlines()]
+        last = [one["body"] for one in chain if one["kind"] == "trained"][-1]
+        trained[name] = {key: last[key] for key in ("step", "tokens", "seconds", "tokens_per_second")}
+    seconds = time.monotonic() - began
+    figures = family.read(runs)
+    curves = {name: str(run / "evaluation/curve.png") for name, run in runs.items()}
+    return (
+        asdict(figures)
+        | {"below": figures.result < figures.target, "trained": trained, "seconds": seconds}
+        | {"curves": curves}
+    )
+
+
+def table(results: dict[str, Any]) -> str:
+    """The results as a Markdown table."""
+    rows = ["| family | measured | floors | result | below target | training s | besides |", "|" + "---|" * 7]
+    for name, one in sorted(results.items()):
+        floors = "; ".join(f"{key} {value:.3f}" for key, value in one["floors"].items())
+        error = f" ± {one['error']:.3f}" if one["error"] else ""
+        below = f"{'yes' if one['below'] else 'no'} ({one['target']:.3f})"
+        seconds = " + ".join(f"{run['seconds']:.0f}" for run in one["trained"].values())
+        more = "; ".join(f"{key} {_shown(value)}" for key, value in one["more"].items())
+        rows.append(
+            f"| {name} | {one['what']} | {floors} | {one['result']:.3f}{error} | {below} | {seconds} | {more} |"
+        )
+    return "\n".join(rows) + "\n"
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{key} {_shown(one)}" for key, one in value.items())
+    return f"{value:.3f}" if isinstance(value, float) else str(value)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--only", nargs="+", choices=FAMILIES, default=list(FAMILIES), metavar="NAME")
+    parser.add_argument("--folder", type=Path, default=Path("families"), help="where runs and results lie")
+    parser.add_argument("--again", action="store_true", help="read the figures of families that are in the results too")
+    options = parser.parse_args()
+    options.folder.mkdir(parents=True, exist_ok=True)
+    target = options.folder / "families.json"
+    for name in options.only:
+        known = json.loads(target.read_text()) if target.exists() else {}
+        if name not in known or options.again:
+            found = measure(FAMILIES[name], options.folder)
+            known = json.loads(target.read_text()) if target.exists() else {}  # another process may have written
+            known[name] = found
+            partial = target.with_suffix(f".{os.getpid()}")
+            partial.write_text(json.dumps(known, indent=1, sort_keys=True))
+            partial.replace(target)
+        (options.folder / "families.md").write_text(table(known))
+        print(table({name: known[name]}), flush=True)
+
+
+if __name__ == "__main__":
+    main()
