@@ -323,3 +323,19 @@ def test_after_a_forget_the_papers_still_add_up(run):
     assert "1 documents that were erased since" in (target / "README.md").read_text()
     close(run)
     assert verify(run) == []
+
+
+def test_who_was_left_out_is_said(run, facts):
+    records = Records(run)
+    audit = json.loads((records.stage("corpus") / "summary.json").read_text())["audit"]
+    assert facts["data"]["audit"]["test"] == audit["test"] and facts["data"]["audit"]["by"] == list(audit["by"])
+    step = {"phase": "filter", "step": "gopher.words", "reason": "too few words"}
+    flag = {"by": "language", "name": "zh", "documents": 16, "survival": 0.25, "overall": 0.9, "certain": True}
+    told = {**facts["data"]["audit"], "flags": [{**flag, "at": step}, {**flag, "name": "", "at": None}]}
+    given = {**facts, "data": {**facts["data"], "audit": told}}
+    files, _ = papers.render(given, records.config, [])
+    for name in ("training-content.md", "training-content.html"):
+        page = html.unescape(files[name])
+        assert "language: zh" in page and "too few words" in page and "25.0 %" in page and "language: unknown" in page
+    before, _ = papers.render({**facts, "data": {**facts["data"], "audit": None}}, records.config, [])
+    assert "left out more often" not in before["training-content.md"]

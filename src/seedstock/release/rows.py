@@ -14,6 +14,7 @@ from seedstock.release.formats import Format
 BANDS = ((10**9, "less than 1 billion tokens"), (10**13, "1 billion to 10 trillion tokens"))
 SETTINGS = ("optimizer", "schedule", "clip", "ema")
 LARGEST = "more than 10 trillion tokens"
+SHOWN = 40  # groups of the audit; the corpus report has all of them
 PHASES = {"kept": "Kept", "changed": "… of these with edits", "held_out": "… of these held out", "dropped": "Dropped"}
 
 
@@ -42,6 +43,24 @@ class Rows:
             for one in groups
         ]
         return self.form.table(caption, [label, "Documents", "Bytes of text", "Tokens", "Share of tokens"], rows, 4)
+
+    def left_out(self, flags: list[dict[str, Any]]) -> list[list[str]]:
+        """Groups below four fifths of the overall survival, each with the step."""
+        f, rows = self.f, []
+        for flag in flags[:SHOWN]:
+            at = flag["at"]
+            step = "all steps" if at is None else f"{at['phase']}: {at['reason'] or at['step']}"
+            shares = (f.count(flag["documents"]), f.share(flag["survival"]), f.share(flag["overall"]))
+            rows.append([f"{flag['by']}: {flag['name'] or 'unknown'}", step, *shares])
+        return rows
+
+    def machine_share(self, domains: dict[str, dict[str, Any]]) -> list[list[str]]:
+        """By domain, how many documents were measured, and how many look as if a language model wrote them."""
+        f = self.f
+        return [
+            [name or "unknown", f.count(one["measured"]), f.count(one["above"]), f.count(one["kept_above"])]
+            for name, one in domains.items()
+        ]
 
     def languages(self, groups: list[dict[str, Any]]) -> str:
         """The languages with at least a hundredth of the tokens."""

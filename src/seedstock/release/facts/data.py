@@ -35,6 +35,7 @@ def collect(records: Records) -> dict[str, Any]:
         "duplicates": summary["duplicates"],
         "edits": summary["edits"],
         "quarantine": summary["quarantine"],
+        "audit": _audit(summary.get("audit")),
         "token_files": summary.get("token_files"),
         "forgotten": len(erased),
         "corpus": _settings(records.recipe.get("corpus", {})),
@@ -131,6 +132,21 @@ def _source(
         "read": {key: counts.get(key, 0) for key in ("documents", "bytes")},
         "kept": {key: counts.get(f"kept_{key}", 0) for key in ("documents", "bytes")},
         "trained": {key: own.get(key, 0) for key in ("documents", "bytes", "tokens")},
+    }
+
+
+def _audit(audit: dict[str, Any] | None) -> dict[str, Any] | None:
+    """Which groups the corpus steps left out more often than others; None of a corpus that was not audited."""
+    if audit is None:
+        return None
+    flags = [
+        {**flag, "at": None if flag["step"] is None else audit["steps"][flag["step"]]}
+        for flag in audit["flags"]
+        if flag["certain"]
+    ]
+    perhaps = len(audit["flags"]) - len(flags)
+    return {"test": audit["test"], "by": list(audit["by"]), "flags": flags, "perhaps": perhaps} | {
+        "machine": audit.get("machine")
     }
 
 
