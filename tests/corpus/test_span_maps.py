@@ -160,3 +160,27 @@ def test_almost_all_of_the_labelled_pages_is_mapped_exactly(data_pack):
 def _plain(text: str) -> str:
     """Text as far as extraction leaves it: entities decoded, markup and whitespace folded."""
     return " ".join(re.sub(r"<[^>]*>", "", html.unescape(text)).split())
+
+
+def test_a_warc_gives_the_same_corpus_for_any_number_of_workers_and_places_in_its_records(
+    tmp_path, data_pack, project_key
+):
+    warc = pytest.importorskip("fastwarc.warc")
+    from seedstock.corpus.sources.warc import Warc
+
+    path = data_pack / "web" / "resiliparse-warcfile.warc.gz"
+    one, two = (built(tmp_path / str(n), Warc(name="web", path=str(path)), project_key, workers=n) for n in (0, 2))
+    files = [p.relative_to(one.folder) for p in sorted(one.folder.rglob("*.parquet"))]
+    assert all((one.folder / p).read_bytes() == (two.folder / p).read_bytes() for p in files)
+    with path.open("rb") as file:
+        answers = warc.ArchiveIterator(file, record_types=warc.WarcRecordType.response, auto_decode="all")
+        bodies = {str(record.stream_pos): record.reader.read() for record in answers}
+    seen = 0
+    for split in ("train", "held_out"):
+        for row in (row for batch in one.texts(split) for row in batch.to_pylist()):
+            body = bodies[row["locator"].rpartition("@")[2]]
+            for word in re.finditer(rb"[A-Za-z]{6,}", row["text"].encode()):
+                ((low, high),) = one.resolve(row["id"], *word.span())
+                assert body[low:high] == word[0]
+                seen += 1
+    assert seen > 100
