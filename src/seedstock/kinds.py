@@ -70,6 +70,7 @@ TABLE: dict[str, dict[str, str]] = {
     "objectives": {
         "causal": "seedstock.objectives.configs.causal:CausalConfig",
         "masked": "seedstock.objectives.configs.masked:MaskedConfig",
+        "multi-token": "seedstock.objectives.configs.multi_token:MultiTokenConfig",
         "diffusion": "seedstock.objectives.configs.diffusion:DiffusionConfig",
         "distillation": "seedstock.objectives.configs.distillation:DistillationConfig",
         "fim": "seedstock.objectives.configs.fim:FimConfig",

@@ -13,8 +13,10 @@ from seedstock.objectives.causal import targets
 from seedstock.objectives.configs.causal import CausalConfig
 from seedstock.objectives.configs.diffusion import DiffusionConfig
 from seedstock.objectives.configs.masked import MaskedConfig
+from seedstock.objectives.configs.multi_token import MultiTokenConfig
 
 SIZES = {"width": 32, "layers": 2, "heads": 2, "mlp_width": 64, "context": CONTEXT}
+YARN = {"kind": "yarn", "factor": 4, "original": 12}
 
 
 def next_tokens(objective, batch):
@@ -22,6 +24,12 @@ def next_tokens(objective, batch):
     wanted = targets(batch)
     for row, place in torch.nonzero(wanted >= 0)[::17].tolist():
         yield Secret("tokens", row, place + 1, torch.arange(wanted.shape[1]) <= place)
+
+
+def several_tokens(objective, batch):
+    """The same, in a batch with more tokens that are targets alone."""
+    extra = objective.heads - 1
+    yield from next_tokens(objective, {name: batch[name][:, :-extra] for name in ("tokens", "documents")})
 
 
 def hidden_tokens(objective, batch):
@@ -82,6 +90,24 @@ def diffusion_folder(made, folder):
 
 FAMILIES = {
     "causal": Family(CausalConfig(), DecoderConfig(shape="qwen3", **SIZES), next_tokens),
+    # Padding behind a row makes an input of its last token, which is then routed (or predicts, ahead) as well.
+    "mixtral": Family(
+        CausalConfig(),
+        DecoderConfig(shape="mixtral", experts=4, router_z_loss=1e-3, **SIZES),
+        next_tokens,
+        padded=False,
+    ),
+    "qwen3-moe": Family(
+        CausalConfig(), DecoderConfig(shape="qwen3-moe", experts=4, **SIZES), next_tokens, padded=False
+    ),
+    "multi-token": Family(
+        MultiTokenConfig(heads=3), DecoderConfig(shape="llama", **SIZES), several_tokens, padded=False, by_heart=0.2
+    ),
+    "long-context": Family(
+        CausalConfig(),
+        DecoderConfig(shape="qwen3", window=8, global_every=2, rope_scaling=YARN, **SIZES),
+        next_tokens,
+    ),
     "bert": Family(
         MaskedConfig(next_sentence=True),
         EncoderConfig(shape="bert", **SIZES),

@@ -94,6 +94,15 @@ class Backbone(nn.Module):
         hidden = hidden if self.dropout is None else self.dropout(hidden, examples)
         return Output(hidden, layers, {} if routed is None else routed.losses(self.config))
 
+    def through(
+        self, block: Block, x: Tensor, positions: Tensor, attention: Mask, examples: Tensor | None = None
+    ) -> Tensor:
+        """``x`` ``[B, T, D]``, a layer's output, through another layer that is like this stack's last, and its norm."""
+        local = self.config.is_local(self.config.depth - 1)
+        near = reach(positions, self.config.convolution, x.dtype) if self.config.convolution else None
+        sight, angles = self._sights(attention, x, positions, None)[local], self._angles(positions, x.dtype)[local]
+        return self.norm(block(x, angles, sight, None, examples, near))
+
     def _sights(
         self, attention: Mask, x: Tensor, positions: Tensor, cache: Cache | None
     ) -> dict[bool, self_attention.Sight]:
