@@ -9,6 +9,7 @@ from typing import Any
 from seedstock.release.config import ReleaseConfig
 from seedstock.release.figures import Figures, said, yes_no
 from seedstock.release.formats import Format, Html, Markdown
+from seedstock.release.loading import loading
 from seedstock.release.rows import Rows
 
 TEMPLATES = Path(__file__).with_name("templates")
@@ -30,6 +31,7 @@ def render(
         if template == "content":
             title = f"What {title} was trained on"
         given = {"facts": facts, "config": config, "missing": missing, "exported": exported}
+        given["how"] = loading(facts["model"]["class"])
         text, _ = _fill(template, Markdown(), figures, given, ".md")
         front = front_matter(facts, config) if template == "card" else ""
         files[f"{markdown}.md"] = f"{front}# {Markdown().finalize(title)}\n\n{_tidy(text)}"
@@ -52,7 +54,7 @@ def front_matter(facts: dict[str, Any], config: ReleaseConfig) -> str:
         if not known:
             record |= {"license_name": config.licence.lower().replace(" ", "-")}
             record |= {"license_link": config.licence_url} if config.licence_url else {}
-    record |= {"library_name": "transformers", "pipeline_tag": "text-generation"}
+    record |= {"library_name": "transformers", "pipeline_tag": loading(facts["model"]["class"]).task}
     record["tags"] = ["base-model", "pretrained", "seedstock"]
     held_out = (facts["evaluation"] or {}).get("held_out", {})
     if held_out.get("bits_per_byte") is not None:

@@ -73,9 +73,15 @@ class Rows:
     def parts(self, values: dict[str, int]) -> list[list[str]]:
         return [[name.capitalize(), self.f.count(value)] for name, value in values.items() if value]
 
+    def layers(self, model: dict[str, Any]) -> str:
+        """How many, of each stack where there are two."""
+        if not model.get("decoder_layers"):
+            return self.f.count(model["layers"])
+        return f"{self.f.count(model['layers'])} and {self.f.count(model['decoder_layers'])}"
+
     def choices(self, model: dict[str, Any]) -> str:
         """The architecture's choices in a sentence."""
-        position = "rotary positions" if model["position"] == "rope" else "learned positions"
+        position = {"rope": "rotary", "learned": "learned", "relative": "relative"}[model["position"]] + " positions"
         found = [
             f"{model['norm'].upper() if model['norm'] == 'rms' else 'layer'} norm",
             position,
@@ -86,6 +92,11 @@ class Rows:
         found += ["input and output embeddings tied" if model["tied_embeddings"] else "separate output embedding"]
         if model["kv_heads"] != model["heads"]:
             found.append("grouped-query attention")
+        if model.get("window"):
+            near = "all layers" if not model.get("global_every") else f"all but one layer in {model['global_every']}"
+            found.append(f"{near} see what is at most {model['window']} positions away")
+        if model.get("experts"):
+            found.append(f"{model['experts']} experts, {model['experts_per_token']} for each token")
         text = "; ".join(found)
         return text[0].upper() + text[1:]
 

@@ -13,6 +13,7 @@ from seedstock.ledger.ids import sha256_file
 from seedstock.progress import Reporter, Silent
 from seedstock.release import evidence, papers, private
 from seedstock.release.facts import collect
+from seedstock.release.loading import exported_class
 from seedstock.release.missing import missing
 from seedstock.release.records import Records
 
@@ -46,6 +47,8 @@ def write(
             shutil.copytree(model_export, folder / "model")
         elif model_export is not None:
             model_export(folder / "model")
+        if model_export is not None:  # an objective's own heads may have made it another class of the same shape
+            facts["model"]["class"] = exported_class(folder / "model") or facts["model"]["class"]
         (folder / "tokenizer").mkdir()
         for name in TOKENIZER:
             shutil.copyfile(records.stage("tokenizer") / name, folder / "tokenizer" / name)

@@ -9,8 +9,13 @@ from seedstock.ledger.files import read_json
 from seedstock.ledger.ids import sha256_file
 from seedstock.release.records import Records
 
-SIZES = ("width", "layers", "heads", "kv_heads", "head_size", "mlp_width", "context")
-CHOICES = ("shape", "norm", "position", "rope_base", "activation", "qk_norm", "biases", "tied_embeddings", "dropout")
+SIZES = ("width", "layers", "decoder_layers", "heads", "kv_heads", "head_size", "mlp_width", "context")
+CHOICES = (
+    *("shape", "norm", "post_norm", "embedding_norm", "position", "rope_base", "rope_scaling", "buckets", "longest"),
+    *("window", "global_every", "activation", "experts", "experts_per_token", "expert_width", "shared_expert"),
+    *("convolution", "qk_norm", "biases", "token_types", "tied_embeddings", "start", "dropout"),
+)
+"""Those of them that a kind of model has are on record."""
 
 
 def tokenizer(records: Records) -> dict[str, Any]:
@@ -31,13 +36,18 @@ def architecture(records: Records) -> dict[str, Any]:
     config = resolve(config, horizon, vocab_size)[0].resolved()
     shape = parameters.Shape.of(config)
     parts = parameters.parameters(shape, vocab_size)
+    values = config.model_dump(mode="json")
+    if shape.cross:
+        values["decoder_layers"] = shape.depth
     weights = records.checkpoint["path"] / "model.safetensors"
     return {
         "kind": recipe["model"].get("kind", "decoder"),
         "vocab_size": vocab_size,
-        **{name: getattr(config, name) for name in (*SIZES, *CHOICES)},
+        **{name: values[name] for name in (*SIZES, *CHOICES) if name in values},
+        "class": config.export_class,
         "parameters": sum(parts.values()),
         "parts": parts,
+        "active": sum(parameters.active(shape, vocab_size).values()),
         "flops_a_token": {"training": flops.training(shape, vocab_size), "forward": flops.forward(shape, vocab_size)},
         "weights_sha256": sha256_file(weights) if weights.is_file() else None,
     }
