@@ -242,6 +242,7 @@ def train(run: Run, reporter: Reporter) -> bool:
 
         recipe = resolve(run, reporter)
         made = plan(run)
+        _tell_mixture(run, made, reporter)
         network = weights.build(recipe, run.tokenizer.vocab_size)
         objective = weights.objective(run)
         parents = weights.parents(run)
@@ -294,6 +295,18 @@ def train(run: Run, reporter: Reporter) -> bool:
         speed = f", {rate:,.0f} a second, MFU {result.mfu:.0%}" if rate else ""
         reporter.say(f"   step {result.step:,}: {result.tokens:,} tokens{speed}")
     return True
+
+
+def _tell_mixture(run: Run, made: Any, reporter: Reporter) -> None:
+    """What is read of each group, and how often, where there are several and the run's length is known."""
+    from seedstock import views
+    from seedstock.inputs.realised import realised
+
+    steps, by = run.recipe.training.steps, run.recipe.mixture.by
+    if steps and (made.steps() is None or made.steps() >= steps):
+        rows = realised(made, run.shards.strata("train"), by, steps * run.recipe.training.batch_examples)
+        if len(rows) > 1:
+            reporter.say(views.mixed(rows, by))
 
 
 def _settled(run: Run, training: Any) -> None:

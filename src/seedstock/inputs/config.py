@@ -22,7 +22,7 @@ class Phase(Config):
     """``{from: 80 %, weights: {books: 50 %}}``: other weights, and another temperature, from a part of the run on."""
 
     start: Annotated[Fraction, Field(alias="from", lt=1)]
-    weights: dict[str, Fraction] = Field({})
+    weights: dict[str, Fraction] = Field(default={})
     temperature: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
 
     _sum = field_validator("weights")(_shares)
@@ -49,12 +49,12 @@ class MixtureConfig(Config):
     run of known length (``training.steps`` or ``tokens``).
     """
 
-    by: list[Part] = Field(["source", "language"], min_length=1)
+    by: list[Part] = Field(default=["source", "language"], min_length=1)
     temperature: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1.0
-    weights: dict[str, Fraction] = Field({})
+    weights: dict[str, Fraction] = Field(default={})
     max_repeats: Repeats = 4
-    repeats: dict[Part, dict[str, Repeats]] = Field({})
-    budgets: dict[Part, dict[str, Annotated[Count, Field(ge=0)]]] = Field({})
+    repeats: dict[Part, dict[str, Repeats]] = Field(default={})
+    budgets: dict[Part, dict[str, Annotated[Count, Field(ge=0)]]] = Field(default={})
     schedule: tuple[Phase, ...] = ()
 
     _sum = field_validator("weights")(_shares)
