@@ -3,7 +3,7 @@
 ``python benchmarks/corpus_job.py IN --datatrove PYTHON --daft PYTHON --ray PYTHON``: IN is a folder of 16 files of JSON
 lines (id, text); each PYTHON is of an environment with that peer. All work with two processes on the same
 input, one after the other, ``--rounds`` times; the table has the fastest round of each: wall and processor seconds, and
-the most memory of all processes together (PSS). ``--subset N`` runs datatrove with its own tokenizer over N files.
+the most memory of all processes together (PSS).
 """
 
 from __future__ import annotations
@@ -11,9 +11,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import shutil
 import sys
-import tempfile
 from pathlib import Path
 
 HERE = Path(__file__).parent
@@ -28,7 +26,6 @@ def main() -> None:
     for peer in ("datatrove", "daft", "ray"):
         parser.add_argument(f"--{peer}", help=f"the Python of an environment with {peer}")
     parser.add_argument("--rounds", type=int, default=2)
-    parser.add_argument("--subset", type=int, default=0)
     parser.add_argument("--filter-only", action="store_true")
     parser.add_argument("--no-ours", action="store_true")
     options = parser.parse_args()
@@ -42,6 +39,7 @@ def main() -> None:
     peers = (
         ("datatrove", "datatrove, plain filter, split at white space", ["--whitespace", "--plain"]),
         ("datatrove", "datatrove, its own filters, split at white space", ["--whitespace"]),
+        ("datatrove", "datatrove as shipped", []),
         ("daft", "Daft", []),
         ("ray", "Ray Data", []),
     )
@@ -60,15 +58,6 @@ def main() -> None:
                 best = cost
         if best:
             print(row(name, best), flush=True)
-    if options.subset and options.datatrove:
-        with tempfile.TemporaryDirectory() as folder:
-            for path in sorted(Path(options.input).glob("*.jsonl"))[: options.subset]:
-                shutil.copy(path, folder)
-            script = str(HERE / "peers/corpus_datatrove.py")
-            cost = watch.run(
-                [options.datatrove, script, folder, *extra], env={**os.environ, "PYTHONPATH": str(HERE / "peers")}
-            )
-            print(row(f"datatrove as shipped, {options.subset} files", cost))
 
 
 def row(name: str, cost: watch.Cost) -> str:

@@ -13,7 +13,6 @@ import sys
 import tempfile
 from pathlib import Path
 
-import datatrove.utils.text as text_utils
 from datatrove.data import Document
 from datatrove.executor import LocalPipelineExecutor
 from datatrove.pipeline.dedup import (
@@ -26,6 +25,7 @@ from datatrove.pipeline.dedup.minhash import MinhashConfig
 from datatrove.pipeline.filters import GopherQualityFilter, GopherRepetitionFilter, LambdaFilter
 from datatrove.pipeline.readers import JsonlReader
 from datatrove.pipeline.writers import JsonlWriter, ParquetWriter
+from datatrove.utils import word_tokenizers
 from plain_gopher import keep
 
 
@@ -39,7 +39,7 @@ class Whitespace:
 # Worker processes import this file again, so the choice is in the environment.
 if "--whitespace" in sys.argv or os.environ.get("WHITESPACE"):
     os.environ["WHITESPACE"] = "1"
-    text_utils.load_word_tokenizer = lambda language: Whitespace()
+    word_tokenizers.load_word_tokenizer = lambda language: Whitespace()
 
 
 def passes(document: Document) -> bool:
