@@ -83,6 +83,7 @@ TABLE: dict[str, dict[str, str]] = {
     "callbacks": {
         "tensorboard": "seedstock.training.configs.callbacks:TensorBoardConfig",
         "samples": "seedstock.training.configs.callbacks:SamplesConfig",
+        "experts": "seedstock.training.configs.callbacks:ExpertLoadConfig",
     },
 }
 

@@ -9,11 +9,17 @@ from conformance import CONTEXT, Family, Secret
 
 from seedstock.models.configs.decoder import DecoderConfig
 from seedstock.models.configs.encoder import EncoderConfig
+from seedstock.models.configs.encoder_decoder import EncoderDecoderConfig
+from seedstock.objectives import prefix
 from seedstock.objectives.causal import targets
 from seedstock.objectives.configs.causal import CausalConfig
+from seedstock.objectives.configs.denoising import DenoisingConfig
 from seedstock.objectives.configs.diffusion import DiffusionConfig
+from seedstock.objectives.configs.fim import FimConfig
 from seedstock.objectives.configs.masked import MaskedConfig
 from seedstock.objectives.configs.multi_token import MultiTokenConfig
+from seedstock.objectives.configs.prefix import PrefixConfig
+from seedstock.objectives.configs.span_corruption import SpanCorruptionConfig, Ul2Config
 
 SIZES = {"width": 32, "layers": 2, "heads": 2, "mlp_width": 64, "context": CONTEXT}
 YARN = {"kind": "yarn", "factor": 4, "original": 12}
@@ -88,6 +94,64 @@ def diffusion_folder(made, folder):
         return own.load(folder)(tokens), network(tokens, mask=Mask("full"))
 
 
+def rearranged(objective, batch):
+    """Bavarian et al. 2022: half of the documents, half of these with the suffix first."""
+    marks = {name: batch["tokens"] == objective.specials[f"fim_{name}"] for name in ("prefix", "suffix", "middle")}
+    rows = marks["middle"].any(1)
+    yield "windows with a rearranged document", float(rows.float().mean()), 0.55, 0.1  # some have more than one
+    first = (marks["prefix"][:, :-1] & marks["suffix"][:, 1:]).sum()
+    yield "suffix first", float(first / marks["suffix"].sum()), objective.config.spm, 0.06
+    yield "marks that lack another", float(marks["prefix"].sum() - marks["suffix"].sum()), 0, 0
+
+
+def after_prefixes(objective, batch):
+    """What comes after a prefix may not be seen from earlier places."""
+    wanted = prefix.targets(batch)
+    for row, place in torch.nonzero(wanted >= 0)[::17].tolist():
+        yield Secret("tokens", row, place + 1, torch.arange(wanted.shape[1]) <= place)
+
+
+def ends(objective, batch):
+    """Prefixes end anywhere in their document."""
+    whole = (batch["documents"] == 0).all(1)  # windows of a single document
+    yield "share of the prefix", float(batch["prefix"][whole].float().mean()), 0.5, 0.05
+
+
+def target_tokens(objective, batch):
+    """What comes later in the target may not be seen from earlier places."""
+    wanted = batch["targets"]
+    for row, place in torch.nonzero(wanted[:, :-1] >= 0)[::17].tolist():
+        yield Secret("tokens", row, place + 1, torch.arange(wanted.shape[1]) <= place)
+
+
+def hidden_spans(objective, batch):
+    """Raffel et al. 2020: 15 % of the tokens, in spans of 3 on average; nothing is padded."""
+    full = (batch["source_documents"] >= 0).all(1)
+    counts = torch.isin(batch["targets"][full], torch.tensor(objective.sentinels)).sum(1)
+    hidden = batch["hidden"][full].sum(1)
+    length = objective.window(CONTEXT)
+    yield "full windows", float(full.float().mean()), 1, 0.15
+    yield "hidden", float(hidden.float().mean() / length), round(0.15 * length) / length, 1e-6
+    yield "mean span", float(hidden.sum() / counts.sum()), 3, 0.5
+    yield "padding in targets", float((batch["targets"][full] < 0).sum()), 0, 0
+
+
+def modes(objective, batch):
+    """Tay et al. 2022: seven denoisers, each as often."""
+    for name, share in {"r": 2 / 7, "s": 1 / 7, "x": 4 / 7}.items():
+        own = batch["source"][:, 0] == objective.spec.specials[f"mode_{name}"]
+        yield f"mode {name}", float(own.float().mean()), share, 0.06
+
+
+def masked_spans(objective, batch):
+    """Lewis et al. 2019: 30 % of the tokens, behind masks that stand for 3 on average."""
+    full = (batch["targets"] >= 0).all(1)
+    masks = (batch["source"][full] == objective.spec.specials["mask"]).sum()
+    hidden = batch["hidden"][full].sum()
+    yield "hidden", float(hidden / batch["hidden"][full][:, :-1].numel()), 0.3, 0.01
+    yield "tokens a mask", float(hidden / masks), 3, 0.35  # the last span of a window is cut short
+
+
 FAMILIES = {
     "causal": Family(CausalConfig(), DecoderConfig(shape="qwen3", **SIZES), next_tokens),
     # Padding behind a row makes an input of its last token, which is then routed (or predicts, ahead) as well.
@@ -101,12 +165,23 @@ FAMILIES = {
         CausalConfig(), DecoderConfig(shape="qwen3-moe", experts=4, **SIZES), next_tokens, padded=False
     ),
     "multi-token": Family(
-        MultiTokenConfig(heads=3), DecoderConfig(shape="llama", **SIZES), several_tokens, padded=False, by_heart=0.2
+        MultiTokenConfig(heads=3), DecoderConfig(shape="llama", **SIZES), several_tokens, padded=False, steps=150
     ),
     "long-context": Family(
         CausalConfig(),
         DecoderConfig(shape="qwen3", window=8, global_every=2, rope_scaling=YARN, **SIZES),
         next_tokens,
+    ),
+    "fim": Family(FimConfig(), DecoderConfig(shape="llama", **SIZES), next_tokens, rearranged),
+    "prefix": Family(PrefixConfig(), DecoderConfig(shape="llama", **SIZES), after_prefixes, ends, padded=False),
+    "t5": Family(
+        SpanCorruptionConfig(), EncoderDecoderConfig(shape="t5", **SIZES), target_tokens, hidden_spans, padded=False
+    ),
+    "ul2": Family(
+        Ul2Config(), EncoderDecoderConfig(shape="t5", **SIZES), target_tokens, modes, padded=False, steps=150
+    ),
+    "bart": Family(
+        DenoisingConfig(), EncoderDecoderConfig(shape="bart", **SIZES), target_tokens, masked_spans, padded=False
     ),
     "bert": Family(
         MaskedConfig(next_sentence=True),

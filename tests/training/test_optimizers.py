@@ -116,3 +116,16 @@ def test_state_that_is_neither_tensor_nor_number_is_refused():
     optimizer.state[p]["history"] = [1, 2]
     with pytest.raises(SeedstockError, match="history as list"):
         state.numbers([optimizer], {"p": p})
+
+
+def test_muon_takes_experts_one_by_one():
+    random = torch.Generator().manual_seed(0)
+    apart = [torch.nn.Parameter(torch.randn(24, 16, generator=random)) for _ in range(3)]
+    stacked = [torch.nn.Parameter(torch.stack([p.detach().clone() for p in apart]))]
+    for p in [*apart, *stacked]:
+        p.grad = torch.sin(p.detach() * 3)
+    for parameters in (apart, stacked):
+        optimizer = Muon(parameters, lr=0.02, weight_decay=0.1, dtype=torch.float32)
+        optimizer.step()
+        optimizer.step()
+    torch.testing.assert_close(stacked[0], torch.stack(apart))

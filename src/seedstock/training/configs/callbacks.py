@@ -35,3 +35,16 @@ class SamplesConfig(Config):
         from seedstock.training.callbacks.samples import Samples
 
         return Samples(self.every)
+
+
+class ExpertLoadConfig(Config):
+    """How evenly the experts of each layer are used (the event ``experts``), at regular steps."""
+
+    kind: Literal["experts"] = "experts"
+    every: Annotated[Count, Field(ge=1)] = 100
+
+    def build(self) -> Any:
+        """The callback."""
+        from seedstock.training.callbacks.experts import ExpertLoad
+
+        return ExpertLoad(self.every)

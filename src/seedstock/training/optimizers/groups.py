@@ -12,9 +12,9 @@ Parameters = dict[str, nn.Parameter]
 
 
 def hidden_matrices(parameters: Parameters, roles: dict[str, str]) -> tuple[Parameters, Parameters]:
-    """The hidden weight matrices, and the rest: embeddings, heads, vectors and whatever is not two-dimensional."""
+    """The hidden weight matrices (of experts stacks of them), and the rest: embeddings, heads, routers, vectors."""
     outside = {"embedding", "head", "router", "vector"}
-    hidden = {name: p for name, p in parameters.items() if p.ndim == 2 and roles.get(name) not in outside}
+    hidden = {name: p for name, p in parameters.items() if p.ndim in (2, 3) and roles.get(name) not in outside}
     return hidden, {name: p for name, p in parameters.items() if name not in hidden}
 
 

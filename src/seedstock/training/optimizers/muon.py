@@ -49,7 +49,7 @@ def build(config: MuonConfig, parameters: Parameters, roles: dict[str, str]) -> 
 
 
 class Muon(Optimizer):
-    """The optimizer: every parameter is a matrix; the state is one momentum buffer each."""
+    """The optimizer: every parameter is a matrix, or a stack of them; the state is one momentum buffer each."""
 
     def __init__(
         self,
@@ -90,12 +90,18 @@ class Muon(Optimizer):
         directions = list(torch._foreach_lerp(gradients, buffers, group["momentum"])) if group["nesterov"] else buffers
         if group["weight_decay"]:
             torch._foreach_mul_(parameters, 1 - group["lr"] * group["weight_decay"])
+        parameters, directions = apart(parameters), apart(directions)
         for indices in stacks(directions):
             stack = torch.stack([upright(directions[i]).to(group["dtype"]) for i in indices])
             for i, update in zip(indices, orthogonalize(stack, group["iterations"]), strict=True):
                 p = parameters[i]
                 turned = update.T if p.shape[0] > p.shape[1] else update
                 p.add_(turned, alpha=-group["lr"] * adjustment(group["adjust"], p.shape))
+
+
+def apart(tensors: list[Tensor]) -> list[Tensor]:
+    """Matrices: those of experts, which lie stacked, one by one, as views."""
+    return [one for tensor in tensors for one in (tensor.unbind() if tensor.ndim == 3 else [tensor])]
 
 
 def adjustment(kind: str, shape: torch.Size) -> float:
