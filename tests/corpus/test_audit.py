@@ -261,6 +261,13 @@ def test_the_page_says_who_was_left_out(folder):
     assert "Survival by year" in page and "machine-generated" in page and page.count("<svg") == 2
 
 
+def test_the_page_is_the_same_when_it_is_written_again(folder, found, tmp_path):
+    copy = tmp_path / "copy"
+    shutil.copytree(folder, copy)
+    report.write_report(copy, found)  # read from JSON, which puts names in another order
+    assert (copy / "report.html").read_bytes() == (folder / "report.html").read_bytes()
+
+
 def test_a_page_is_written_of_a_summary_from_before_there_was_an_audit(folder, found, tmp_path):
     old = {key: value for key, value in found.items() if key not in ("audit", "measured")}
     copy = tmp_path / "copy"

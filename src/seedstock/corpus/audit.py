@@ -32,6 +32,7 @@ from seedstock.corpus.groups_of_documents import dimensions
 from seedstock.corpus.machine_share import MachineShare
 
 if TYPE_CHECKING:
+    import numpy as np
     import pyarrow as pa
 
     from seedstock.corpus.rules import Rule
@@ -54,8 +55,9 @@ def audit(folder: Path, rules: Sequence[Rule] = (), selected: Sequence[str] = ()
     for part, table in _parts(folder):
         steps = _steps(table, named)
         columns = dimensions(folder, part, table)
+        lengths = table["bytes"].to_numpy()
         for name, values in columns.items():
-            for value, step, documents, size in _grouped(values, steps, table["bytes"]):
+            for value, step, documents, size in _grouped(values, steps, lengths):
                 counts[name][value, step] += documents
                 sizes[name][value, step] += size
         machine.add(part, columns, table)
@@ -90,8 +92,8 @@ def _parts(folder: Path) -> Iterator[tuple[str, pa.Table]]:
     yield from zip(summary.parts(folder), summary.rows(folder, "source", "domain", "bytes", "meta"), strict=True)
 
 
-def _steps(table: pa.Table, named: set[tuple[str, str]]) -> list[Step | None]:
-    """What dropped each row; None for what stays."""
+def _steps(table: pa.Table, named: set[tuple[str, str]]) -> tuple[list[Step | None], np.ndarray]:
+    """(what dropped a row or None, in no order; each row's place in that list)."""
     import pyarrow.compute as pc
 
     names = [pc.fill_null(table[name], "").combine_chunks() for name in ("decision", "phase", "step", "reason")]
@@ -101,22 +103,25 @@ def _steps(table: pa.Table, named: set[tuple[str, str]]) -> list[Step | None]:
         decision, phase, step, reason = text.split("\0", 3)
         own = (phase, step, reason if phase == "filter" and (step, reason) in named else "")
         known.append(own if decision == "dropped" else None)
-    return [known[code] for code in keys.indices.to_pylist()]
+    return known, keys.indices.to_numpy()
 
 
 def _grouped(
-    values: Sequence[str], steps: Sequence[Step | None], sizes: pa.ChunkedArray
+    values: Sequence[str], steps: tuple[list[Step | None], np.ndarray], sizes: np.ndarray
 ) -> Iterator[tuple[str, Step | None, int, int]]:
     """(value, step, documents, bytes) of every pair that occurs."""
     import numpy as np
+    import pyarrow as pa
 
-    codes: dict[tuple[str, Step | None], int] = {}
-    at = np.array([codes.setdefault(pair, len(codes)) for pair in zip(values, steps, strict=True)], np.int64)
-    documents = np.bincount(at, minlength=len(codes))
-    bytes_ = np.zeros(len(codes), np.int64)
-    np.add.at(bytes_, at, np.asarray(sizes, np.int64))
-    for (value, step), code in codes.items():
-        yield value, step, int(documents[code]), int(bytes_[code])
+    names, step = steps
+    keys = pa.array(values, pa.string()).dictionary_encode()
+    at = keys.indices.to_numpy().astype(np.int64) * len(names) + step
+    documents = np.bincount(at)
+    bytes_ = np.zeros(len(documents), np.int64)
+    np.add.at(bytes_, at, sizes)
+    for code in np.flatnonzero(documents).tolist():
+        value, number = divmod(code, len(names))
+        yield keys.dictionary[value].as_py(), names[number], int(documents[code]), int(bytes_[code])
 
 
 def _ordered(found: set[Step], rules: Sequence[Rule], selected: Sequence[str]) -> list[Step]:

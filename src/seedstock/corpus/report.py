@@ -11,6 +11,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from seedstock.corpus.audit import DIMENSIONS
 from seedstock.corpus.summary import summarise
 
 if TYPE_CHECKING:
@@ -49,10 +50,25 @@ def write_report(folder: Path, summary: dict[str, Any]) -> None:
         audit=audit,
         flags=[_flag(flag, audit) for flag in audit["flags"]] if audit else [],
         charts=[_chart(column) for column in summary.get("measured", ())],
-        selection=summary.get("select", []),
+        selection=[_in_order(step) for step in summary.get("select", [])],
+        media=_most(summary.get("media", {})),
+        extraction=_most(summary.get("extraction", {})),
+        dimensions=[(name, audit["by"][name]) for name in DIMENSIONS if name in audit["by"]] if audit else [],
+        machine=[(by, _most(audit["machine"].get(f"by_{by}", {}))) for by in ("domain", "year")]
+        if audit and "machine" in audit
+        else [],
         quarantine=quarantined.by_reason(folder / "quarantine.jsonl"),
     )
     write_text(folder / "report.html", page)
+
+
+def _most(groups: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """The most documents first, as they were before JSON put the names in order."""
+    return dict(sorted(groups.items(), key=lambda item: (-item[1]["documents"], item[0])))
+
+
+def _in_order(step: dict[str, Any]) -> dict[str, Any]:
+    return {**step, **{name: _most(step[name]) for name in step if name.startswith("by_")}}
 
 
 def _chart(column: dict[str, Any]) -> dict[str, Any]:

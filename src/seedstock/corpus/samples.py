@@ -21,6 +21,7 @@ from seedstock.corpus.signals.personal import Personal
 from seedstock.corpus.signals.secrets import Secrets
 
 CHARACTERS, LINES = 320, 7
+HEAD = 32 * CHARACTERS  # characters that are looked at for personal data: an excerpt is of far fewer
 MOST = 100  # candidates kept of a group in one part
 # Control characters, and those that turn the direction of what follows on the page.
 _UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ufffe\uffff]")
@@ -97,7 +98,7 @@ def at(path: Path, rows: list[int]) -> list[Sample]:
                     document["source"],
                     redacted(document["locator"]),
                     document["bytes"],
-                    excerpt(redacted(document["text"])),
+                    excerpt(redacted(document["text"].strip()[:HEAD])),
                 )
             )
     return samples
