@@ -139,3 +139,34 @@ def test_every_kind_is_planned(kind, shape):
     assert abs(sum(found.parameters.values()) / 8e6 - 1) < 0.05
     assert found.flops_a_token > 6 * (found.parameters["attention"] + found.parameters["mlp"]) * 0.3
     assert dict(found.rows())["parameters"].startswith(f"{sum(found.parameters.values()):,} (embedding")
+
+
+def test_work_is_measured_with_the_source_that_was_read():
+
+    import numpy as np
+
+    from seedstock.models.backbone import Source
+    from seedstock.models.mask import Mask
+    from seedstock.training import measure
+    from seedstock.training.gradients import accumulate
+
+    network = small("encoder-decoder", "t5").build(320)
+    nets = torch.nn.ModuleDict({"network": network})
+    places, rows = torch.arange(24)[None], torch.zeros(2, 24, dtype=torch.long)
+
+    def inputs(nets, batch):
+        source = Source(network.embed_source(rows, places), places, Mask("full"))
+        x = network.embed(rows[:, :8], places[:, :8])
+        return {"x": x, "positions": places[:, :8], "attention": Mask(), "cross": source}
+
+    objective = SimpleNamespace(
+        coupling="none",
+        corrupt=lambda batch, keys: batch,
+        counts=lambda batch: {"loss": torch.tensor(16)},
+        inputs=inputs,
+        loss=lambda nets, output, batch: ({"loss": output.hidden.sum()}, {}),
+    )
+    step = accumulate(nets, objective, {"examples": torch.arange(2)}, np.arange(2), size=2, seed=1)
+    assert (step.positions, step.sources) == (16, 48)
+    found = measure.flops_a_token(network, 8, 24)
+    assert found == flops.training(Shape.of(network.config), 320, 8, source=24) > measure.flops_a_token(network, 8)

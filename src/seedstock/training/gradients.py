@@ -26,6 +26,8 @@ class Step:
     losses: dict[str, Tensor]
     metrics: dict[str, Tensor]
     positions: int
+    sources: int = 0
+    """Positions of sources, which an encoder-decoder reads besides."""
 
 
 def accumulate(
@@ -64,11 +66,12 @@ def accumulate(
     losses: dict[str, Tensor] = defaultdict(lambda: zero)
     metrics: dict[str, Tensor] = defaultdict(lambda: zero)
     network: Any = nets["network"]
-    positions, first = 0, next(iter(counts.values()))
+    positions, sources, first = 0, 0, next(iter(counts.values()))
     for part in parts:
         given = objective.inputs(nets, part)
         passes = given if isinstance(given, list) else [given]
         positions += sum(one["x"].shape[:2].numel() for one in passes)
+        sources += sum(one["cross"].x.shape[:2].numel() for one in passes if one.get("cross") is not None)
         outputs = [network.backbone(**one) for one in passes]
         sums, extra = objective.loss(nets, outputs if isinstance(given, list) else outputs[0], part)
         means = {name: total / counts[name] for name, total in sums.items()}
@@ -77,4 +80,4 @@ def accumulate(
             losses[name] = losses[name] + mean.detach()
         for name, total in extra.items():
             metrics[name] = metrics[name] + total / counts.get(name, first)
-    return Step(torch.stack([*losses.values()]).sum(), dict(losses), dict(metrics), positions)
+    return Step(torch.stack([*losses.values()]).sum(), dict(losses), dict(metrics), positions, sources)

@@ -34,14 +34,15 @@ def wait(device: torch.device) -> None:
         torch.get_device_module(device).synchronize()
 
 
-def flops_a_token(network: nn.Module, length: int) -> float:
+def flops_a_token(network: nn.Module, length: int, source: int | None = None) -> float:
     """Training FLOPs a position: 6N + 12 L H Q T (Chowdhery et al. 2022, arXiv 2204.02311, appendix B).
 
     N counts every matrix that is multiplied, the head included and the embedding not, at every position, whether the
-    objective has a target there or not; an encoder-decoder's source counts as long as its target. For a network of an
-    unknown kind it is 6 for each element of its matrices, without attention.
+    objective has a target there or not. A position of an encoder-decoder is one of the target, with its share of a
+    source of ``source`` positions, by default as long as the target. For a network of an unknown kind it is 6 for each
+    element of its matrices, without attention.
     """
     try:
-        return flops.training(Shape.of(network.config), network.vocab_size, length)  # type: ignore[arg-type]
+        return flops.training(Shape.of(network.config), network.vocab_size, length, source=source)  # type: ignore[arg-type]
     except AttributeError:
         return 6.0 * sum(p.numel() for p in network.parameters() if p.ndim >= 2)

@@ -168,8 +168,8 @@ class Trainer:
         self.examples = int(arrays["examples"].max()) + 1
         self.tokens += values.positions
         if not self.flops_a_token:
-            length = values.positions // len(arrays["examples"])
-            self.flops_a_token = measure.flops_a_token(self.network, length)
+            length, source = (number // len(arrays["examples"]) for number in (values.positions, values.sources))
+            self.flops_a_token = measure.flops_a_token(self.network, length, source or None)
         if self.average is not None:
             self.average.update(self.step)
         if hasattr(self.network, "after_step"):
