@@ -85,10 +85,13 @@ def _demo(options: argparse.Namespace) -> None:
 
 
 def _plan(options: argparse.Namespace) -> None:
+    from seedstock import mixtures, views
     from seedstock.planning.plan import plan
 
-    result = plan(shared.load_recipe(options), hardware=_hardware(options.hardware), devices=options.devices)
-    shared.show(options, result.record(), result.table)
+    recipe = shared.load_recipe(options)
+    result = plan(recipe, hardware=_hardware(options.hardware), devices=options.devices)
+    rows = mixtures.realised(recipe, options.runs)
+    shared.show(options, {**result.record(), "mixture": rows}, lambda: views.plan(result.table(), rows, recipe.mixture))
 
 
 def _hardware(name: str | None) -> Any:
