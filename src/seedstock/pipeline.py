@@ -244,12 +244,16 @@ def train(run: Run, reporter: Reporter) -> bool:
         made = plan(run)
         _tell_mixture(run, made, reporter)
         network = weights.build(recipe, run.tokenizer.vocab_size)
+        if recipe.training.start and not run.steps_done:
+            weights.begin(run, network)
+            reporter.say(f"   starting from the weights of {recipe.training.start}")
         objective = weights.objective(run)
         parents = weights.parents(run)
         if parents and parents != (run.chain.last("parents") or {}).get("runs"):
             run.chain.append("parents", {"runs": parents})
         expected = objective.expect(weights.spec(run))
-        reporter.event("expect", first=expected.first, tolerance=expected.tolerance)
+        if not recipe.training.start:
+            reporter.event("expect", first=expected.first, tolerance=expected.tolerance)
         reporter.say(f"   {sum(p.numel() for p in network.parameters()):,} parameters on {weights.device()}")
         loader = Loader(
             run.shards,

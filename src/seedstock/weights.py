@@ -59,14 +59,28 @@ def parent(run: Run, name: str) -> tuple[Run, int | None]:
 
 
 def parents(run: Run) -> dict[str, dict[str, Any]]:
-    """The checkpoints that the objective learns from: for each name in the recipe, run, step and digest."""
-    found = {}
-    for name in run.recipe.objective.parents():
+    """The checkpoints that the objective learns from, or training starts from: for each name in the recipe, run, step
+    and digest."""
+    found, start = {}, run.recipe.training.start
+    for name in dict.fromkeys([*run.recipe.objective.parents(), *([start] if start else [])]):
         other, step = parent(run, name)
         folder, _ = _checkpoint(other, step)
         sealed = sha256_file(folder / manifest.NAME)
         found[name] = {"run": other.name, "step": int(folder.name.removeprefix("step-")), "manifest_sha256": sealed}
     return found
+
+
+def begin(run: Run, network: Any) -> None:
+    """Gives a new run's network the weights of ``training.start``, upcycled where it alone has experts.
+
+    Raises RecipeError where the two do not fit, or the other run has another tokenizer.
+    """
+    from seedstock.models.upcycle import start
+
+    name = run.recipe.training.start
+    if parent(run, name)[0].name == run.name:
+        raise RecipeError("a run cannot start from itself", where="training.start", fix="name another run")
+    start(network, _parent(run, name))
 
 
 def _parent(run: Run, name: str) -> Any:

@@ -22,9 +22,14 @@ class TrainingConfig(Config):
     examples go through the network at once. ``precision``, ``micro_batch``, ``threads`` and ``compile`` are measured
     where they are not given, and the run's record and resolved recipe hold what was chosen. ``clip`` bounds the
     gradient's norm (0: no bound). ``ema`` is the decay of an average of the weights. The ``keep`` newest checkpoints
-    stay, those at multiples of ``keep_every``, and the one before a WSD schedule's fall.
+    stay, those at multiples of ``keep_every``, and the one before a WSD schedule's fall. With ``start`` the run goes on
+    from another run's weights, with an optimizer and a schedule of its own: at a longer context, on other data, or with
+    experts where the other has MLPs (models.upcycle).
     """
 
+    start: Annotated[str, Field(pattern=r"^run:[^@]+(@[0-9]+)?$")] | None = Field(
+        default=None, description="run:NAME or run:NAME@step, whose weights are the initial ones"
+    )
     steps: Positive | None = None
     tokens: Positive | None = None
     time: Annotated[Seconds, Field(gt=0)] | None = None
