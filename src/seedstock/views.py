@@ -160,7 +160,7 @@ def findings(found: list[dict[str, Any]]) -> Group:
 
 def plan(figures: str, rows: list[dict[str, Any]] | None, mixture: Any) -> Group:
     """What a recipe will take, and what its mixture comes to where the shards are there."""
-    lines = Text(figures, no_wrap=True, overflow="ignore")
+    lines = Text(figures)
     if rows is None:
         return Group(lines, Text("\nmixture: known once there are shards (`seedstock tokenize RECIPE`)"))
     return Group(lines, Text(), mixed(rows, mixture.by))
