@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from seedstock.config import Config
+from seedstock.errors import RecipeError
 
 if TYPE_CHECKING:
     from seedstock.objectives.base import Objective, Spec
@@ -26,3 +27,16 @@ class ObjectiveConfig(Config):
     def build(self, spec: Spec | None = None) -> Objective:
         """The objective; imports torch. ``spec`` may be left out where the objective needs nothing of it."""
         raise NotImplementedError
+
+    def insist(self, spec: Spec | None) -> None:
+        """For ``build`` of objectives over one sequence: raises RecipeError where the model reads another one besides,
+        or where the tokenizer lacks a special token that the objective needs."""
+        if spec is None:
+            return
+        if getattr(spec.model, "cross", False):
+            what = f"the objective {self.kind} trains one sequence, and the model reads a source besides"
+            raise RecipeError(what, where="model.kind", fix="choose model: {kind: encoder} or {kind: decoder}")
+        missing = [name for name in self.specials() if name not in spec.specials]
+        if missing:
+            what = f"the tokenizer has no special token {', '.join(missing)}, which the objective {self.kind} needs"
+            raise RecipeError(what, where="tokenizer", fix=f"tokenizer.specials: [{', '.join(missing)}]")

@@ -31,7 +31,8 @@ class DiffusionConfig(ObjectiveConfig):
         return ("mask",)
 
     def build(self, spec: Spec | None = None) -> Diffusion:
-        """The objective; imports torch."""
+        """The objective; imports torch. Raises RecipeError for a model or a tokenizer that it cannot do with."""
         from seedstock.objectives.diffusion import Diffusion
 
+        self.insist(spec)
         return Diffusion(self, spec)

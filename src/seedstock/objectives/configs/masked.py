@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from pydantic import Field, model_validator
 
 from seedstock.config import Fraction
+from seedstock.errors import RecipeError
 from seedstock.objectives.configs.base import ObjectiveConfig
 
 if TYPE_CHECKING:
@@ -39,7 +40,16 @@ class MaskedConfig(ObjectiveConfig):
         return ("mask", "sep") if self.next_sentence else ("mask",)
 
     def build(self, spec: Spec | None = None) -> Masked:
-        """The objective; imports torch. Raises RecipeError for a model that does not look both ways."""
+        """The objective; imports torch. Raises RecipeError for a model or a tokenizer that it cannot do with."""
         from seedstock.objectives.masked import Masked
 
+        self.insist(spec)
+        model = spec.model if spec else None
+        if self.next_sentence and model is not None:
+            if getattr(model, "token_types", 0) < 2:
+                what = f"next_sentence needs two kinds of segment, which the shape {model.shape} does not have"
+                raise RecipeError(what, where="model.shape", fix="choose model: {kind: encoder, shape: bert}")
+            if model.context < 8:
+                what = f"a context of {model.context} has no room for two segments and what parts them"
+                raise RecipeError(what, where="model.context", fix="give at least 8")
         return Masked(self, spec)
