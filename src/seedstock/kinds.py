@@ -75,6 +75,9 @@ TABLE: dict[str, dict[str, str]] = {
         "distillation": "seedstock.objectives.configs.distillation:DistillationConfig",
         "fim": "seedstock.objectives.configs.fim:FimConfig",
         "prefix": "seedstock.objectives.configs.prefix:PrefixConfig",
+        "span-corruption": "seedstock.objectives.configs.span_corruption:SpanCorruptionConfig",
+        "ul2": "seedstock.objectives.configs.span_corruption:Ul2Config",
+        "denoising": "seedstock.objectives.configs.denoising:DenoisingConfig",
     },
     "optimizers": {
         "adamw": "seedstock.training.configs.optimizers:AdamWConfig",

@@ -22,8 +22,7 @@ class FillInTheMiddle(Causal):
     config: FimConfig
 
     def __init__(self, config: FimConfig | None = None, spec: Spec | None = None) -> None:
-        super().__init__(config or FimConfig())
-        self.spec = spec
+        super().__init__(config or FimConfig(), spec)
         self.specials = dict(spec.specials) if spec is not None else {}
         self.tokenizer = spec.tokenizer if spec is not None else None
         missing = [name for name in (*self.config.specials(), "bos", "eos", "pad") if name not in self.specials]

@@ -24,8 +24,7 @@ class Prefix(causal.Causal):
     """
 
     def __init__(self, config: PrefixConfig | None = None, spec: Spec | None = None) -> None:
-        super().__init__(config or PrefixConfig())
-        self.spec = spec
+        super().__init__(config or PrefixConfig(), spec)
         model = spec.model if spec is not None else None
         if getattr(model, "convolution", 0):
             what = "a short convolution looks back alone, and a prefix is to be seen from both sides"
@@ -65,9 +64,8 @@ class Prefix(causal.Causal):
     def expect(self, spec: Spec) -> Expectation:
         """As next-token prediction."""
         found = super().expect(spec)
-        return replace(
-            found, first={{"causal": "prefix"}.get(name, name): value for name, value in found.first.items()}
-        )
+        own = {name: value for name, value in found.first.items() if name != "causal"}
+        return replace(found, first={"prefix": found.first["causal"], **own}, collapse_at={"prefix": "order 0"})
 
     def generate(self, nets: Any, ids: list[int], tokens: int, *, seed: int, **options: Any) -> list[int]:
         """What follows ``ids``, which are the prefix."""
