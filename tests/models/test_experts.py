@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from small_networks import VOCABULARY, lively, packed, small
 
 from seedstock.errors import RecipeError
+from seedstock.models import experts
 from seedstock.models.experts import Experts, Routed, experts_of
 from seedstock.models.mask import Mask
 from seedstock.models.mlp import MLP
@@ -120,10 +121,10 @@ def test_padding_counts_for_nothing():
     # The last input of the shorter rows is left out as a target alone; take as much from both.
     longer["documents"][:, 32] = -1
     first, _ = _gradients(network, spec, 2, batch)
-    loads = [experts.load.clone() for experts in experts_of(network)]
+    loads = [layer.load.clone() for layer in experts_of(network)]
     network.after_step()
     second, _ = _gradients(network, spec, 2, longer)
-    assert all(torch.equal(load, experts.load) for load, experts in zip(loads, experts_of(network), strict=True))
+    assert all(torch.equal(load, layer.load) for load, layer in zip(loads, experts_of(network), strict=True))
     torch.testing.assert_close(first.losses["balance"], second.losses["balance"])
 
 
@@ -132,7 +133,7 @@ def test_micro_batches_change_neither_losses_nor_gradients_nor_load(size):
     network = lively("qwen3-moe", router_z_loss=1e-3).train()
     spec = Spec(VOCABULARY, 48, model=network.config)
     whole, gradients = _gradients(network, spec)
-    loads = [experts.load.clone() for experts in experts_of(network)]
+    loads = [layer.load.clone() for layer in experts_of(network)]
     network.after_step()
     parts, others = _gradients(network, spec, size)
     assert whole.losses.keys() == {"causal", "balance", "router_z"}
@@ -140,7 +141,7 @@ def test_micro_batches_change_neither_losses_nor_gradients_nor_load(size):
         torch.testing.assert_close(whole.losses[name], parts.losses[name])
     for name in gradients:
         torch.testing.assert_close(gradients[name], others[name], rtol=1e-4, atol=1e-6)
-    assert all(torch.equal(load, experts.load) for load, experts in zip(loads, experts_of(network), strict=True))
+    assert all(torch.equal(load, layer.load) for load, layer in zip(loads, experts_of(network), strict=True))
 
 
 def test_the_first_losses_are_those_expected():
@@ -184,7 +185,20 @@ def test_evaluation_counts_no_load():
     with torch.no_grad():
         network.train()(packed()["tokens"])
     network.eval()(packed()["tokens"])
-    assert not any(experts.load.any() for experts in experts_of(network))
+    assert not any(layer.load.any() for layer in experts_of(network))
+
+
+@pytest.mark.skipif(not hasattr(torch.nn.functional, "grouped_mm"), reason="this torch has no grouped product")
+def test_the_grouped_product_is_that_of_one_expert_after_another():
+    random = torch.Generator().manual_seed(0)
+    sizes, found = torch.tensor([10, 0, 20, 10]), []
+    for form in (experts._one_by_one, experts._all_at_once):
+        x = torch.randn(40, 32, generator=random.manual_seed(1)).bfloat16().requires_grad_()
+        weight = torch.randn(4, 24, 32, generator=random).bfloat16().requires_grad_()
+        out = form(x, weight, sizes)
+        found.append((out, *torch.autograd.grad(out.float().square().sum(), [x, weight])))
+    for one, other in zip(*found, strict=True):
+        torch.testing.assert_close(one, other)
 
 
 def test_compiled_blocks_compute_the_same():

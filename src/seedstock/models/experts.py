@@ -162,8 +162,12 @@ def grouped(x_MD: Tensor, weight_EOD: Tensor, sizes_E: Tensor) -> Tensor:
     """``x @ weight[e].T`` for the rows of each expert e, which lie one after another, ``sizes[e]`` of them."""
     wide = x_MD.shape[1] % 8 == 0 and weight_EOD.shape[1] % 8 == 0
     if x_MD.device.type == "cuda" and x_MD.dtype == torch.bfloat16 and wide and hasattr(F, "grouped_mm"):
-        return F.grouped_mm(x_MD, weight_EOD.transpose(1, 2), offs=sizes_E.cumsum(0, dtype=torch.int32))
+        return _all_at_once(x_MD, weight_EOD, sizes_E)
     return _one_by_one(x_MD, weight_EOD, sizes_E)
+
+
+def _all_at_once(x_MD: Tensor, weight_EOD: Tensor, sizes_E: Tensor) -> Tensor:
+    return F.grouped_mm(x_MD, weight_EOD.transpose(1, 2), offs=sizes_E.cumsum(0, dtype=torch.int32))
 
 
 @torch.compiler.disable
