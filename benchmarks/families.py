@@ -106,6 +106,37 @@ def diffusion(runs: dict[str, Path]) -> Figures:
     return Figures("bits a character, at most", bound["bits_per_byte_at_most"], floors, 1.25 * causal, error, more)
 
 
+def mixture(runs: dict[str, Path]) -> Figures:
+    """Bits a byte beside a dense network of the same FLOPs a token, over the same tokens."""
+    import decoder_families
+
+    moe, dense = (record(runs[name], "scores")["held_out"]["bits_per_byte"] for name in ("moe", "moe-dense"))
+    difference, error = decoder_families.paired(runs["moe"], runs["moe-dense"])
+    more = {"less the dense one": difference, **decoder_families.load_of_experts(runs["moe"])}
+    return Figures("bits a byte", moe, {"dense, same FLOPs a token": dense}, dense, error, more)
+
+
+def look_ahead(runs: dict[str, Path]) -> Figures:
+    """Bits a byte beside next-token prediction alone, and how many drafts of the further heads are accepted."""
+    import decoder_families
+
+    several, one = (record(run, "scores")["held_out"]["bits_per_byte"] for run in runs.values())
+    difference, error = decoder_families.paired(*runs.values())
+    more = {"less next token": difference, **decoder_families.acceptance(runs["multi-token"])}
+    return Figures("bits a byte", several, {"next token alone": one}, 1.02 * one, error, more)
+
+
+def longer(runs: dict[str, Path]) -> Figures:
+    """Bits a byte where more than the first phase's context came before, beside where less did."""
+    import decoder_families
+
+    curve = decoder_families.by_position(runs["long-context"])
+    last = list(curve)[-1]
+    more = {"short context": record(runs["long-context-short"], "scores")["held_out"]["bits_per_byte"]}
+    more |= {"by position": curve, **decoder_families.far_back(runs["long-context"], (128, 512))}
+    return Figures(f"bits a byte at {last}", curve[last], {"at 64-127": curve["64-127"]}, curve["64-127"], None, more)
+
+
 def of_hidden_tokens(path: Path) -> dict[str, Any]:
     """How often the first choice for a hidden token is right, on held-out windows."""
     from seedstock import weights
@@ -151,7 +182,16 @@ def grammar(path: Path, each: int = 20) -> dict[str, Any]:
     return minimal_pairs(score, rows)
 
 
+DENSE = ("shape=qwen3", "experts=null", "experts_per_token=null", "expert_width=null", "balance=null")
+
 FAMILIES: dict[str, Family] = {
+    "moe": Family(
+        {"moe": ("moe",), "moe-dense": ("moe", *(f"model.{key}" for key in (*DENSE, "tied_embeddings=false")))}, mixture
+    ),
+    "multi-token": Family(
+        {"multi-token": ("multi-token",), "multi-token-causal": ("multi-token", "objective.weight=0")}, look_ahead
+    ),
+    "long-context": Family({"long-context-short": ("long-context-short",), "long-context": ("long-context",)}, longer),
     "bert": Family({"bert": ("bert",)}, hidden_tokens_and_grammar),
     "modernbert": Family({"modernbert": ("modernbert",)}, hidden_tokens_and_grammar),
     "proteins-masked": Family({"proteins-masked": ("proteins-masked",)}, residues),
