@@ -8,6 +8,7 @@ Each extractor reads the same bytes in one process; passes alternate, and the be
 from __future__ import annotations
 
 import argparse
+import re
 import time
 from collections.abc import Callable
 from importlib import import_module
@@ -85,13 +86,14 @@ def main() -> None:
     parser.add_argument("--pages", type=Path)
     parser.add_argument("--peers", default="")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--only", default="", help="a part of the names of those to measure")
+    parser.add_argument("--only", default="", help="a regular expression of the names to measure")
     parser.add_argument("--plot", type=Path)
     options = parser.parse_args()
     articles = data.articles(options.articles)
     _, report = data.halves(articles)
     others = data.kinds_of_pages(options.pages, "test") if options.pages else []
-    chosen = {name: take for name, take in extractors(options.peers.split(",")).items() if options.only in name}
+    every = extractors(options.peers.split(","))
+    chosen = {name: take for name, take in every.items() if re.search(options.only, name)}
     seconds = dict.fromkeys(chosen, float("inf"))
     texts: dict[str, dict[str, str]] = {}
     for _ in range(options.rounds):

@@ -22,6 +22,6 @@ class ExtractConfig(Config):
     """
 
     kind: Literal["router", "lines", "fast", "quality", "union", "all-text"] = "router"
-    doubt: Annotated[float, Field(ge=0)] = 0.4
+    doubt: Annotated[float, Field(ge=0)] = 0.6
     repair: bool = True
     longest: Annotated[Bytes, Field(gt=0)] = 32 * 2**20
