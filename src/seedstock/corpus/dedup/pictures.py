@@ -53,8 +53,8 @@ def link(step: Pictures, parts: Sequence[Part], rows: np.ndarray, forest: Forest
             bar.advance(own.stop - own.start)
     same = first_equal(keys)
     forest.join(zip(rows[same].tolist(), rows.tolist(), strict=True))
-    for language in range(len(known)):
-        own = hashed & (languages == language)
+    for number in range(len(known)):
+        own = hashed & (languages == number)
         distinct, first, inverse = np.unique(hashes[own], return_index=True, return_inverse=True)
         lead = rows[own][first]  # the first row of each hash
         forest.join(zip(lead[inverse].tolist(), rows[own].tolist(), strict=True))
