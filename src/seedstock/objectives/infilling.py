@@ -33,12 +33,13 @@ def behind_masks(
     before = np.cumsum(sizes, axis=1) - sizes
     used = before < goal
     sizes = np.where(used, np.minimum(sizes, goal - before), 0)
-    # No more masks than tokens that they hide, or the text would grow; nor than places.
+    used &= np.cumsum(used, axis=1) <= lengths[:, None] - goal + 1  # as many as there are places
+    sizes = np.where(used, sizes, 0)
+    # No more masks than tokens that they hide, or the text would grow.
     rank = np.cumsum(used & (sizes == 0), axis=1)
-    spare = np.maximum(sizes.sum(1, keepdims=True) - (sizes > 0).sum(1, keepdims=True), 0)
+    spare = (sizes - (sizes > 0)).sum(1, keepdims=True)
     used &= (sizes > 0) | (rank <= spare)
-    used &= np.cumsum(used, axis=1) <= lengths[:, None] - goal + 1
-    sizes, count = np.where(used, sizes, 0), used.sum(1, keepdims=True)
+    count = used.sum(1, keepdims=True)
     remain = lengths[:, None] - sizes.sum(1, keepdims=True)
     order = np.argsort(np.argsort(np.where(np.arange(width + 1) <= remain, draws, 2.0), axis=1), axis=1)
     gaps = order < count
