@@ -184,3 +184,16 @@ def test_a_warc_gives_the_same_corpus_for_any_number_of_workers_and_places_in_it
                 assert body[low:high] == word[0]
                 seen += 1
     assert seen > 100
+
+
+def test_an_erased_document_has_no_map_and_no_places(tmp_path, project_key):
+    from seedstock.provenance.erase import tables
+
+    pages = {f"p{at}": page([*PROSE, f"This is the copy that was printed with the number {at}."]) for at in range(4)}
+    corpus = built(tmp_path, Given(name="pages", pages=pages), project_key)
+    first, second = next(corpus.texts("train"))["id"].to_pylist()[:2]
+    tables.erase(corpus.folder, frozenset([first]), "asked for")
+    left = Corpus(corpus.folder)
+    records = {row["id"]: row for part in left.parts for row in left._table("maps", part).to_pylist()}
+    assert records[first]["text"] is records[first]["raw"] is None and records[second]["text"]
+    assert left.resolve(first, 0, 10) is None and left.resolve(second, 0, 10)

@@ -124,6 +124,8 @@ def erase(folder: Path, ids: frozenset[bytes], reason: str) -> None:
         for beside in _beside(folder, path):
             if beside.parent.name == "edits":
                 _rewrite(beside, partial(_without, ids=ids))
+            elif beside.parent.name == "maps":
+                _rewrite(beside, partial(_set, rows=rows, values={"text": None, "raw": None}))
             elif beside.parent.name in BESIDE:
                 _rewrite(beside, partial(_emptied, rows=rows, keep=("id",)))
             elif beside.parent.name == "decisions":
