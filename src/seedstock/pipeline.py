@@ -254,6 +254,8 @@ def train(run: Run, reporter: Reporter) -> bool:
         expected = objective.expect(weights.spec(run))
         if not recipe.training.start:
             reporter.event("expect", first=expected.first, tolerance=expected.tolerance)
+        first = ", ".join(f"{name} {value:.3f}" for name, value in expected.first.items())
+        reporter.say(f"   a fresh network's loss: {first}; the floor: {expected.floor or 'none is known'}")
         reporter.say(f"   {sum(p.numel() for p in network.parameters()):,} parameters on {weights.device()}")
         loader = Loader(
             run.shards,
