@@ -2,8 +2,8 @@
 
 The peers live in an environment of their own (they pin other versions): make one with
 ``python -m venv peers && peers/bin/pip install torch==2.13.0 transformers accelerate litgpt requests 'pyarrow<21'`` and
-pass its Python as ``--peers``. All run AdamW on random tokens, the same batch and precision, in turn, ``--rounds`` times;
-the table has the best round of each. ``--without`` rows name what each of our optimizations is worth.
+pass its Python as ``--peers``. All run AdamW on random tokens, the same batch and precision, in turn, ``--rounds``
+times; the table has the best round of each. ``--without`` rows name what each of our optimizations is worth.
 """
 
 from __future__ import annotations
