@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from pathlib import Path
 
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -14,7 +16,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent / "models"))
 from real_windows import trained
 from small_networks import small
 
-from seedstock.evaluation.infill import continuer, exact_match, gaps, infiller
+from seedstock.evaluation.infill import bits_per_byte, continuer, exact_match, gaps, infiller, marked, plain
 
 TEXT = "import os\n\ndef f(x):\n    return x + 1  \n\n\nclass A:\n    pass\n\tb = 3\n"
 
@@ -57,3 +59,17 @@ def test_prompts_fit_the_context_and_hold_both_sides(spm):
         prompts.clear()
         continuer(network, tokenizer, new_tokens=8)(TEXT * long + "    x = (", "\n")
         assert tokenizer.decode(prompts[0], skip_specials=True).endswith("x = (")
+
+
+def test_a_line_is_as_likely_as_its_tokens_after_the_prompt():
+    tokenizer, _ = trained()
+    network = small("llama", context=64).build(tokenizer.vocab_size)
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter.zero_()  # every token is as likely as any other
+    asked = list(gaps([TEXT], lines=9))
+    for prompt in (marked(tokenizer, 40), plain(tokenizer, 40)):
+        found = bits_per_byte(network, tokenizer, prompt, asked)
+        tokens = sum(len(tokenizer.encode(gap.line)) for gap in asked)
+        wanted = tokens * math.log2(tokenizer.vocab_size) / sum(len(gap.line) for gap in asked)
+        assert found["bits_per_byte"] == pytest.approx(wanted, rel=1e-5) and found["gaps"] == 5

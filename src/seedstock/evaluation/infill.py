@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from seedstock.evaluation.tally import ratio
+from seedstock.evaluation.tally import LN2, ratio
 from seedstock.inputs.keys import Keys
 
 Writer = Callable[[str, str], str]
+Prompt = Callable[[str, str], list[int]]
 LONGEST = 96  # characters of a line: more are rare, and cost as many passes
 
 
@@ -52,23 +53,61 @@ def exact_match(write: Writer, asked: list[Gap]) -> dict[str, Any]:
     return {"exact_match": mean, "standard_error": error, "gaps": len(asked), "written": written}
 
 
-def infiller(network: Any, tokenizer: Any, *, spm: bool = False, new_tokens: int = 48) -> Writer:
-    """Writes the middle by the marks of fill-in-the-middle, greedily, up to ``eos``.
+def marked(tokenizer: Any, room: int, *, spm: bool = False) -> Prompt:
+    """Prompts by the marks of fill-in-the-middle, of at most ``room`` tokens.
 
-    What has no room in the context is left out of the document's far ends, as much on either side.
+    What has no room is left out of the document's far ends, as much on either side.
     """
-    from seedstock.models.generate import generate
     from seedstock.objectives.fim import arrange
 
-    specials = tokenizer.specials
-    room = network.config.context - new_tokens - 4
+    specials, room = tokenizer.specials, room - 4
 
-    def write(before: str, after: str) -> str:
+    def prompt(before: str, after: str) -> list[int]:
         prefix, suffix = (tokenizer.encode(text).tolist() for text in (before, after))
         kept = min(len(suffix), max(room - len(prefix), room // 2))
         begin = [specials["bos"]] if len(prefix) <= room - kept else []
-        prompt = begin + arrange(specials, prefix[max(0, len(prefix) - (room - kept)) :], suffix[:kept], spm=spm)
-        return tokenizer.decode(generate(network, prompt, new_tokens, temperature=0, stop={specials["eos"]}))
+        return begin + arrange(specials, prefix[max(0, len(prefix) - (room - kept)) :], suffix[:kept], spm=spm)
+
+    return prompt
+
+
+def plain(tokenizer: Any, room: int) -> Prompt:
+    """Prompts of what comes before alone, the last ``room`` tokens of it."""
+
+    def prompt(before: str, after: str) -> list[int]:
+        ids = tokenizer.encode(before).tolist()
+        return ids[-room:] if len(ids) >= room else [tokenizer.specials["bos"], *ids]
+
+    return prompt
+
+
+def bits_per_byte(network: Any, tokenizer: Any, prompt: Prompt, asked: list[Gap]) -> dict[str, Any]:
+    """Bits a byte of the lines that are missing, each after its prompt: what exact matches say more coarsely.
+
+    The standard error is over lines, of a ratio estimator.
+    """
+    import torch
+    import torch.nn.functional as F
+
+    device, nats = network.head.matrix.device, []
+    for gap in asked:
+        ids, line = prompt(gap.before, gap.after), tokenizer.encode(gap.line).tolist()
+        with torch.inference_mode():
+            logits = network(torch.tensor([[*ids, *line[:-1]]], device=device))[0, len(ids) - 1 :]
+            nats.append(float(F.cross_entropy(logits, torch.tensor(line, device=device), reduction="sum")))
+    mean, error = ratio(np.array(nats) / LN2, np.array([len(gap.line.encode()) for gap in asked], np.float64))
+    return {"bits_per_byte": mean, "standard_error": error, "gaps": len(asked)}
+
+
+def infiller(network: Any, tokenizer: Any, *, spm: bool = False, new_tokens: int = 48) -> Writer:
+    """Writes the middle by the marks of fill-in-the-middle, greedily, up to ``eos``."""
+    from seedstock.models.generate import generate
+
+    prompt = marked(tokenizer, network.config.context - new_tokens, spm=spm)
+
+    def write(before: str, after: str) -> str:
+        ends = {tokenizer.specials["eos"]}
+        return tokenizer.decode(generate(network, prompt(before, after), new_tokens, temperature=0, stop=ends))
 
     return write
 
@@ -77,14 +116,12 @@ def continuer(network: Any, tokenizer: Any, *, new_tokens: int = 48) -> Writer:
     """Writes the middle from what comes before it alone, greedily, up to the end of the line."""
     from seedstock.models.generate import stream
 
-    specials = tokenizer.specials
+    prompt = plain(tokenizer, network.config.context - new_tokens)
 
     def write(before: str, after: str) -> str:
-        ids = tokenizer.encode(before).tolist()
-        room = network.config.context - new_tokens - 1
-        prompt = ids[-room:] if len(ids) > room else [specials["bos"], *ids]
         written: list[int] = []
-        for token in stream(network, prompt, new_tokens, temperature=0, stop={specials["eos"]}):
+        ends = {tokenizer.specials["eos"]}
+        for token in stream(network, prompt(before, after), new_tokens, temperature=0, stop=ends):
             written.append(token)
             if "\n" in tokenizer.decode(written).lstrip("\n"):
                 break
