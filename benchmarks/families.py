@@ -78,6 +78,26 @@ def hidden_tokens_and_grammar(runs: dict[str, Path]) -> Figures:
     return found
 
 
+def hidden_spans(runs: dict[str, Path]) -> Figures:
+    """Nats of the tokens that a source does not show, beside counts."""
+    (run,) = runs.values()
+    scores, floors = record(run, "scores"), record(run, "floors")
+    orders = {f"order {n}": one["nats_per_token"] for n, one in floors["tokens"]["orders"].items()}
+    hidden, more = scores["metrics"]["hidden"], {name: one["mean"] for name, one in scores["losses"].items()}
+    target = min(orders["order 0"], orders["order 1"])
+    return Figures("nats a hidden token", hidden["mean"], orders, target, hidden["standard_error"], more)
+
+
+def left_to_right(runs: dict[str, Path]) -> Figures:
+    """Bits per byte from left to right, beside counts of bytes, and beside next-token prediction if that was run."""
+    path, *others = runs.values()
+    held, floors = record(path, "scores")["held_out"], record(path, "floors")
+    orders = {f"order {n}": one["bits_per_byte"] for n, one in floors["bytes"]["orders"].items()}
+    more = {"next token": record(other, "scores")["held_out"]["bits_per_byte"] for other in others}
+    best = min(orders.values())
+    return Figures("bits per byte", held["bits_per_byte"], orders, best, held["standard_error"], more)
+
+
 def residues(runs: dict[str, Path]) -> Figures:
     """Hidden residues, against the best of all counts."""
     found = hidden_tokens(runs)
@@ -194,6 +214,11 @@ FAMILIES: dict[str, Family] = {
     "long-context": Family({"long-context-short": ("long-context-short",), "long-context": ("long-context",)}, longer),
     "bert": Family({"bert": ("bert",)}, hidden_tokens_and_grammar),
     "modernbert": Family({"modernbert": ("modernbert",)}, hidden_tokens_and_grammar),
+    "t5": Family({"t5": ("t5",)}, hidden_spans),
+    "ul2": Family({"ul2": ("ul2",)}, hidden_spans),
+    "bart": Family({"bart": ("bart",)}, hidden_spans),
+    "prefix": Family({"prefix": ("prefix",), "prefix-causal": ("prefix", "objective.kind=causal")}, left_to_right),
+    "fim": Family({"fim": ("fim",), "fim-causal": ("fim", "objective.kind=causal")}, left_to_right),
     "proteins-masked": Family({"proteins-masked": ("proteins-masked",)}, residues),
     "proteins-causal": Family({"proteins-causal": ("proteins-causal",)}, next_token),
     "diffusion": Family(
