@@ -14,7 +14,6 @@ from typing import Any
 from seedstock import native
 from seedstock import recipe as recipes
 from seedstock.corpus.config import CorpusConfig
-from seedstock.corpus.config import CorpusConfig
 from seedstock.errors import DataError, IntegrityError, SeedstockError, nearest
 from seedstock.ledger import manifest
 from seedstock.ledger.chain import Chain
@@ -68,8 +67,6 @@ class Run:
             )
         run.check_recipe()
         kept = run.recipe.model_copy(update={name: getattr(recipe, name) for name in CHANGEABLE})
-        how = {name: getattr(recipe.corpus, name) for name in CorpusConfig.how}
-        kept = kept.model_copy(update={"corpus": kept.corpus.model_copy(update=how)})
         how = {name: getattr(recipe.corpus, name) for name in CorpusConfig.how}
         kept = kept.model_copy(update={"corpus": kept.corpus.model_copy(update=how)})
         if kept != run.recipe:
@@ -257,8 +254,6 @@ def sections(recipe: Any) -> dict[str, str]:
     """The digest of each section of a recipe."""
     values = recipe.model_dump(mode="json")
     values.pop("name")
-    for name in CorpusConfig.how:
-        values["corpus"].pop(name, None)
     for name in CorpusConfig.how:
         values["corpus"].pop(name, None)
     return {name: digest(value) for name, value in values.items()}
