@@ -90,10 +90,10 @@ def hidden_spans(runs: dict[str, Path]) -> Figures:
 
 def left_to_right(runs: dict[str, Path]) -> Figures:
     """Bits per byte from left to right, beside counts of bytes, and beside next-token prediction if that was run."""
-    path, *others = runs.values()
+    path, *_ = runs.values()
     held, floors = record(path, "scores")["held_out"], record(path, "floors")
     orders = {f"order {n}": one["bits_per_byte"] for n, one in floors["bytes"]["orders"].items()}
-    more = {"next token": record(other, "scores")["held_out"]["bits_per_byte"] for other in others}
+    more = {name: record(one, "scores")["held_out"]["bits_per_byte"] for name, one in runs.items() if one != path}
     best = min(orders.values())
     return Figures("bits per byte", held["bits_per_byte"], orders, best, held["standard_error"], more)
 
@@ -281,7 +281,10 @@ def main() -> None:
     for name in options.only:
         known = json.loads(target.read_text()) if target.exists() else {}
         if name not in known or options.again:
-            found = measure(FAMILIES[name], options.folder)
+            try:
+                found = measure(FAMILIES[name], options.folder)
+            except subprocess.CalledProcessError as error:  # the run has said why
+                sys.exit(error.returncode)
             known = json.loads(target.read_text()) if target.exists() else {}  # another process may have written
             known[name] = found
             partial = target.with_suffix(f".{os.getpid()}")
