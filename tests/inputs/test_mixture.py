@@ -130,7 +130,7 @@ def test_a_block_realises_its_quotas(weights, block):
     assert sum(quota) == block
     assert np.bincount(table(quota).strata, minlength=len(weights)).tolist() == list(quota)
     plan = DataPlan(
-        dict.fromkeys(range(len(weights)), 10 ** 6),
+        dict.fromkeys(range(len(weights)), 10**6),
         [plans.Segment(0, dict(enumerate(weights)), LENGTH, 1)],
         seed=1,
         block=block,
