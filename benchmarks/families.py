@@ -282,10 +282,7 @@ def main() -> None:
         known = json.loads(target.read_text()) if target.exists() else {}
         if name not in known or options.again:
             try:
-                try:
                 found = measure(FAMILIES[name], options.folder)
-            except subprocess.CalledProcessError as error:  # the run has said why
-                sys.exit(error.returncode)
             except subprocess.CalledProcessError as error:  # the run has said why
                 sys.exit(error.returncode)
             known = json.loads(target.read_text()) if target.exists() else {}  # another process may have written
