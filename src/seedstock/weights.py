@@ -80,16 +80,16 @@ def begin(run: Run, network: Any) -> None:
     name = run.recipe.training.start
     if parent(run, name)[0].name == run.name:
         raise RecipeError("a run cannot start from itself", where="training.start", fix="name another run")
-    start(network, _parent(run, name))
+    start(network, _parent(run, name, "training.start"))
 
 
-def _parent(run: Run, name: str) -> Any:
+def _parent(run: Run, name: str, where: str = "objective") -> Any:
     """A frozen network of another run. Raises RecipeError where its tokens are not this run's."""
     other, step = parent(run, name)
     if other.tokenizer.sha256 != run.tokenizer.sha256:
         raise RecipeError(
             f"{name} was trained with another tokenizer than this run's",
-            where="objective",
+            where=where,
             fix=f"tokenizer: {{kind: imported, path: {other.stage_folder('tokenizer')}}}",
         )
     found, _ = load(other, step)

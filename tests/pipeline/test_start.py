@@ -65,3 +65,15 @@ def test_a_run_does_not_start_from_itself_or_from_nothing(copied, library):
         pipeline.run(recipe.parse(text), runs=copied.runs, until="training")
     with pytest.raises(SeedstockError, match="start"):
         recipe.parse(RECIPE.format(folder=library).replace("steps: 12,", "start: small, steps: 12,"))
+
+
+def test_another_tokenizer_is_refused(copied, library):
+    text = (
+        RECIPE.format(folder=library)
+        .replace("name: small", "name: other")
+        .replace("vocab_size: 512", "vocab_size: 448")
+    )
+    text = text.replace("steps: 12,", "start: 'run:small', steps: 4,")
+    with pytest.raises(RecipeError, match="another tokenizer") as caught:
+        pipeline.run(recipe.parse(text), runs=copied.runs, until="training")
+    assert caught.value.where == "training.start" and "imported" in caught.value.fix
