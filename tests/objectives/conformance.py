@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cache, cached_property
 from pathlib import Path
-from tempfile import mkdtemp
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -35,6 +35,7 @@ from seedstock.training import batches
 from seedstock.training.gradients import accumulate
 
 SEED, BATCH, CONTEXT = 1, 6, 48
+_KEPT: list[TemporaryDirectory] = []  # until the tests end
 
 
 @dataclass(frozen=True)
@@ -80,7 +81,8 @@ class Family:
 @cache
 def real_shards(specials: tuple[str, ...]) -> tuple[Tokenizer, Shards]:
     """Real texts by bytes, with the specials that an objective asks for."""
-    folder = Path(mkdtemp(prefix="conformance-"))
+    _KEPT.append(TemporaryDirectory(prefix="conformance-"))
+    folder = Path(_KEPT[-1].name)
     corpus, store = TextsCorpus(folder, real_texts()), Store(folder / "runs")
     config = BytesConfig(specials=specials, reserved=4)
     tokenizer = Tokenizer(train(config, corpus, seed=SEED, store=store, reporter=Silent()))
