@@ -71,6 +71,27 @@ def test_stop_words_are_of_the_declared_language_or_of_the_one_that_is_found():
     assert own.to_pylist()[0]["distinct"] == 2
 
 
+def test_stop_words_of_several_characters_are_found_where_nothing_sets_words_apart():
+    thai = "มนุษย์ทั้งหลายเกิดมามีอิสระและเสมอภาคกันในเกียรติศักดิ์และสิทธิ"
+    own = StopWords(words={"th": ["และ", "ใน", "ไม่"], "zh": ["我们", "的"], "en": ["of the"]})
+    texts = [thai, "我们的家，他们的家", "我 家 们", "the rest of the rest of it", "of\nthe"]
+    meta = [json.dumps({"language": name}) for name in ("th", "zh", "zh", "en", "en")]
+    found = own.compute(documents(texts, meta=meta)).to_pylist()
+    assert [row["distinct"] for row in found] == [2, 2, 0, 1, 1]
+    assert found[0]["share"] == pytest.approx(8 / len(thai))  # three characters twice, two once
+    assert found[1]["share"] == pytest.approx(4 / 9)  # the comma is a word too
+    assert found[3]["share"] == pytest.approx(2 / 7) and found[4]["share"] == 1
+
+
+@given(st.lists(st.text("การทมี的我们 \n", max_size=30), max_size=6))
+def test_runs_of_characters_are_found_as_a_plain_search_finds_them(texts):
+    meta = [json.dumps({"language": "th"})] * len(texts)
+    found = StopWords(words={"th": ["การ", "มี", "的"]}).compute(documents(texts, meta=meta)).to_pylist()
+    for text, row in zip(texts, found, strict=True):
+        closed = "".join(text.split())
+        assert row["distinct"] == sum(word in closed for word in ("การ", "มี", "的"))
+
+
 def test_declarations_have_stop_words(data_pack):
     import zstandard
 

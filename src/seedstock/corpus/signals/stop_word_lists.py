@@ -1,6 +1,6 @@
 """Words that hardly any text of a language does without: articles, pronouns, prepositions, forms of to be.
 
-Left out are languages in which words are neither set apart by spaces nor single characters.
+In languages that put no space between words, they are characters, or runs of characters wherever they stand.
 """
 
 LISTS = {
@@ -39,15 +39,18 @@ LISTS = {
     "ja": "の に は を た が で と し て も な い る か ら す",
     "ka": "და არის რომ ეს მისი არ იყო როგორც ან მაგრამ მათ",
     "kk": "және бұл мен бір үшін деп оның ол болып да де",
+    "km": "និង ជា បាន ការ នៃ ដែល ក្នុង មាន ទៅ នេះ ដោយ ពី",
     "kn": "ಮತ್ತು ಈ ಒಂದು ಅವರು ಆದರೆ ಅಥವಾ ಎಂದು ಆ",
     "ko": "이 그 및 수 있는 있다 그리고 것은 등 것이다 하는 한 또는 위해",
     "ku": "û di ku de ji bi li ne ev wî bo jî",
+    "lo": "ແລະ ຂອງ ທີ່ ໃນ ເປັນ ບໍ່ ມີ ໄດ້ ການ ໃຫ້ ນີ້ ຫຼື",
     "lt": "ir yra kad į su iš kaip buvo ar tai bet o jis nuo",
     "lv": "un ir ar no par kas ka uz tika bija bet arī kā pie",
     "mk": "и на во од се за да со е што не го како тој",
     "ml": "ഈ ഒരു എന്ന അത് എന്നാൽ ആണ് അവർ ആ",
     "mr": "आणि आहे या व ते हे एक आहेत त्या की पण ही होते",
     "ms": "yang dan di untuk dengan dalam ini itu pada adalah dari tidak kepada oleh atau",
+    "my": "သည် များ ကို တွင် နှင့် ၏ မှ အတွက် ဖြစ် ရှိ ၍ သော",
     "ne": "र छ को यो पनि मा हो एक गर्न थियो भएको",
     "nl": "de van het een en in is dat op te zijn met voor niet aan er om ook als die",
     "no": "og i det som er på en til av for at med de har ikke den et",
@@ -66,6 +69,7 @@ LISTS = {
     "sw": "ya na wa kwa ni katika la za kuwa au hii cha yake pia",
     "ta": "ஒரு மற்றும் இந்த என்று அது இது என்ற அவர் ஆனால் அந்த உள்ள இருந்து",
     "te": "మరియు ఈ ఒక ఆ అని నుండి కానీ వారు ఇది యొక్క",
+    "th": "ที่ และ ของ ใน เป็น การ ไม่ มี ได้ ว่า ให้ จะ กับ จาก นี้ หรือ โดย",
     "tl": "ang ng sa na mga at ay ito si para hindi isang may",
     "tr": "ve bir bu da de için ile olarak çok daha olan gibi en ya ne o",
     "uk": "і в не на що з у та як до це за від але є його для він",

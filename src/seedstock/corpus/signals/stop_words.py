@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, ClassVar, Literal
 
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     import numpy as np
     import pyarrow as pa
 
+    from seedstock.corpus.classify.tokens import Tokens
+
 
 class StopWords(Signal):
     """Stop words of the document's own language: as its source declares it, or else as the language signal finds it.
@@ -22,11 +25,12 @@ class StopWords(Signal):
     distinct   how many different ones occur (of English, Gopher asks for two of its eight)
     share      of all words
 
-    In scripts that put no space between words, characters count as words. Both are null for a language that there is no
-    list of; ``words`` has lists of one's own, which take the place of those in stop_word_lists.py.
+    In scripts that put no space between words, characters count as words, and a stop word of several is found wherever
+    they follow one another. Both are null for a language that there is no list of; ``words`` has lists of one's own,
+    which take the place of those in stop_word_lists.py.
     """
 
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     columns: ClassVar[dict[str, str]] = {"distinct": "int64", "share": "float32"}
     kind: Literal["stop_words"] = "stop_words"
     words: dict[str, tuple[str, ...]] = Field(default_factory=dict)
@@ -52,38 +56,91 @@ class StopWords(Signal):
         )
 
 
-def _count(found, language: np.ndarray, lists: tuple[list[str], np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+@dataclass(frozen=True)
+class Lists:
+    """``words`` that are one token each; ``member`` bool [languages, words]: whose they are; ``phrases`` of several
+    tokens, by language."""
+
+    words: list[str]
+    member: np.ndarray
+    phrases: dict[int, list[tuple[str, ...]]]
+
+
+def _count(found: Tokens, language: np.ndarray, lists: Lists) -> tuple[np.ndarray, np.ndarray]:
     """(distinct stop words, their share of the words) of each text."""
     import numpy as np
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    words, member = lists
-    number = pc.fill_null(pc.index_in(found.vocabulary, pa.array(words, pa.large_string())), -1).to_numpy()
+    number = pc.fill_null(pc.index_in(found.vocabulary, pa.array(lists.words, pa.large_string())), -1).to_numpy()
     number = number.astype(np.int64)[found.codes]
     chosen = (number >= 0) & (language[found.row] >= 0)
-    chosen[chosen] = member[language[found.row[chosen]], number[chosen]]
-    row, number = found.row[chosen], number[chosen]
-    seen = np.unique(row * len(words) + number) // len(words)
+    chosen[chosen] = lists.member[language[found.row[chosen]], number[chosen]]
+    size = max(1, len(lists.words))
+    distinct = np.bincount(np.unique(found.row[chosen] * size + number[chosen]) // size, minlength=found.rows)
+    for own in lists.phrases.keys() & set(language.tolist()):
+        spoken = language[found.row] == own
+        for phrase in lists.phrases[own]:
+            at = _places(found, spoken, phrase)
+            distinct[np.unique(found.row[at])] += 1
+            for offset in range(len(phrase)):
+                chosen[at + offset] = True
     total = np.maximum(np.bincount(found.row, minlength=found.rows), 1)
-    return np.bincount(seen, minlength=found.rows), np.bincount(row, minlength=found.rows) / total
+    return distinct, np.bincount(found.row[chosen], minlength=found.rows) / total
+
+
+def _places(found: Tokens, spoken: np.ndarray, phrase: tuple[str, ...]) -> np.ndarray:
+    """Where a phrase begins among the tokens that are ``spoken`` in its language, int64."""
+    import numpy as np
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    codes = pc.index_in(pa.array(phrase, pa.large_string()), found.vocabulary).to_pylist()
+    if None in codes:
+        return np.zeros(0, np.int64)
+    at = np.flatnonzero(spoken & (found.codes == codes[0]))
+    at = at[at + len(phrase) <= len(found.codes)]
+    at = at[found.row[at] == found.row[at + len(phrase) - 1]]
+    for offset, code in enumerate(codes[1:], 1):
+        at = at[found.codes[at + offset] == code]
+    return at
 
 
 @cache
-def _lists(own: tuple[tuple[str, ...], ...]) -> tuple[dict[str, int], tuple[list[str], np.ndarray]]:
-    """(number of each language, (all words, bool [languages, words]: whose they are))."""
+def _lists(own: tuple[tuple[str, ...], ...]) -> tuple[dict[str, int], Lists]:
+    """The number of each language, and the lists."""
     import numpy as np
 
     from seedstock.corpus.signals.stop_word_lists import LISTS
 
-    lists = {name: words.split() for name, words in LISTS.items()}
-    lists |= {normalise(name): [word.lower() for word in words] for name, *words in own}
-    words = sorted({word for listed in lists.values() for word in listed})
+    given = {name: words.split() for name, words in LISTS.items()}
+    given |= {normalise(name): [word.lower() for word in words] for name, *words in own}
+    split = {name: _split(words) for name, words in given.items()}
+    words = sorted({tokens[0] for listed in split.values() for tokens in listed if len(tokens) == 1})
     at = {word: number for number, word in enumerate(words)}
-    member = np.zeros((len(lists), len(words)), bool)
-    for number, listed in enumerate(lists.values()):
-        member[number, [at[word] for word in listed]] = True
-    return {name: number for number, name in enumerate(lists)}, (words, member)
+    member = np.zeros((len(split), len(words)), bool)
+    phrases: dict[int, list[tuple[str, ...]]] = {}
+    for number, listed in enumerate(split.values()):
+        member[number, [at[tokens[0]] for tokens in listed if len(tokens) == 1]] = True
+        if longer := [tokens for tokens in listed if len(tokens) > 1]:
+            phrases[number] = longer
+    return {name: number for number, name in enumerate(split)}, Lists(words, member, phrases)
+
+
+def _split(words: list[str]) -> list[tuple[str, ...]]:
+    """The tokens of each word, each word once."""
+    import pyarrow as pa
+
+    from seedstock.corpus.classify.tokens import tokens
+
+    found: list[list[str]] = [[] for _ in words]
+    start = 0
+    for piece in tokens(pa.array(words, pa.large_string())):
+        names = piece.vocabulary.to_pylist()
+        for row, code in zip(piece.row.tolist(), piece.codes.tolist(), strict=True):
+            found[start + row].append(names[code])
+        start += piece.rows
+    return list(dict.fromkeys(tuple(one) for one in found if one))
 
 
 def _languages(batch: pa.RecordBatch) -> list[str]:
