@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import itertools
 import os
+import signal
+import subprocess
+import sys
 from collections import Counter
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -118,7 +122,38 @@ def test_spilling_changes_nothing(corpus, tmp_path, monkeypatch):
     whole = [pq.read_table(path) for path in tables_of(corpus, Store(tmp_path / "a"))]
     monkeypatch.setattr(counting, "MEMORY", 1000)
     assert [pq.read_table(path) for path in tables_of(corpus, Store(tmp_path / "b"))] == whole
-    assert not list((tmp_path / "b").rglob(".counting-*"))
+    assert not list((tmp_path / "b").rglob(".*.tmp"))
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from texts_corpus import TextsCorpus, real_texts
+from seedstock.inputs.tokenizers.counts import corpus as counting, table
+from seedstock.ledger.store import Store
+from seedstock.progress import Silent
+
+def write(path, groups, plain=table.write):
+    plain(path, groups)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+table.write, counting.MEMORY = write, 1000
+with Silent().bar("", None, "B") as bar:
+    counting.tables(TextsCorpus(Path(sys.argv[1]), real_texts()), Store(Path(sys.argv[2])), None, 1, bar)
+"""
+
+
+def test_what_a_killed_count_leaves_is_swept_by_the_next(tmp_path):
+    (tmp_path / "corpus").mkdir()
+    command = [sys.executable, "-c", KILLED, str(tmp_path / "corpus"), str(tmp_path / "runs")]
+    ended = subprocess.run(command, env={**os.environ, "PYTHONPATH": str(Path(__file__).parent)}, check=False)
+    assert ended.returncode == -signal.SIGKILL
+    left = list((tmp_path / "runs").rglob(".*.tmp"))
+    assert len(left) == 1 and list(left[0].iterdir())
+    alive = left[0].with_name(f".other.{os.getppid()}.tmp")  # of a process that is still there
+    alive.mkdir()
+    tables_of(TextsCorpus(tmp_path / "corpus", real_texts()), Store(tmp_path / "runs"))
+    assert list((tmp_path / "runs").rglob(".*.tmp")) == [alive]
 
 
 def test_a_corpus_that_grew_counts_what_is_new(tmp_path):

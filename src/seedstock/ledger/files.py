@@ -6,6 +6,7 @@ import contextlib
 import errno
 import json
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -61,6 +62,44 @@ def atomic(path: Path, mode: str = "wb") -> Iterator[IO[Any]]:
             sync_folder(path.parent)
         finally:
             beside.unlink(missing_ok=True)
+
+
+_BESIDE = re.compile(r"\.(.+)\.(\d+)\.(tmp|old)$")
+
+
+def is_leftover(path: Path) -> bool:
+    """Whether this is the temporary file or folder (``.NAME.PID.tmp``) of a process that is gone."""
+    if not (match := _BESIDE.fullmatch(path.name)):
+        return False
+    try:
+        os.kill(int(match[2]), 0)
+    except ProcessLookupError:
+        return True
+    except OSError:
+        pass
+    return False
+
+
+@contextlib.contextmanager
+def scratch(path: Path) -> Iterator[Path]:
+    """A folder for work in progress beside ``path``, gone at the end; ``sweep`` removes it where its process died."""
+    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    with plain_errors(path):
+        shutil.rmtree(beside, ignore_errors=True)
+        beside.mkdir(parents=True)
+        try:
+            yield beside
+        finally:
+            shutil.rmtree(beside, ignore_errors=True)
+
+
+def sweep(folder: Path) -> None:
+    """Removes what processes that are gone left in a folder."""
+    for path in [path for path in folder.iterdir() if is_leftover(path)]:
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
 
 
 def write_bytes(path: Path, data: bytes) -> None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import re
 import shutil
 from pathlib import Path
 
-_BESIDE = re.compile(r"\.(.+)\.(\d+)\.(tmp|old)$")
+from seedstock.ledger.files import is_leftover
+
+__all__ = ["is_leftover", "remove"]
 
 
 def remove(runs: Path) -> list[str]:
@@ -21,20 +21,3 @@ def remove(runs: Path) -> list[str]:
         else:
             path.unlink(missing_ok=True)
     return [path.relative_to(runs).as_posix() for path in found]
-
-
-def is_leftover(path: Path) -> bool:
-    """Whether this is the temporary file of a process that is gone."""
-    return bool(_BESIDE.fullmatch(path.name)) and not _alive(path)
-
-
-def _alive(path: Path) -> bool:
-    """Whether the process that writes a temporary file is still there."""
-    match = _BESIDE.fullmatch(path.name)
-    try:
-        os.kill(int(match[2]) if match else 0, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:
-        pass
-    return True

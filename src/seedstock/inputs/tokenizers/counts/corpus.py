@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import tempfile
 from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
@@ -14,6 +13,7 @@ import numpy as np
 from seedstock.inputs.tokenizers.counts import table
 from seedstock.inputs.tokenizers.counts.counter import LONGEST, Counter, counter
 from seedstock.inputs.tokenizers.pieces import PATTERN
+from seedstock.ledger.files import scratch, sweep
 from seedstock.ledger.ids import digest
 
 if TYPE_CHECKING:
@@ -35,6 +35,7 @@ def tables(corpus: Corpus, store: Store, sample: int | None, seed: int, bar: Bar
     """
     folder = store.path / "words"
     folder.mkdir(parents=True, exist_ok=True)
+    sweep(folder)
     rates = _rates(corpus, sample)
     found = []
     for part in corpus.parts:
@@ -83,8 +84,7 @@ def _count(corpus: Corpus, part: str, rates: dict[table.Group, int], seed: int, 
 
     counters: dict[table.Group, Counter] = {}
     runs: dict[table.Group, list[Path]] = {}
-    with tempfile.TemporaryDirectory(dir=path.parent, prefix=".counting-") as temporary:
-        folder = Path(temporary)
+    with scratch(path.with_suffix("")) as folder:
 
         def spill() -> None:
             for group, own in counters.items():
