@@ -228,6 +228,26 @@ def plan(run: Run) -> Any:
     return run.plan
 
 
+def logits(run: Run, made: Any, reporter: Reporter) -> None:
+    """Stores what a teacher says, where the recipe asks for that, before the first step.
+
+    Raises IntegrityError where the model has begun to learn from what is gone.
+    """
+    from seedstock import weights
+
+    if not getattr(run.recipe.objective, "stored", None):
+        return
+    if run.steps_done and run.has_stage("logits"):
+        if not manifest.is_sealed(run.stage_folder("logits")):
+            what = "the teacher's logits that this run learned from are gone"
+            raise IntegrityError(what, where=run.stage_folder("logits"), fix="restore them from a copy")
+        return
+    folder = weights.store_logits(run, made, reporter)
+    run.record_stage("logits", folder)
+    size = sum(path.stat().st_size for path in folder.iterdir())
+    reporter.say(f"   the teacher's {run.recipe.objective.stored} likeliest tokens a position: {size:,} bytes")
+
+
 def train(run: Run, reporter: Reporter) -> bool:
     """Trains to the recipe's last step; returns whether there was anything to do."""
     trained = run.chain.last("trained")
@@ -243,6 +263,7 @@ def train(run: Run, reporter: Reporter) -> bool:
         recipe = resolve(run, reporter)
         made = plan(run)
         _tell_mixture(run, made, reporter)
+        logits(run, made, reporter)
         network = weights.build(recipe, run.tokenizer.vocab_size)
         if recipe.training.start and not run.steps_done:
             weights.begin(run, network)

@@ -134,6 +134,10 @@ class Run:
                 found |= {"manifest_sha256": body["new"]["manifest_sha256"], "root": body["new"]["root"]}
         return found
 
+    def has_stage(self, stage: str) -> bool:
+        """Whether a stage is on record."""
+        return self._stage(stage) is not None
+
     def stage_folder(self, stage: str) -> Path:
         """The folder of a stage that is done. Raises DataError where it is not."""
         body = self._stage(stage)

@@ -7,6 +7,8 @@ from typing import Any
 
 from seedstock import environment
 from seedstock.errors import DataError, RecipeError, SeedstockError
+from seedstock.inputs.logits import STAGE as LOGITS
+from seedstock.inputs.logits import Stored
 from seedstock.ledger import manifest
 from seedstock.ledger.ids import sha256_file
 from seedstock.progress import Reporter
@@ -33,15 +35,41 @@ def spec(run: Run) -> Any:
     from seedstock.objectives.base import Spec
 
     recipe, tokenizer = run.recipe, run.tokenizer
+    stored = getattr(recipe.objective, "stored", None) and run.has_stage(LOGITS)
     return Spec(
         vocab_size=tokenizer.vocab_size,
         context=recipe.model.context,
         specials=tokenizer.specials,
         model=recipe.model.resolved(),
         seed=recipe.seed,
-        models={name: _parent(run, name) for name in recipe.objective.parents()},
+        models={name: _parent(run, name) for name in recipe.objective.networks()},
         tokenizer=tokenizer,
+        shards=run.shards,
+        logits=Stored(run.stage_folder(LOGITS)) if stored else None,
     )
+
+
+def store_logits(run: Run, plan: Any, reporter: Reporter) -> Path:
+    """Writes what the teacher of a run that distils says of every window that the run will read, once.
+
+    Raises RecipeError where the run's length is not known yet, or the teacher's tokens are not this run's.
+    """
+    from seedstock.inputs.logits import places
+    from seedstock.objectives import teacher
+
+    recipe = run.recipe
+    if recipe.training.steps is None:
+        what = "which windows the run will read is not known: training.time is measured"
+        raise RecipeError(what, where="objective.stored", fix="set training.steps or training.tokens in its place")
+    name, config = recipe.objective.teacher, recipe.objective
+    found, length = places(plan, recipe.training.steps)
+    options = {"k": config.stored, "temperature": config.temperature}
+    inputs = teacher.inputs_of(parents(run)[name]["manifest_sha256"], run.shards, found, length, **options)
+    if not run.store.has(LOGITS, inputs):
+        network = _parent(run, name, "objective.teacher")
+        teacher.fits(network, spec(run), name)
+        teacher.write(network, run.shards, found, length, inputs=inputs, store=run.store, reporter=reporter)
+    return run.store.folder(LOGITS, inputs)
 
 
 def objective(run: Run) -> Any:

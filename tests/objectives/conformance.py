@@ -6,7 +6,7 @@ from __future__ import annotations
 import copy
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache, cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -21,6 +21,7 @@ from texts_corpus import TextsCorpus, real_texts
 from seedstock.inputs.config import MixtureConfig
 from seedstock.inputs.keys import Keys
 from seedstock.inputs.loader import Loader
+from seedstock.inputs.logits import Stored, places
 from seedstock.inputs.plan import DataPlan
 from seedstock.inputs.shards import Shards
 from seedstock.inputs.tokenizers import Tokenizer
@@ -29,6 +30,7 @@ from seedstock.inputs.tokenizers.train import train
 from seedstock.inputs.write import write
 from seedstock.ledger.store import Store
 from seedstock.models.keys import generator
+from seedstock.objectives import teacher
 from seedstock.objectives.base import Spec, assemble
 from seedstock.progress import Silent
 from seedstock.training import batches
@@ -105,8 +107,22 @@ class Made:
             seed=SEED,
             models={name: one.build(size, 7).requires_grad_(False) for name, one in family.parents.items()},
             tokenizer=self.tokenizer,
+            shards=self.shards,
         )
+        if getattr(family.objective, "stored", None):
+            self.spec = replace(self.spec, logits=self._stored())
         self.objective = family.objective.build(self.spec)
+
+    def _stored(self) -> Stored:
+        """What the family's parent says of the windows that the suite reads, written as a run would."""
+        config, (name, parent) = self.family.objective, *self.spec.models.items()
+        plan = DataPlan.of(self.shards, MixtureConfig(max_repeats=None), seed=SEED, length=CONTEXT, batch=BATCH)
+        found, length = places(plan, 100)
+        options = {"k": config.stored, "temperature": config.temperature}
+        inputs = teacher.inputs_of(name, self.shards, found, length, **options)
+        _KEPT.append(TemporaryDirectory(prefix="conformance-"))
+        store = Store(Path(_KEPT[-1].name))
+        return Stored(teacher.write(parent, self.shards, found, length, inputs=inputs, store=store, reporter=Silent()))
 
     def nets(self, lively: bool = False) -> torch.nn.ModuleDict:
         """New ones; ``lively`` ones have weights of a size at which every part of them matters."""

@@ -15,6 +15,7 @@ from seedstock.objectives.causal import targets
 from seedstock.objectives.configs.causal import CausalConfig
 from seedstock.objectives.configs.denoising import DenoisingConfig
 from seedstock.objectives.configs.diffusion import DiffusionConfig
+from seedstock.objectives.configs.distillation import DistillationConfig
 from seedstock.objectives.configs.fim import FimConfig
 from seedstock.objectives.configs.masked import MaskedConfig
 from seedstock.objectives.configs.multi_token import MultiTokenConfig
@@ -152,6 +153,8 @@ def masked_spans(objective, batch):
     yield "tokens a mask", float(hidden / masks), 3, 0.35  # the last span of a window is cut short
 
 
+TEACHER = {"run:teacher": DecoderConfig(shape="llama", initialisation="normal", init_std=0.2, **SIZES)}
+
 FAMILIES = {
     "causal": Family(CausalConfig(), DecoderConfig(shape="qwen3", **SIZES), next_tokens),
     # Padding behind a row makes an input of its last token, which is then routed (or predicts, ahead) as well.
@@ -197,6 +200,30 @@ FAMILIES = {
         steps=150,
     ),
     "esm": Family(MaskedConfig(), EncoderConfig(shape="esm2", **SIZES), hidden_tokens, choices),
+    "distillation": Family(
+        DistillationConfig(teacher="run:teacher", share=0.1, temperature=2.0),
+        DecoderConfig(shape="qwen3", **SIZES),
+        next_tokens,
+        by_heart=0.15,
+        parents=TEACHER,
+    ),
+    # What is stored is of whole windows, so that none of another length is read.
+    "distillation-stored": Family(
+        DistillationConfig(teacher="run:teacher", share=0.1, stored=8),
+        DecoderConfig(shape="llama", **SIZES),
+        next_tokens,
+        by_heart=0.15,
+        padded=False,
+        parents=TEACHER,
+    ),
+    "distillation-masked": Family(
+        DistillationConfig(teacher="run:encoder", share=0.1, of=MaskedConfig(rate=0.3)),
+        EncoderConfig(shape="modernbert", window=6, global_every=2, **SIZES),
+        hidden_tokens,
+        by_heart=0.2,
+        steps=150,
+        parents={"run:encoder": EncoderConfig(shape="bert", init_std=0.2, **SIZES)},
+    ),
     "diffusion": Family(
         DiffusionConfig(),
         DecoderConfig(shape="llama", **SIZES),

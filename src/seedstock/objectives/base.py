@@ -18,7 +18,8 @@ class Spec:
 
     ``specials`` are the tokenizer's (name → id), those that the configuration's ``specials()`` asked for among them;
     ``model`` is the network's configuration, every size known; ``models`` are networks of other runs that the
-    configuration's ``parents()`` named, by that name; ``tokenizer`` is there for who must go from ids to text.
+    configuration's ``networks()`` named, by that name; ``tokenizer`` is there for who must go from ids to text,
+    ``shards`` for who counts; ``logits`` are a parent's stored distributions (``inputs.logits.Stored``).
     """
 
     vocab_size: int
@@ -28,6 +29,8 @@ class Spec:
     seed: int = 1
     models: Mapping[str, Any] = field(default_factory=dict)
     tokenizer: Any = None
+    shards: Any = None
+    logits: Any = None
 
 
 @dataclass(frozen=True)

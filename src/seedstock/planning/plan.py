@@ -31,6 +31,8 @@ class Plan:
     seconds: float
     energy: Energy
     derived: list[Derived]
+    disk: float = 0
+    """Bytes that the objective keeps beside checkpoints, at most."""
 
     @property
     def flops(self) -> float:
@@ -46,11 +48,13 @@ class Plan:
         some = f", {quantity(self.active)} of them for each token" if self.active < count else ""
         energy, fits = self.energy, self.hardware.memory
         steps = f"{self.steps:,} steps of {self.batch_tokens:,}" if self.steps else f"steps of {self.batch_tokens:,}"
+        kept = [("disk", f"at most {quantity(self.disk, 1024)}B that the objective keeps")] if self.disk else []
         return [
             ("parameters", f"{count:,} ({parts}){some}"),
             ("tokens", f"{quantity(self.tokens)} ({steps}), {self.tokens / count:.3g} a parameter"),
             ("FLOPs", f"{self.flops:.3g} ({self.flops_a_token:.3g} a token)"),
             ("memory", f"about {quantity(room, 1024)}B ({places})" + ("" if room < fits or not fits else ": too much")),
+            *kept,
             ("time", f"{duration(self.seconds)} at {quantity(self.tokens_per_second)} tokens/s ({speed})"),
             ("energy", f"{energy.watt_hours:.3g} Wh ({energy.low:.3g} to {energy.high:.3g}; {energy.method})"),
             ("CO2", f"{energy.co2_grams:.3g} g at {energy.grid_grams_a_kwh:g} g/kWh"),
@@ -118,6 +122,7 @@ def plan(
         seconds=seconds,
         energy=estimate(seconds, (low, middle, high)),
         derived=derived,
+        disk=recipe.objective.disk(tokens, vocab_size) if hasattr(recipe.objective, "disk") else 0,
     )
 
 

@@ -23,7 +23,7 @@ from seedstock.ledger.ids import sha256_file
 from seedstock.progress import Reporter, Silent
 from seedstock.provenance import journal as journals
 from seedstock.provenance.close import close, is_closed
-from seedstock.provenance.erase import leftovers, pages, streams, tables
+from seedstock.provenance.erase import leftovers, pages, streams, tables, taught
 from seedstock.provenance.erase.passages import Passages
 from seedstock.provenance.exposure import exposures
 from seedstock.provenance.journal import Journal
@@ -138,6 +138,7 @@ def _plan(runs: Path, asked: frozenset[bytes], twins: frozenset[bytes], reason: 
         files = set(pages.quoting(folder, passages, tables=not tables.is_corpus(folder)))
         files.update(tables.concerned(folder, ids) if tables.is_corpus(folder) else ())
         files.update(streams.concerned(folder, ids) if streams.is_shards(folder) else ())
+        files.update(taught.concerned(folder, ids) if taught.is_logits(folder) else ())
         if files:
             folders[folder.relative_to(runs).as_posix()] = journals.before(folder, sorted(files))
     loose, closed = [], []
@@ -181,6 +182,8 @@ def _carry_out(runs: Path, journal: Journal, reporter: Reporter) -> Forgotten:
         for name in sorted(journal.folders, key=lambda name: (name in corpora, name)):
             if streams.is_shards(runs / name):
                 streams.erase(runs / name, ids)
+            if taught.is_logits(runs / name):
+                taught.erase(runs / name, ids)
             if name in corpora:
                 tables.erase(runs / name, ids, journal.reason)
             bar.advance()

@@ -24,6 +24,14 @@ class ObjectiveConfig(Config):
         """Runs (``run:NAME`` or ``run:NAME@step``) whose networks it learns from."""
         return ()
 
+    def networks(self) -> tuple[str, ...]:
+        """Those of ``parents()`` whose networks the objective is handed."""
+        return self.parents()
+
+    def disk(self, tokens: float, vocab_size: int) -> float:
+        """Bytes that it keeps on disk, beside checkpoints, for a run over ``tokens`` positions; an upper bound."""
+        return 0
+
     def build(self, spec: Spec | None = None) -> Objective:
         """The objective; imports torch. ``spec`` may be left out where the objective needs nothing of it."""
         raise NotImplementedError
