@@ -33,6 +33,7 @@ TABLE: dict[str, dict[str, str]] = {
         "fasta": "seedstock.corpus.sources.fasta:Fasta",
         "tokens": "seedstock.corpus.sources.tokens:Tokens",
         "synthetic": "seedstock.corpus.sources.synthetic:Synthetic",
+        "pass-keys": "seedstock.corpus.sources.pass_keys:PassKeys",
         "trajectories": "seedstock.corpus.sources.trajectories:Trajectories",
     },
     "signals": {

@@ -8,19 +8,20 @@ from typing import Any
 import numpy as np
 import torch
 
+from seedstock.corpus.sources.pass_keys import NEEDLE, QUESTION, UNSEEN
 from seedstock.errors import SeedstockError
 from seedstock.inputs.keys import derive
 
 DEPTHS = (0.0, 0.25, 0.5, 0.75)
-NEEDLE, QUESTION = " The pass key is {}. Remember it: {} is the pass key.", " What is the pass key? The pass key is"
 
 
 def passkey(network: Any, tokenizer: Any, filler: Sequence[int], lengths: Sequence[int], **options: Any) -> list[Any]:
     """A number of five digits, told once within ``filler`` (tokens of any text) and asked for at the end (Mohtashami
-    and Jaggi 2023, section 4.2). Small models seldom know what a question is: see ``copies``."""
+    and Jaggi 2023, section 4.2). Small models know no questions unless they were trained on some, which the source
+    ``pass-keys`` makes: the numbers here are those that it leaves out. See also ``copies``."""
 
     def make(random: np.random.Generator) -> tuple[list[int], list[int], list[int]]:
-        key = str(random.integers(10_000, 100_000))
+        key = str(UNSEEN * random.integers(-(-10_000 // UNSEEN), 100_000 // UNSEEN))
         needle, question = (tokenizer.encode(text.format(key, key)).tolist() for text in (NEEDLE, QUESTION))
         whole = tokenizer.encode(QUESTION + " " + key).tolist()
         return needle, question, whole[len(question) :]
