@@ -16,7 +16,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent / "models"))
 from real_windows import trained
 from small_networks import small
 
-from seedstock.evaluation.infill import bits_per_byte, continuer, exact_match, gaps, infiller, marked, plain
+from seedstock.evaluation.infill import bits_per_byte, continuer, exact_match, gaps, infiller, marked, plain, words
 
 TEXT = "import os\n\ndef f(x):\n    return x + 1  \n\n\nclass A:\n    pass\n\tb = 3\n"
 
@@ -73,3 +73,26 @@ def test_a_line_is_as_likely_as_its_tokens_after_the_prompt():
         tokens = sum(len(tokenizer.encode(gap.line)) for gap in asked)
         wanted = tokens * math.log2(tokenizer.vocab_size) / sum(len(gap.line) for gap in asked)
         assert found["bits_per_byte"] == pytest.approx(wanted, rel=1e-5) and found["gaps"] == 5
+
+
+@given(st.lists(st.text("ab_ \t(", max_size=12), max_size=8).map("\n".join), st.integers(1, 4))
+def test_a_missing_word_is_whole_and_within_the_text(text, count):
+    for gap in words([text], count=count):
+        assert gap.before + gap.line + gap.after == text
+        assert gap.line.strip().replace("_", "a").isalnum() and len(gap.line.strip()) >= 3
+        assert "\n" in gap.before and "\n" in gap.after
+        assert not gap.after[:1].isalnum() and not (gap.before[-1:].isalnum() and not gap.line.startswith(" "))
+
+
+def test_a_word_is_cut_out_of_what_was_written():
+    tokenizer, _ = trained()
+    network = small("llama", context=64).build(tokenizer.vocab_size)
+    target = iter(tokenizer.encode(" value = 3\n").tolist())
+
+    def forward(tokens, **more):
+        logits = torch.zeros(1, tokens.shape[1], tokenizer.vocab_size)
+        logits[0, -1, next(target)] = 1
+        return logits
+
+    network.forward = forward
+    assert continuer(network, tokenizer, new_tokens=8, word=True)("x = 1\n   ", ")") == " value"

@@ -182,3 +182,20 @@ def test_tokenizers_that_cannot_cut_a_text_are_named():
     FimConfig(split="tokens").build(replace(known, tokenizer=None))
     with pytest.raises(RecipeError, match="fim_middle"):
         FimConfig().build(replace(known, specials={"bos": 0, "eos": 1, "pad": 2, "fim_prefix": 3, "fim_suffix": 4}))
+
+
+def test_short_middles_have_a_bound_and_reach_the_document_everywhere():
+    """``longest``: the middle's length has a uniform logarithm, and its place is as likely anywhere."""
+    tokenizer, _, made = prepared(rows=800, length=64, rate=1, spm=0, split="tokens", longest=15)
+    marks = [tokenizer.specials[f"fim_{name}"] for name in ("prefix", "suffix", "middle")]
+    lengths, places = [], []
+    for row in range(800):
+        tokens = made["tokens"][row].tolist()
+        if (made["documents"][row] == 0).all() and marks[0] in tokens:
+            first, second, third = (tokens.index(mark) for mark in marks)
+            lengths.append(64 - third - 2)
+            places.append((second - first - 1) / (third - first - 2))
+    counts = [sum(low <= length < 2 * low for length in lengths) / len(lengths) for low in (1, 2, 4, 8)]
+    assert len(lengths) > 400 and min(lengths) == 1 and max(lengths) == 15
+    assert counts == pytest.approx([1 / 4] * 4, abs=0.07)
+    assert np.quantile(places, [0.25, 0.5, 0.75]) == pytest.approx([0.25, 0.5, 0.75], abs=0.08)

@@ -79,7 +79,7 @@ class FillInTheMiddle(Causal):
                     chosen.append(len(spans) - 1)
                     texts.append(body[:room])
         places = [draws[spans[one][0], spans[one][1], 2:] for one in chosen]
-        cuts = self._characters(texts, places) if self.config.split == "characters" else map(_cut, texts, places)
+        cuts = self._characters(texts, places) if self.config.split == "characters" else map(self._cut, texts, places)
         parts: list[Any] = [None] * len(spans)
         for one, three in zip(chosen, cuts, strict=True):
             parts[one] = three
@@ -92,9 +92,20 @@ class FillInTheMiddle(Causal):
         """
         assert self.tokenizer is not None
         texts = [b"".join(self.tokenizer.bytes_of(body.tolist())).decode("utf-8", "ignore") for body in bodies]
-        pieces = [piece for text, place in zip(texts, places, strict=True) for piece in _cut(text, place)]
+        pieces = [piece for text, place in zip(texts, places, strict=True) for piece in self._cut(text, place)]
         found = self.tokenizer.encode_batch(pieces)
         return [tuple(found[at : at + 3]) for at in range(0, len(found), 3)]
+
+    def _cut(self, whole: Any, place: np.ndarray) -> tuple[Any, Any, Any]:
+        """Three parts; both cuts are equally likely anywhere, the ends among the places. With ``longest`` the middle's
+        length has a uniform logarithm, from 1 on, and lies as likely anywhere."""
+        if self.config.longest is None:
+            low, high = sorted((place * (len(whole) + 1)).astype(np.int64).tolist())
+        else:
+            size = int((min(self.config.longest, len(whole)) + 1) ** place[0])
+            low = int(place[1] * (len(whole) - size + 1))
+            high = low + size
+        return whole[:low], whole[low:high], whole[high:]
 
     def _body(self, whole: np.ndarray) -> np.ndarray:
         """A document's tokens without its ``bos`` and ``eos``."""
@@ -121,12 +132,6 @@ def arrange(
     if spm:
         return [first, second, *suffix, third, *prefix, *middle]
     return [first, *prefix, second, *suffix, third, *middle]
-
-
-def _cut(whole: Any, place: np.ndarray) -> tuple[Any, Any, Any]:
-    """Three parts; both cuts are equally likely anywhere, the ends among the places."""
-    low, high = sorted((place * (len(whole) + 1)).astype(np.int64).tolist())
-    return whole[:low], whole[low:high], whole[high:]
 
 
 def _positions(documents: np.ndarray) -> np.ndarray:

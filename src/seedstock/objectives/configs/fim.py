@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
-from seedstock.config import Fraction
+from seedstock.config import Count, Fraction
 from seedstock.objectives.configs.causal import CausalConfig
 
 if TYPE_CHECKING:
@@ -28,6 +28,12 @@ class FimConfig(CausalConfig):
         default="characters",
         description="where documents are cut: between any two characters, the parts being tokenized anew, or between"
         " two tokens",
+    )
+
+    longest: Annotated[Count, Field(ge=1)] | None = Field(
+        default=None,
+        description="most characters (or tokens) of a middle, every doubling of its length as likely; without it both"
+        " cuts are as likely anywhere, so that middles are long and their ends rare",
     )
 
     def specials(self) -> tuple[str, ...]:
