@@ -198,8 +198,8 @@ def export(run: Run, folder: Path, *, step: int | None = None) -> dict[str, Any]
     if own.own_class:
         from seedstock.transfer.own import export as write_own
 
-        mask = run.tokenizer.specials["mask"]
-        return write_own(network, run.stage_folder("tokenizer"), Path(folder), name=own.own_class, mask_token_id=mask)
+        options = {"mask_token_id": run.tokenizer.specials["mask"], "block": getattr(own.config, "block", None)}
+        return write_own(network, run.stage_folder("tokenizer"), Path(folder), name=own.own_class, **options)
     return write(network, run.stage_folder("tokenizer"), Path(folder), nets=nets)
 
 

@@ -70,6 +70,29 @@ def diffused_tokens(objective, batch):
         yield Secret("tokens", row, place, torch.ones(batch["tokens"].shape[1], dtype=torch.bool), input=True)
 
 
+def blocks_of_tokens(objective, batch):
+    """The same, but that the blocks after a hidden token's own are written when it is known."""
+    blocks, documents = batch["positions"] // objective.size, batch["documents"]
+    for row, place in torch.nonzero(batch["hidden"])[::13].tolist():
+        same = documents[row] == documents[row, place]
+        corrupted, clean = blocks[row] > blocks[row, place], blocks[row] >= blocks[row, place]
+        yield Secret("tokens", row, place, ~torch.cat([same & corrupted, same & clean]))
+
+
+def shares_of_blocks(objective, batch):
+    """Arriola et al. 2025: a share for each block of each document."""
+    counted = (batch["documents"] >= 0) & (batch["tokens"] != objective.spec.specials["bos"])
+    share, inside = batch["share"], batch["positions"] % objective.size > 0
+    yield "BOS and padding hidden", float((batch["hidden"] & ~counted).sum()), 0, 0
+    yield "shares that differ inside of a block", float((share[:, 1:] != share[:, :-1])[inside[:, 1:]].sum()), 0, 0
+    first = share[~inside]
+    yield "mean share", float(first.mean()), 0.5, 0.03
+    yield "variance of shares", float(first.var()), 1 / 12, 0.01
+    yield "shares as before in the next block", float((share[:, 1:] == share[:, :-1])[~inside[:, 1:]].sum()), 0, 0
+    large = (share > 0.1) & counted
+    yield "weight of a token", float((batch["hidden"] / share)[large].mean()), 1, 0.05
+
+
 def shares(objective, batch):
     """Nie et al. 2025: a uniform share for each example, so that hidden tokens over their share count every token."""
     counted = (batch["documents"] >= 0) & (batch["tokens"] != objective.spec.specials["bos"])
@@ -93,6 +116,20 @@ def diffusion_folder(made, folder):
     tokens = torch.arange(40)[None] + 7
     with torch.no_grad():
         return own.load(folder)(tokens), network(tokens, mask=Mask("full"))
+
+
+def block_diffusion_folder(made, folder):
+    """The same, in blocks."""
+    from seedstock.models.mask import Mask
+    from seedstock.transfer import own
+
+    network, mask = made.nets(lively=True)["network"].eval(), made.spec.specials["mask"]
+    options = {"mask_token_id": mask, "block": made.objective.size}
+    assert own.export(network, None, folder, name=made.objective.own_class, **options)["passed"]
+    tokens = torch.arange(40)[None] + 7
+    with torch.no_grad():
+        seen = Mask("blocks", blocks=torch.arange(40)[None] // made.objective.size)
+        return own.load(folder)(tokens), network(tokens, mask=seen)
 
 
 def rearranged(objective, batch):
@@ -230,5 +267,13 @@ FAMILIES = {
         diffused_tokens,
         shares,
         export=diffusion_folder,
+        steps=200,  # the last of its even shares leaves next to nothing to go by
+    ),
+    "block-diffusion": Family(
+        DiffusionConfig(block=4),
+        DecoderConfig(shape="llama", **SIZES),
+        blocks_of_tokens,
+        shares_of_blocks,
+        export=block_diffusion_folder,
     ),
 }

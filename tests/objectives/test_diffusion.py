@@ -117,3 +117,67 @@ def test_transformers_does_not_take_it_for_a_llama(made, tmp_path):
     own.export(network, None, tmp_path / "out", name="SeedstockMaskedDiffusion", mask_token_id=3)
     with pytest.raises(ValueError, match="seedstock_masked_diffusion"):
         transformers.AutoModelForCausalLM.from_pretrained(tmp_path / "out")
+
+
+@pytest.mark.parametrize("block", [1, 4, 7])
+def test_a_block_is_diffused_given_the_clean_blocks_before_it(block):
+    """All blocks in one pass say what each says by itself: the clean text before it, and itself corrupted."""
+    network = small("llama").build(VOCABULARY).eval()
+    objective = DiffusionConfig(block=block).build(SPEC)
+    tokens = torch.randint(4, VOCABULARY, (3, 24), generator=torch.Generator().manual_seed(1))
+    positions = torch.arange(24).expand(3, 24)
+    batch = {"tokens": tokens, "positions": positions, "documents": torch.zeros_like(tokens)}
+    batch = objective.corrupt(batch, Keys(1, np.arange(3)))
+    hidden = network.backbone(**objective.inputs({"network": network}, batch)).hidden[:, :24]
+    given = torch.where(batch["hidden"], SPECIALS["mask"], tokens)
+    for start in range(0, 24, block):
+        stop = min(start + block, 24)
+        row = torch.cat([tokens[:, :start], given[:, start:stop]], 1)
+        at = torch.arange(stop)[None]
+        alone = network.backbone(network.embed(row, at), at, Mask("blocks", blocks=at // block)).hidden
+        torch.testing.assert_close(hidden[:, start:stop], alone[:, start:])
+
+
+def test_blocks_of_one_token_are_next_token_prediction():
+    """A hidden token alone, after a clean text, always with the weight one over how often it is asked for."""
+    objective = DiffusionConfig(block=1, least=0.999).build(SPEC)
+    batch = objective.corrupt(packed(batch=8), Keys(1, np.arange(8)))
+    counted = (batch["documents"] >= 0) & (batch["tokens"] != SPECIALS["bos"])
+    assert batch["hidden"][counted].float().mean() > 0.99
+    given = objective.inputs({"network": small("llama").build(VOCABULARY)}, batch)
+    T = batch["tokens"].shape[1]
+    seen = given["attention"].visible(2 * T, 2 * T, torch.device("cpu"))[0]
+    same = batch["documents"][0][:, None] == batch["documents"][0]
+    before = torch.tril(torch.ones(T, T, dtype=torch.bool))
+    assert torch.equal(seen[T:, T:], before & same) and torch.equal(seen[:T, T:], before.tril(-1) & same)
+    assert torch.equal(seen[:T, :T], torch.eye(T, dtype=torch.bool)) and not seen[T:, :T].any()
+
+
+def test_writing_in_blocks_fills_every_place_once():
+    network = small("llama").build(VOCABULARY).eval()
+    nets = {"network": network}
+    objective = DiffusionConfig(block=5).build(SPEC)
+    assert [objective._sizes(*case) for case in ((2, 12), (5, 5), (3, 1))] == [[3, 5, 4], [5], [1]]
+    lengths, matrix = [], network.head.matrix
+    backbone = network.backbone.forward
+    network.backbone.forward = lambda x, *more, **other: lengths.append(x.shape[1]) or backbone(x, *more, **other)
+    network.head = Counting()
+    network.head.matrix = matrix
+    assert objective.generate(nets, [0, 20], 12, seed=1, steps=2) == list(range(12, 24))
+    assert sorted(set(lengths)) == [5, 10, 14], "a block is written before the next one begins"
+    assert objective.generate(nets, [0, 20], 12, seed=1, stop={15}) == [12, 13, 14]
+
+
+def test_shares_lie_evenly_over_a_batch(made):
+    _, objective = made
+    for first in (0, 1000, 10**12):
+        batch = objective.corrupt(packed(batch=32), Keys(1, first + np.arange(32)))
+        share = batch["share"][:, 0].sort().values
+        assert (share - (torch.arange(32) + 0.5) / 32).abs().max() < 2 / 32
+
+
+@pytest.mark.parametrize("option", [{"window": 4}, {"convolution": 3}])
+def test_blocks_refuse_layers_that_look_near_by(option):
+    spec = Spec(vocab_size=VOCABULARY, context=48, specials=SPECIALS, model=small("llama", **option))
+    with pytest.raises(SeedstockError, match="next to it"):
+        DiffusionConfig(block=4).build(spec)

@@ -52,6 +52,13 @@ class Keys:
         """Uniform numbers in [0, 1), float64 ``[B, count]``, by the upper 53 bits."""
         return (self.bits(purpose, count, layer) >> np.uint64(11)) * 2.0**-53
 
+    def spread(self, purpose: str) -> np.ndarray:
+        """Numbers in [0, 1), float64 ``[B, 1]``, that lie evenly over neighbouring examples: multiples of the golden
+        ratio's fraction from a keyed start (Weyl's sequence), so that a batch has each part of the range once.
+        """
+        words = self.examples.view(np.uint64) * GAMMA + derive(self.seed, purpose)
+        return ((words >> np.uint64(11)) * 2.0**-53)[:, None]
+
     def integers(self, purpose: str, low: int, high: int, count: int, layer: int = 0) -> np.ndarray:
         """Integers in [low, high), int64 ``[B, count]``. Raises ValueError where the range is empty or above 2^32.
 

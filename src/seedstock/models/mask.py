@@ -14,23 +14,31 @@ class Mask:
     """A pattern, narrowed to documents.
 
     ``causal``: each position sees itself and what comes before; ``full``: everything; ``prefix``: causal, and besides
-    everybody sees the positions where ``prefix`` holds. A position never sees another document. Padding is a document
+    everybody sees the positions where ``prefix`` holds; ``blocks``: each position sees all of its own block and of
+    those before it (Arriola et al. 2025, BD3-LM). A position never sees another document. Padding is a document
     too (any number of its own), so that no row of scores is ever wholly hidden.
     """
 
-    pattern: Literal["causal", "full", "prefix"] = "causal"
+    pattern: Literal["causal", "full", "prefix", "blocks"] = "causal"
     documents: Tensor | None = None
     """``[B, T]``: the document of each position; None where every row is one document."""
     prefix: Tensor | None = None
     """``[B, T]``, boolean: with ``prefix`` alone."""
     window: int | None = None
     """How far a position sees to either side; None: everything that the pattern allows."""
+    blocks: Tensor | None = None
+    """``[B or 1, T]``: with ``blocks`` alone: the block of each position, counted in its document."""
+    noisy: Tensor | None = None
+    """``[T]``, boolean, with ``blocks``: positions of a second, corrupted copy. They are seen from their own block of
+    the copy alone, and see that instead of the same block of the first."""
     sources: Tensor | None = None
     """``[B, S]``: the documents of the keys where they are another sequence's; ``documents`` are the queries' then."""
 
     def __post_init__(self) -> None:
         if (self.pattern == "prefix") != (self.prefix is not None):
             raise ValueError("a prefix mask needs `prefix`, and no other has one")
+        if (self.pattern == "blocks") != (self.blocks is not None):
+            raise ValueError("a mask over blocks needs `blocks`, and no other has any")
 
     @classmethod
     def over(cls, documents: Tensor | None, pattern: Literal["causal", "full"] = "causal") -> Mask:
@@ -49,7 +57,9 @@ class Mask:
     def visible(self, queries: int, keys: int, device: torch.device) -> Tensor:
         """Boolean ``[B or 1, T, S]``: may query t, the (S - T + t)-th position, see key s?"""
         at = torch.arange(keys, device=device)
-        if self.pattern == "full":
+        if self.blocks is not None:
+            seen = self._by_blocks(queries, keys)
+        elif self.pattern == "full":
             seen = torch.ones(1, queries, keys, dtype=torch.bool, device=device)
         else:
             seen = (at[None, :] <= at[keys - queries :, None])[None]
@@ -62,6 +72,15 @@ class Mask:
             of_queries = self.documents[:, keys - queries :] if self.sources is None else self.documents
             seen = seen & (of_queries[:, :, None] == of_keys[:, None, :])
         return seen
+
+    def _by_blocks(self, queries: int, keys: int) -> Tensor:
+        assert self.blocks is not None
+        mine, theirs = self.blocks[:, keys - queries :, None], self.blocks[:, None, :]
+        if self.noisy is None:
+            return theirs <= mine
+        noisy = self.noisy[keys - queries :, None]
+        clean = ~self.noisy[None] & ((theirs < mine) | (~noisy & (theirs == mine)))
+        return clean | (self.noisy[None] & noisy & (theirs == mine))
 
     def blind(self) -> Tensor | None:
         """Boolean ``[B, T]``: queries whose document has no part in another sequence's keys; None where that is

@@ -36,13 +36,12 @@ class Diffusion(Objective):
         """Adds ``share`` ``[B, 1]``, p = (1 - least) t + least with t uniform, and ``hidden`` ``[B, T]``: each token
         on its own with the probability p. BOS and padding stay; EOS is a token like another, since texts end.
 
-        The examples of a batch are drawn independently: nothing they get depends on which others are beside them.
+        The shares of neighbouring examples lie evenly over the range, as in the low-discrepancy sampler of Sahoo et al.
+        2024, but by a sequence in the example's number: nothing depends on which others are in the batch.
         """
         tokens, least = batch["tokens"], self.config.least
-        share, order = (
-            torch.from_numpy(keys.uniform(name, count)).to(tokens.device)
-            for name, count in (("share", 1), ("hide", tokens.shape[1]))
-        )
+        drawn = (keys.spread("share"), keys.uniform("hide", tokens.shape[1]))
+        share, order = (torch.from_numpy(numbers).to(tokens.device) for numbers in drawn)
         share = (1 - least) * share + least
         return {**batch, "share": share.float(), "hidden": (order < share) & self._counted(batch)}
 
@@ -57,13 +56,17 @@ class Diffusion(Objective):
     def inputs(self, nets: Any, batch: Batch) -> dict[str, Any]:
         """The tokens that are left, each document on its own and seen from both sides: a decoder without its mask."""
         tokens = torch.where(batch["hidden"], self.spec.specials["mask"], batch["tokens"])
-        return self._inputs(nets, tokens, batch["positions"], batch["documents"], batch.get("examples"))
+        seen = self._attention(batch["positions"], batch["documents"])
+        return self._inputs(nets, tokens, batch["positions"], seen, batch.get("examples"))
+
+    def _attention(self, positions: Tensor, documents: Tensor | None) -> Mask:
+        return Mask.over(documents, "full")
 
     def _inputs(
-        self, nets: Any, tokens: Tensor, positions: Tensor, documents: Tensor | None, examples: Tensor | None = None
+        self, nets: Any, tokens: Tensor, positions: Tensor, seen: Mask, examples: Tensor | None = None
     ) -> dict[str, Any]:
         x = nets["network"].embed(tokens, positions, examples)
-        return {"x": x, "positions": positions, "attention": Mask.over(documents, "full"), "examples": examples}
+        return {"x": x, "positions": positions, "attention": seen, "examples": examples}
 
     def loss(self, nets: Any, output: Any, batch: Batch) -> tuple[Sums, Sums]:
         """``diffusion``: Σ CE / p; the metric ``hidden`` is CE itself, of hidden tokens at all shares alike."""
@@ -108,27 +111,43 @@ class Diffusion(Objective):
         (``top_k``) are not used.
         """
         network = nets["network"]
-        device, mask = network.head.matrix.device, self.spec.specials["mask"]
         room = min(tokens, network.config.context - 1)
-        ids = ids[-(network.config.context - room) :]
+        ids, made = ids[-(network.config.context - room) :], list[int]()
+        never = sorted({*forbidden, self.spec.specials["mask"]})
+        random = generator("diffusion", seed)
+        for size in self._sizes(len(ids), room):
+            within = min(steps or size, size)
+            made += self._filled(nets, [*ids, *made], size, steps=within, never=never, heat=temperature, random=random)
+            end = next((place for place, token in enumerate(made) if token in stop), None)
+            if end is not None:
+                return made[:end]
+        return made
+
+    def _sizes(self, start: int, count: int) -> list[int]:
+        """How many tokens are written together, one lot after another."""
+        return [count]
+
+    def _filled(
+        self, nets: Any, ids: list[int], room: int, *, steps: int, never: list[int], heat: float, random: Any
+    ) -> list[int]:
+        """``room`` tokens after ``ids``, the surest first."""
+        network = nets["network"]
+        device, mask = network.head.matrix.device, self.spec.specials["mask"]
         row = torch.tensor([[*ids, *[mask] * room]], device=device)
         positions = torch.arange(row.shape[1], device=device)[None]
-        never = torch.tensor(sorted({*forbidden, mask}), device=device)
-        random, steps = generator("diffusion", seed), min(steps or room, room)
         open_ = torch.arange(row.shape[1], device=device)[None] >= len(ids)
         for step in range(steps):
-            logits = network.head(network.backbone(**self._inputs(nets, row, positions, None)).hidden)
-            logits[..., never] = -math.inf
-            noise = -torch.empty(logits.shape).exponential_(generator=random).log().to(device) if temperature else 0
-            found = (logits + temperature * noise).argmax(-1)
+            given = self._inputs(nets, row, positions, self._attention(positions, None))
+            logits = network.head(network.backbone(**given).hidden)
+            logits[..., torch.tensor(never, device=device)] = -math.inf
+            noise = -torch.empty(logits.shape).exponential_(generator=random).log().to(device) if heat else 0
+            found = (logits + heat * noise).argmax(-1)
             sure = logits.softmax(-1).gather(-1, found[..., None]).squeeze(-1).masked_fill(~open_, -1)
             left = room - (step + 1) * room // steps
             kept = sure.topk(int(open_.sum()) - left).indices
             row.scatter_(1, kept, found.gather(1, kept))
             open_ = open_.scatter(1, kept, False)
-        made = row[0, len(ids) :].tolist()
-        end = next((place for place, token in enumerate(made) if token in stop), len(made))
-        return made[:end]
+        return row[0, len(ids) :].tolist()
 
     def _counted(self, batch: Batch) -> Tensor:
         return (batch["documents"] >= 0) & (batch["tokens"] != self.spec.specials["bos"])

@@ -5,7 +5,8 @@ answer, and wrongly. So its folder has a class of ours on top, which no library 
 it under their usual names::
 
     config.json    {"architectures": ["SeedstockMaskedDiffusion"], "model_type": "seedstock_masked_diffusion",
-                    "mask_token_id", "vocab_size", "network": "network", "attention": "full"}
+                    "mask_token_id", "vocab_size", "network": "network", "attention": "full",
+                    "block": null, or tokens of a block where attention is "blocks"}
     network/       config.json and model.safetensors as transformers writes them
     tokenizer.json, tokenizer_config.json, parity.json
 
@@ -36,18 +37,30 @@ TOLERANCE = 1e-5
 
 class MaskedDiffusion(nn.Module):
     """Logits ``[B, T, V]`` of every place of ``tokens`` ``[B, T]``, in which ``mask_token_id`` hides what is asked
-    for; of use are those of hidden places."""
+    for; of use are those of hidden places: with a ``block``, of the last one that is not clean."""
 
-    def __init__(self, network: Network, mask_token_id: int) -> None:
+    def __init__(self, network: Network, mask_token_id: int, block: int | None = None) -> None:
         super().__init__()
-        self.network, self.mask_token_id = network, mask_token_id
+        self.network, self.mask_token_id, self.block = network, mask_token_id, block
 
     def forward(self, tokens: Tensor) -> Tensor:
-        return self.network(tokens, mask=Mask("full"))
+        return self.network(tokens, mask=_mask(tokens, self.block))
+
+
+def _mask(tokens: Tensor, block: int | None) -> Mask:
+    if block is None:
+        return Mask("full")
+    return Mask("blocks", blocks=torch.arange(tokens.shape[1], device=tokens.device)[None] // block)
 
 
 def export(
-    network: Network, tokenizer_folder: Path | None, folder: Path, *, name: str, mask_token_id: int
+    network: Network,
+    tokenizer_folder: Path | None,
+    folder: Path,
+    *,
+    name: str,
+    mask_token_id: int,
+    block: int | None = None,
 ) -> dict[str, Any]:
     """Writes the folder of the class ``name``, whole or not at all; returns the report that ``parity.json`` holds.
 
@@ -68,7 +81,8 @@ def export(
             "model_type": CLASSES[name],
             "network": NETWORK,
             "network_class": inner["class"],
-            "attention": "full",
+            "attention": "full" if block is None else "blocks",
+            "block": block,
             "mask_token_id": mask_token_id,
             "vocab_size": network.vocab_size,
         }
@@ -92,7 +106,7 @@ def load(folder: Path) -> MaskedDiffusion:
         what = f"{names[0]} is not one of {', '.join(CLASSES)}"
         raise SeedstockError(what, where=folder, fix="transfer.importing reads the ecosystem's classes")
     network = import_model(folder / str(settings["network"]), parity=False).network
-    return MaskedDiffusion(network, int(settings["mask_token_id"])).eval()
+    return MaskedDiffusion(network, int(settings["mask_token_id"]), settings.get("block")).eval()
 
 
 @torch.inference_mode()
@@ -104,7 +118,7 @@ def _parity(network: Network, loaded: MaskedDiffusion, name: str) -> dict[str, A
     training, dtype, device = network.training, network.compute_dtype, network.head.matrix.device
     network.eval().use(torch.float32)
     try:
-        ours = network(tokens.to(device), mask=Mask("full")).cpu()
+        ours = network(tokens.to(device), mask=_mask(tokens.to(device), loaded.block)).cpu()
     finally:
         network.train(training).use(dtype)
     scale, difference = max(1.0, float(ours.abs().max())), float((loaded(tokens) - ours).abs().max())

@@ -20,11 +20,15 @@ class DiffusionConfig(ObjectiveConfig):
 
     ``least`` is the smallest share that is hidden, which bounds the weight of a token. ``draws`` is how many shares
     each held-out window is scored at: the estimate of the bound gets narrower, and scoring that many times slower.
+    ``block`` writes texts from left to right in blocks of so many tokens, each of which is diffused by itself (Arriola
+    et al. 2025, BD3-LM, arXiv 2503.09573): 1 is next-token prediction, without it the whole text is one block.
     """
 
     kind: Literal["diffusion"] = "diffusion"
     least: Annotated[float, Field(gt=0, lt=1)] = 1e-3
     draws: Annotated[Count, Field(ge=1)] = 8
+
+    block: Annotated[Count, Field(ge=1)] | None = Field(default=None, description="tokens of a block; null: no blocks")
 
     def specials(self) -> tuple[str, ...]:
         """The mask."""
@@ -32,7 +36,8 @@ class DiffusionConfig(ObjectiveConfig):
 
     def build(self, spec: Spec | None = None) -> Diffusion:
         """The objective; imports torch. Raises RecipeError for a model or a tokenizer that it cannot do with."""
+        from seedstock.objectives.block_diffusion import BlockDiffusion
         from seedstock.objectives.diffusion import Diffusion
 
         self.insist(spec)
-        return Diffusion(self, spec)
+        return Diffusion(self, spec) if self.block is None else BlockDiffusion(self, spec)
