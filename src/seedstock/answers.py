@@ -41,6 +41,8 @@ def documents(run: Run, *, document: str | None = None, url: str | None = None) 
 
     A document that was dropped as a duplicate is answered for with the one that was kept in its place.
     """
+    from seedstock.provenance.descent import descendants
+    from seedstock.provenance.journal import chains
     from seedstock.provenance.origin import coarse
     from seedstock.provenance.trace import trace_document
 
@@ -61,6 +63,7 @@ def documents(run: Run, *, document: str | None = None, url: str | None = None) 
             "occurrences": [],
             "steps": [],
             "checkpoints": [],
+            "descendants": [],
             "kept_instead": _kept_instead(run, known),
         }
         if run.shards.occurrences(identity):
@@ -75,6 +78,7 @@ def documents(run: Run, *, document: str | None = None, url: str | None = None) 
             entry["occurrences"] = [asdict(place) for place in traced.occurrences]
             entry["steps"] = [step + 1 for step in traced.steps]
             entry["checkpoints"] = traced.checkpoints
+            entry["descendants"] = descendants(chains(run.runs), {run.name: traced.steps[0]} if traced.steps else {})
         found.append(entry)
     if not found:
         raise DataError(

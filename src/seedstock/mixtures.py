@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from seedstock.errors import DataError, RecipeError
+from seedstock.errors import DataError, RecipeError, SeedstockError
 from seedstock.ledger import manifest
 from seedstock.ledger.ids import digest, project_key
 from seedstock.progress import Reporter, Silent
@@ -61,13 +61,15 @@ def _shards(recipe: Any, runs: Path) -> Any:
     from seedstock.inputs.tokenizers import train as tokenizers
     from seedstock.ledger.store import Store
     from seedstock.pipeline import with_specials
+    from seedstock.scorers import with_runs
 
     store = Store(runs)
     if not (store.path / write.STAGE).is_dir():
         return None
     try:
-        inputs = build.inputs_of(recipe.sources, recipe.corpus, recipe.seed, project_key(), runs)
-    except DataError:  # a recipe can be planned where its sources are not
+        config, _ = with_runs(recipe.corpus, runs, recipe.name)
+        inputs = build.inputs_of(recipe.sources, config, recipe.seed, project_key(), runs)
+    except SeedstockError:  # a recipe can be planned where its sources are not
         return None
     if not store.has(build.STAGE, inputs):
         return None

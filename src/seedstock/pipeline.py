@@ -111,21 +111,26 @@ def _begun(run: Run) -> bool:
 def corpus(run: Run, reporter: Reporter) -> bool:
     """Builds the corpus; returns whether there was anything to do."""
     from seedstock.corpus import build, report
+    from seedstock.scorers import with_runs
 
     recipe = run.recipe
     if _begun(run):
         with contextlib.suppress(SeedstockError):  # sources may be gone by now
-            inputs = build.inputs_of(recipe.sources, recipe.corpus, recipe.seed, project_key(), run.runs)
+            config, _ = with_runs(recipe.corpus, run.runs, run.name)
+            inputs = build.inputs_of(recipe.sources, config, recipe.seed, project_key(), run.runs)
             if run.store.folder(build.STAGE, inputs) != run.stage_folder("corpus"):
                 reporter.say("   the sources changed since this run began; it keeps the corpus that it has")
         return False
-    inputs = build.inputs_of(recipe.sources, recipe.corpus, recipe.seed, project_key(), run.runs)
+    config, judges = with_runs(recipe.corpus, run.runs, run.name)
+    inputs = build.inputs_of(recipe.sources, config, recipe.seed, project_key(), run.runs)
     if run.store.has(build.STAGE, inputs):
+        _record_parents(run, "corpus", judges)
         return run.record_stage("corpus", run.store.folder(build.STAGE, inputs))
     with _stage(run, reporter, "corpus"):
         folder = build.build(
-            recipe.sources, recipe.corpus, seed=recipe.seed, key=project_key(), store=run.store, reporter=reporter
+            recipe.sources, config, seed=recipe.seed, key=project_key(), store=run.store, reporter=reporter
         )
+        _record_parents(run, "corpus", judges)
         run.record_stage("corpus", folder)
         reporter.say(report.table(run.corpus.summary))
         if made := run.corpus.summary.get("token_files"):
@@ -135,6 +140,14 @@ def corpus(run: Run, reporter: Reporter) -> bool:
             )
         reporter.say(f"   more: {folder / 'report.html'}")
     return True
+
+
+def _record_parents(run: Run, stage: str, runs: dict[str, Any]) -> None:
+    """Notes the checkpoints of other runs that a stage asks or learns from, where that is news."""
+    body = {"stage": stage, "runs": runs}
+    known = [record for record in run.chain.of("parents") if record.get("stage", "training") == stage]
+    if runs and (not known or known[-1]["runs"] != runs):
+        run.chain.append("parents", body)
 
 
 def tokenizer(run: Run, reporter: Reporter) -> bool:
@@ -270,8 +283,7 @@ def train(run: Run, reporter: Reporter) -> bool:
             reporter.say(f"   starting from the weights of {recipe.training.start}")
         objective = weights.objective(run)
         parents = weights.parents(run)
-        if parents and parents != (run.chain.last("parents") or {}).get("runs"):
-            run.chain.append("parents", {"runs": parents})
+        _record_parents(run, "training", parents)
         expected = objective.expect(weights.spec(run))
         if not recipe.training.start:
             reporter.event("expect", first=expected.first, tolerance=expected.tolerance)

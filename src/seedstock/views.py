@@ -121,6 +121,8 @@ def _documents(result: dict[str, Any]) -> Group:
             shown.add_row("shards", f"{place['split']}, stratum {place['stratum']}: {place['tokens']:,} tokens")
         shown.add_row("steps", _numbers(entry["steps"]) or "none read it")
         shown.add_row("checkpoints", _numbers(entry["checkpoints"]) or "none learnt it")
+        for one in entry["descendants"]:
+            shown.add_row("goes on in", f"{one['run']}: its {one['stage']} has {one['parent']}@{one['step']} as a parent")
         parts += [shown, Text()]
     return Group(*parts)
 
@@ -203,6 +205,8 @@ def forgotten(result: dict[str, Any]) -> str:
             f"checkpoints that learnt it: {_numbers(seen['checkpoints']) or 'none'}; without it again: "
             f"seedstock resume {seen['run']} --from {seen['resume_from']}"
         )
+    for one in result["descendants"]:
+        lines.append(f"{one['run']}: its {one['stage']} has {one['parent']}@{one['step']} as a parent, which learnt it")
     return "\n".join([*lines, result["advice"]])
 
 

@@ -146,11 +146,8 @@ def load_nets(run: Run, step: int | None = None) -> tuple[Any, Any, int]:
     return nets, own, read(folder, dict(nets.items()))
 
 
-def _checkpoint(run: Run, step: int | None) -> tuple[Path, Any]:
-    """A checkpoint's folder, and a network that its weights fit."""
-    environment.require("torch")
-    import torch
-
+def checkpoint_of(run: Run, step: int | None) -> int:
+    """The step of the newest checkpoint, or ``step``. Raises DataError where there is no such checkpoint."""
     steps = run.checkpoints
     if not steps or (step is not None and step not in steps):
         listed = ", ".join(map(str, steps))
@@ -158,7 +155,15 @@ def _checkpoint(run: Run, step: int | None) -> tuple[Path, Any]:
         raise DataError(
             f"there is no checkpoint{'' if step is None else f' of step {step}'}", where=run.folder, fix=there
         )
-    chosen = steps[-1] if step is None else step
+    return steps[-1] if step is None else step
+
+
+def _checkpoint(run: Run, step: int | None) -> tuple[Path, Any]:
+    """A checkpoint's folder, and a network that its weights fit."""
+    environment.require("torch")
+    import torch
+
+    chosen = checkpoint_of(run, step)
     network = build(run.recipe, run.tokenizer.vocab_size)
     network.eval()
     if run.recipe.training.precision == "bf16":

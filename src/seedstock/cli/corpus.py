@@ -51,11 +51,13 @@ def _run(options: argparse.Namespace, build: Callable[[argparse.Namespace], None
 def _sample(options: argparse.Namespace) -> None:
     from seedstock.corpus.preview import preview
     from seedstock.ledger.ids import project_key
+    from seedstock.scorers import with_runs
 
     recipe = shared.load_recipe(options)
+    config, _ = with_runs(recipe.corpus, options.runs, recipe.name)
     result = preview(
         recipe.sources,
-        recipe.corpus,
+        config,
         count=options.sample,
         seed=recipe.seed,
         key=project_key(),

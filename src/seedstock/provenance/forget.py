@@ -23,6 +23,7 @@ from seedstock.ledger.ids import sha256_file
 from seedstock.progress import Reporter, Silent
 from seedstock.provenance import journal as journals
 from seedstock.provenance.close import close, is_closed
+from seedstock.provenance.descent import descendants, first_steps
 from seedstock.provenance.erase import leftovers, pages, streams, tables, taught
 from seedstock.provenance.erase.passages import Passages
 from seedstock.provenance.exposure import exposures
@@ -40,8 +41,9 @@ ADVICE = (
 class Forgotten:
     """What a forget did: ids, the sealed folders and loose files rewritten, files removed, runs concerned.
 
-    ``seen`` says for each run and document which steps and checkpoints saw it; ``completed`` that nothing was left to
-    do but, at most, to bring an earlier forget that was cut off to its end.
+    ``seen`` says for each run and document which steps and checkpoints saw it, ``descendants`` which runs go back to
+    such a checkpoint of another (``provenance.descent``); ``completed`` that nothing was left to do but, at most, to
+    bring an earlier forget that was cut off to its end.
     """
 
     asked: list[str]
@@ -53,6 +55,7 @@ class Forgotten:
     removed: list[str] = field(default_factory=list)
     runs: list[str] = field(default_factory=list)
     seen: list[dict[str, Any]] = field(default_factory=list)
+    descendants: list[dict[str, Any]] = field(default_factory=list)
     completed: bool = False
     advice: str = ADVICE
 
@@ -192,8 +195,10 @@ def _carry_out(runs: Path, journal: Journal, reporter: Reporter) -> Forgotten:
     report = Forgotten(
         journal.asked, journal.twins, journal.reason, journal.date, folders, journal.pages, removed, touched
     )
-    for name, chain in journals.chains(runs).items():
+    chains = journals.chains(runs)
+    for name, chain in chains.items():
         report.seen += [{"run": name} | entry for entry in exposures(runs / name, chain, ids)]
+    report.descendants = descendants(chains, first_steps(report.seen))
     Journal.done(runs)
     return report
 

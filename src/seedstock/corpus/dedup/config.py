@@ -7,6 +7,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import AfterValidator, Discriminator, Field, Tag, field_validator, model_validator
 
 from seedstock.config import Bytes, Config, Count, Fraction
+from seedstock.corpus.asked_runs import AsksRun
 
 
 def _above_zero(value: float) -> float:
@@ -79,11 +80,12 @@ class MinHash(Step):
     linkage: Literal["direct", "single"] = "direct"
 
 
-class Semantic(Step):
+class Semantic(AsksRun, Step):
     """``{kind: semantic, threshold: 0.95}``: texts whose embeddings point the same way (cosine), SemDeDup.
 
     ``model`` null is the built-in hashed TF-IDF projection of ``dimensions``; ``module:function`` or a name of the
-    entry-point group ``seedstock.embeddings`` is a callable from a list of texts to an array [texts, dimensions].
+    entry-point group ``seedstock.embeddings`` is a callable from a list of texts to an array [texts, dimensions];
+    ``run:NAME`` or ``run:NAME@step`` is the mean of another run's last hidden states.
     ``clusters`` null is about the square root of the number of documents.
     """
 

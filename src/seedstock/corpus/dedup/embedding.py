@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from seedstock.corpus.asked_runs import RUN, AsksRun
 from seedstock.corpus.dedup.config import Semantic
 from seedstock.corpus.dedup.parts import Part, texts
 from seedstock.corpus.dedup.shingles import hash_words
@@ -57,7 +58,7 @@ class Vectors:
 def embed(step: Semantic, parts: Sequence[Part], rows: np.ndarray, folder: Path) -> Vectors:
     """The vectors of ``rows``, in their order. Raises RecipeError where the model does not resolve."""
     vectors = Vectors(folder / "vectors")
-    found = _hashed(step, parts, rows) if step.model is None else _called(step.model, parts, rows)
+    found = _hashed(step, parts, rows) if step.model is None else _called(step, step.model, parts, rows)
     for some in found:
         vectors.add(some)
     return vectors
@@ -116,8 +117,8 @@ def _projected(row: np.ndarray, words: np.ndarray, value: np.ndarray, count: int
     return found
 
 
-def _called(model: str, parts: Sequence[Part], rows: np.ndarray) -> Iterator[np.ndarray]:
-    function, dimensions = resolve(model), 0
+def _called(step: AsksRun, model: str, parts: Sequence[Part], rows: np.ndarray) -> Iterator[np.ndarray]:
+    function, dimensions = step.asked() if model.startswith(RUN) else resolve(model), 0
     for _, column in texts(parts, rows):
         for at in range(0, len(column), BATCH):
             batch = column.slice(at, BATCH).to_pylist()

@@ -12,6 +12,7 @@ import math
 
 import numpy as np
 
+from seedstock.corpus.asked_runs import RUN
 from seedstock.corpus.dedup.config import Semantic
 from seedstock.corpus.dedup.embedding import Vectors, embed
 from seedstock.corpus.dedup.semantic import assign, centres
@@ -40,6 +41,8 @@ def labels(step: Clusters, pool: Pool) -> np.ndarray:
     fine = min(max(1, math.isqrt(pool.rows)), pool.rows)
     count = min(step.clusters or max(1, math.isqrt(fine)), pool.rows)
     like = Semantic(model=step.model, dimensions=step.dimensions)
+    if (step.model or "").startswith(RUN):
+        like = like.with_run(step.asked(), step.sha256 or "")
     with pool.folder() as folder, pool.reporter.bar("clustering", pool.rows, "documents") as bar:
         vectors = embed(like, pool.parts, everything, folder)
         sample = np.sort(np.argsort(pool.draws, kind="stable")[: max(SAMPLE, fine, count)])

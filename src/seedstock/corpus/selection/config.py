@@ -8,6 +8,7 @@ from pydantic import Discriminator, Field, Tag, model_validator
 
 from seedstock import kinds
 from seedstock.config import Bytes, Config, Count, Fraction
+from seedstock.corpus.asked_runs import AsksRun
 from seedstock.errors import nearest
 
 Part = Literal["source", "domain", "language"]
@@ -101,7 +102,7 @@ class Perplexity(Step):
     by: tuple[Part, ...] = ()
 
 
-class Clusters(Step):
+class Clusters(AsksRun, Step):
     """``{kind: clusters, share: 20 %}``: evenly from all kinds of content.
 
     Documents are clustered by k-means in two levels over embeddings (``model`` null: the hashed TF-IDF projection of

@@ -44,14 +44,14 @@ class Signal(Config):
         return self.kind
 
     def types(self) -> dict[str, str]:
-        """The type of each column, by name, as the policy checks its rules against."""
+        """The type of each column, by name: ``columns``, unless the configuration decides which there are."""
         return self.columns
 
     def schema(self) -> pa.Schema:  # type: ignore[override] # pydantic's deprecated method of this name
         """The Arrow schema of the new columns."""
         import pyarrow as pa
 
-        return pa.schema([pa.field(name, _type(text)) for name, text in self.columns.items()])
+        return pa.schema([pa.field(name, _type(text)) for name, text in self.types().items()])
 
     def compute(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         """The new columns of ``batch``, row by row.

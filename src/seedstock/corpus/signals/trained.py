@@ -8,6 +8,7 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import Field, field_validator, model_validator
 
+from seedstock.corpus.asked_runs import RUN
 from seedstock.corpus.signals.base import Signal
 from seedstock.errors import IntegrityError, SeedstockError
 
@@ -20,6 +21,7 @@ class Trained(Signal):
     model: str | None = None
     sha256: str | None = None
     advice: ClassVar[str] = "train one: seedstock classifier train"
+    asks_runs: ClassVar[bool] = False
 
     @model_validator(mode="before")
     @classmethod
@@ -27,6 +29,10 @@ class Trained(Signal):
         """The model's digest becomes part of the configuration, and so of the names of everything built with it."""
         if not isinstance(values, dict) or not isinstance(values.get("model"), str):
             return values
+        if values["model"].startswith(RUN):
+            if not cls.asks_runs:
+                raise ValueError(f"{values['model']}: a run's model has no labels to tell; {cls.advice}")
+            return values  # its digest is known where the folder of runs is
         try:
             found = digest(values["model"], cls.advice)
         except SeedstockError as error:
