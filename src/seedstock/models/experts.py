@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -16,17 +15,18 @@ from seedstock.models.mlp import ACTIVATIONS, GATED, MLP
 Reduce = Callable[[Tensor], Tensor]
 
 
-@dataclass
 class Routed:
     """What the routers of one pass did, layer by layer.
 
     ``real`` ``[B, T]`` says which positions count (None: all). ``balance`` and ``z`` hold a number for each sequence
-    (``[B]``, fp32) from each layer.
+    (``[B]``, fp32) from each layer. No data class, since FSDP copies those that are handed to a layer, and what a layer
+    adds to a copy is lost.
     """
 
-    real: Tensor | None = None
-    balance: list[Tensor] = field(default_factory=list)
-    z: list[Tensor] = field(default_factory=list)
+    def __init__(self, real: Tensor | None = None) -> None:
+        self.real = real
+        self.balance: list[Tensor] = []
+        self.z: list[Tensor] = []
 
     def losses(self, config: Any) -> dict[str, Tensor]:
         """The sum over sequences of each loss that ``config.auxiliary`` names: the mean over layers, times its

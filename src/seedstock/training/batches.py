@@ -29,6 +29,14 @@ def split(batch: Batch, size: int) -> Iterator[Batch]:
         yield {name: value[rows] if value.dim() and len(value) == count else value for name, value in batch.items()}
 
 
+def stand_in(batch: Batch) -> Batch:
+    """One example for a process that has none left: the first it was given, or where it was given none, zeros."""
+    if len(batch["examples"]):
+        return next(split(batch, 1))
+    rows = {name: value.dim() and not len(value) for name, value in batch.items()}
+    return {name: value.new_zeros(1, *value.shape[1:]) if rows[name] else value for name, value in batch.items()}
+
+
 def digests(arrays: dict[str, np.ndarray]) -> np.ndarray:
     """``[B, 16]`` bytes: the loader's digests of what is stored, or where a loader has none, of what it handed over."""
     if "digests" in arrays:

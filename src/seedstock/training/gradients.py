@@ -1,4 +1,4 @@
-"""One batch's gradients, the same under any split into micro-batches."""
+"""One batch's gradients, the same under any split into micro-batches and among processes."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from torch import Tensor, nn
 
 from seedstock.errors import RecipeError
 from seedstock.inputs.keys import Keys
-from seedstock.training.batches import Batch, split
-
-Counts = dict[str, Tensor]
+from seedstock.training.batches import Batch, split, stand_in
+from seedstock.training.parallel.world import World
+from seedstock.training.passing import Counts, Pass
 
 
 @dataclass
@@ -26,8 +26,9 @@ class Step:
     losses: dict[str, Tensor]
     metrics: dict[str, Tensor]
     positions: int
-    sources: int = 0
-    """Positions of sources, which an encoder-decoder reads besides."""
+    passes: tuple[tuple[int, int, int], ...] = ()
+    """Of each pass of the backbone for one loss, in the first micro-batch: rows, positions of a row, and of its source
+    where an encoder-decoder reads one."""
 
 
 def accumulate(
@@ -38,46 +39,67 @@ def accumulate(
     *,
     size: int,
     seed: int,
-    reduce: Callable[[Counts], Counts] = lambda counts: counts,
+    world: World | None = None,
+    parts: int | None = None,
+    reduce: Callable[[Counts], Counts] | None = None,
+    passing: Pass | None = None,
 ) -> Step:
     """Adds the gradients of a batch's mean loss to the parameters, ``size`` examples at a time.
 
-    Each loss is a sum over its terms, divided by the number of terms in the whole batch, which ``reduce`` adds up
-    over all ranks before anything runs backward: so neither micro-batches nor ranks with fewer terms weigh more.
-    ``examples`` are the batch's example numbers on the host, where keys are made.
+    Each loss is a sum over its terms, divided by the number of terms in the whole batch, which is added up over all
+    processes before anything runs backward: so neither micro-batches nor processes with fewer terms weigh more.
+    ``batch`` is this process's part; ``examples`` its example numbers on the host, where keys are made. ``parts``, by
+    default as many as it takes, is how many passes every process makes: who has no examples left goes along with one
+    that counts nothing. ``reduce`` adds counts up, by default over the ``world``. ``passing`` is the pass over ``nets``
+    that was laid out over the ``world``. Positions are this process's, all else is the whole batch's.
     Raises RecipeError where the objective's terms couple examples and the batch is to be split.
     """
-    if objective.coupling == "batch" and size < len(examples):
+    world, passing, count = world or World(), passing or Pass(nets, objective), len(examples)
+    if objective.coupling == "batch" and size < count:
         raise RecipeError(
             f"{type(objective).__name__} compares examples of a batch with each other, which micro-batches would part",
             where="training.micro_batch",
             fix="leave micro_batch out, or make the batch smaller",
         )
-    parts = [
+    if parts is not None and count:
+        size = -(-count // parts)
+    ready = [
         objective.corrupt(part, Keys(seed, examples[number * size : (number + 1) * size]))
         for number, part in enumerate(split(batch, size))
     ]
+    void = max(0, (parts or 0) - len(ready))
+    if void:
+        idle = stand_in(batch)
+        idle = objective.corrupt(idle, Keys(seed, idle["examples"].cpu().numpy()))
     counts: Counts = {}
-    for part in parts:
-        for name, count in objective.counts(part).items():
-            counts[name] = counts[name] + count if name in counts else count
-    counts = {name: count.clamp(min=1) for name, count in reduce(counts).items()}
+    for part in ready or [idle]:
+        for name, number in objective.counts(part).items():
+            number = number if ready else torch.zeros_like(number)
+            counts[name] = counts[name] + number if name in counts else number
+    counts = {name: number.clamp(min=1) for name, number in (reduce or world.sum)(counts).items()}
     zero = torch.zeros((), device=batch["examples"].device)
     losses: dict[str, Tensor] = defaultdict(lambda: zero)
     metrics: dict[str, Tensor] = defaultdict(lambda: zero)
-    network: Any = nets["network"]
-    positions, sources, first = 0, 0, next(iter(counts.values()))
-    for part in parts:
-        given = objective.inputs(nets, part)
-        passes = given if isinstance(given, list) else [given]
-        positions += sum(one["x"].shape[:2].numel() for one in passes)
-        sources += sum(one["cross"].x.shape[:2].numel() for one in passes if one.get("cross") is not None)
-        outputs = [network.backbone(**one) for one in passes]
-        sums, extra = objective.loss(nets, outputs if isinstance(given, list) else outputs[0], part)
-        means = {name: total / counts[name] for name, total in sums.items()}
+    positions, first = 0, next(iter(counts.values()))
+    passes: tuple[tuple[int, int, int], ...] = ()
+    for number, part in enumerate([*ready, *[idle] * void] if void else ready):
+        means, seen = _go_along(passing, part, counts) if number >= len(ready) else passing(part, counts)
         sum(means.values(), start=zero).backward()
+        counted = number < len(ready)
+        positions, passes = positions + seen.positions * counted, passes or seen.passes
         for name, mean in means.items():
             losses[name] = losses[name] + mean.detach()
-        for name, total in extra.items():
-            metrics[name] = metrics[name] + total / counts.get(name, first)
-    return Step(torch.stack([*losses.values()]).sum(), dict(losses), dict(metrics), positions, sources)
+        for name, total in seen.metrics.items():
+            metrics[name] = metrics[name] + total * counted / counts.get(name, first)
+    if not world.alone:
+        losses, metrics = world.sum(dict(losses)), world.sum(dict(metrics))
+    return Step(torch.stack([*losses.values()]).sum(), dict(losses), dict(metrics), positions, passes)
+
+
+def _go_along(passing: Pass, part: Batch, counts: Counts) -> tuple[dict[str, Tensor], Any]:
+    """A pass whose losses are all zero, and that no expert's load or dropout takes note of."""
+    training = passing.training
+    passing.eval()
+    means, seen = passing(part, counts)
+    passing.train(training)
+    return {name: mean * 0.0 for name, mean in means.items()}, seen

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 
 import torch
 from torch import nn
@@ -46,3 +47,12 @@ def flops_a_token(network: nn.Module, length: int, source: int | None = None) ->
         return flops.training(Shape.of(network.config), network.vocab_size, length, source=source)  # type: ignore[arg-type]
     except AttributeError:
         return 6.0 * sum(p.numel() for p in network.parameters() if p.ndim >= 2)
+
+
+def flops_of(network: nn.Module, passes: Sequence[tuple[int, int, int]]) -> float:
+    """The same where one loss takes several passes (``training.gradients.Step.passes``): the mean over all positions.
+
+    Positions of every pass count as tokens, so that their product with this is the work of a step.
+    """
+    work = sum(rows * length * flops_a_token(network, length, source or None) for rows, length, source in passes)
+    return work / sum(rows * length for rows, length, _ in passes)

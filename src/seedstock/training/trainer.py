@@ -168,8 +168,7 @@ class Trainer:
         self.examples = int(arrays["examples"].max()) + 1
         self.tokens += values.positions
         if not self.flops_a_token:
-            length, source = (number // len(arrays["examples"]) for number in (values.positions, values.sources))
-            self.flops_a_token = measure.flops_a_token(self.network, length, source or None)
+            self.flops_a_token = measure.flops_of(self.network, values.passes)
         if self.average is not None:
             self.average.update(self.step)
         if hasattr(self.network, "after_step"):

@@ -1,0 +1,155 @@
+"""How a run is spread over processes, as recipes write it. Free of torch."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from seedstock.config import Config
+from seedstock.errors import RecipeError
+
+Degree = Annotated[int, Field(ge=1)]
+
+PRODUCTS: tuple[frozenset[str], ...] = tuple(
+    map(
+        frozenset,
+        (
+            ("data",),
+            ("shard",),
+            ("data", "shard"),
+            ("tensor",),
+            ("data", "tensor"),
+            ("shard", "tensor"),
+            ("data", "shard", "tensor"),
+        ),
+    )
+)
+"""The products of layouts that are proven (``docs/parallelism.md``): degrees above 1 that may stand together."""
+
+
+@dataclass(frozen=True)
+class Degrees:
+    """How many parts each dimension of the mesh has, outermost first; ``expert`` is cut out of data and shard."""
+
+    pipeline: int = 1
+    data: int = 1
+    shard: int = 1
+    context: int = 1
+    tensor: int = 1
+    expert: int = 1
+
+    @property
+    def ranks(self) -> int:
+        """Processes in all."""
+        return self.pipeline * self.batch * self.context * self.tensor
+
+    @property
+    def batch(self) -> int:
+        """Processes that a batch is divided among."""
+        return self.data * self.shard
+
+    @property
+    def several(self) -> frozenset[str]:
+        """The names of what has more than one part."""
+        return frozenset(name for name, degree in asdict(self).items() if degree > 1)
+
+    def __str__(self) -> str:
+        found = [f"{name} {degree}" for name, degree in asdict(self).items() if degree > 1]
+        return " × ".join(found) or "one process"
+
+
+class ParallelConfig(Config):
+    """The layout over processes, one a device. What is left open is 1; of data and shard the one left open takes the
+    rest, ``shard`` first.
+
+    ``data``: copies of the model, each fed a part of the batch (DDP). ``shard``: the same with weights, gradients and
+    optimizer state cut up among the processes (FSDP2; with ``data`` HSDP). ``tensor``: matrices cut along heads and
+    hidden units (Shoeybi et al. 2019), with ``sequence`` the stream between them cut along positions too (Korthikanti
+    et al. 2022). ``reshard`` drops gathered weights after the forward pass and gathers them again for the backward
+    pass: less memory, half as much traffic again. ``timeout`` is how many seconds a process waits for the others before
+    the lost one is named and the rest leave. The layout is no part of what a run is: a run can be resumed under another
+    one.
+    """
+
+    data: Degree | None = None
+    shard: Degree | None = None
+    tensor: Degree = 1
+    pipeline: Degree = 1
+    context: Degree = 1
+    expert: Degree = 1
+    sequence: bool = True
+    reshard: Literal["auto"] | bool = "auto"
+    timeout: Annotated[float, Field(gt=0)] = 600.0
+
+    def degrees(self, ranks: int) -> Degrees:
+        """The degrees of every dimension over ``ranks`` processes. Raises RecipeError where they do not divide."""
+        fixed = self.tensor * self.pipeline * self.context
+        given = fixed * (self.data or 1) * (self.shard or 1)
+        if ranks % given or (self.data and self.shard and ranks != given):
+            raise RecipeError(
+                f"{ranks} process{'es' * (ranks != 1)} cannot be laid out as {self.written()}, "
+                f"which {'needs' if self.data and self.shard else 'needs a multiple of'} {given}",
+                where="training.parallel",
+                fix="change a degree, or training.processes",
+            )
+        rest = ranks // given
+        data = self.data or (rest if self.shard else 1)
+        shard = self.shard or (ranks // (fixed * data))
+        return Degrees(self.pipeline, data, shard, self.context, self.tensor, self.expert)
+
+    def written(self) -> str:
+        """The degrees that were given."""
+        names = ("data", "shard", "tensor", "pipeline", "context", "expert")
+        given = [f"{name} {getattr(self, name)}" for name in names if getattr(self, name) not in (None, 1)]
+        return " × ".join(given) or "one"
+
+
+def check(
+    config: ParallelConfig, ranks: int, *, model: Any = None, examples: int | None = None, coupled: bool = False
+) -> Degrees:
+    """The degrees, where this layout of this model is one that works.
+
+    ``model`` is a model's configuration, every size known; ``examples`` are those of a step; ``coupled`` says that the
+    objective compares examples of a batch. Raises RecipeError with the first thing that does not fit.
+    """
+    degrees = config.degrees(ranks)
+    where, several = "training.parallel", degrees.several
+    if several and several not in PRODUCTS:
+        known = ", ".join(" × ".join(sorted(product)) for product in PRODUCTS)
+        what = f"{' × '.join(sorted(several))} is not a layout that is supported"
+        raise RecipeError(what, where=where, fix=f"supported: {known}")
+    if coupled and degrees.batch > 1:
+        raise RecipeError(
+            "this objective compares examples of a batch with each other, which data and shard would part",
+            where=where,
+            fix="use tensor, or one process",
+        )
+    if examples is not None and examples < degrees.batch:
+        raise RecipeError(
+            f"a batch of {examples} example{'s' * (examples != 1)} cannot be divided among {degrees.batch} processes",
+            where="training.batch_examples",
+            fix=f"give it at least {degrees.batch} examples, or take fewer processes (training.processes)",
+        )
+    for name, size in _cut_by_tensor(model):
+        if size % degrees.tensor:
+            raise RecipeError(
+                f"model.{name} is {size}, which tensor {degrees.tensor} does not divide",
+                where="training.parallel.tensor",
+                fix="take another degree, or another size",
+            )
+    return degrees
+
+
+def _cut_by_tensor(model: Any) -> list[tuple[str, int]]:
+    """The sizes of a model that tensor parallelism cuts."""
+    if model is None:
+        return []
+    names = ["heads", "kv_heads"]
+    if getattr(model, "experts", None):
+        names += ["expert_width", "shared_expert"]
+    if not getattr(model, "experts", None) or getattr(model, "cross", False):
+        names.append("mlp_width")
+    found = ((name, getattr(model, name, None)) for name in names)
+    return [(name, size) for name, size in found if size]

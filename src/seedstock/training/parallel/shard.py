@@ -1,0 +1,41 @@
+"""Weights, gradients and optimizer state cut up among processes (FSDP2), and copied over ``data`` (HSDP)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from torch import nn
+from torch.distributed.device_mesh import DeviceMesh
+from torch.distributed.fsdp import FSDPModule, fully_shard
+from torch.distributed.tensor import Shard
+
+from seedstock.models.block import Block
+
+
+def shard(passing: nn.Module, mesh: DeviceMesh, *, reshard: bool) -> None:
+    """Shards every block by itself and the rest together, in place; gradients are added up, never averaged.
+
+    The rest (embeddings, heads, whatever objectives use outside a forward call of its own) stays gathered from the
+    start of the pass to the end of its gradients.
+    """
+    place = _placement(mesh["shard"].size())
+    for module in list(passing.modules()):
+        if isinstance(module, Block):
+            fully_shard(module, mesh=mesh, reshard_after_forward=reshard, shard_placement_fn=place)
+    fully_shard(passing, mesh=mesh, reshard_after_forward=False, shard_placement_fn=place)
+    for module in passing.modules():
+        if isinstance(module, FSDPModule):
+            # Losses are sums over the count of the whole batch: what is to be added is never divided again.
+            module.set_gradient_divide_factor(1.0)
+            module.set_force_sum_reduction_for_comms(True)
+
+
+def _placement(shards: int) -> Callable[[nn.Parameter], Any]:
+    def place(parameter: nn.Parameter) -> Any:
+        # Fewer experts than processes would be padded to as many.
+        if parameter.ndim == 3 and parameter.shape[0] % shards and parameter.shape[1] % shards == 0:
+            return Shard(1)
+        return None
+
+    return place

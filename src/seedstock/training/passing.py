@@ -1,0 +1,49 @@
+"""One micro-batch from its inputs to its losses, as a module: what layouts shard, copy or cut into stages."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from torch import Tensor, nn
+
+from seedstock.training.batches import Batch
+
+Counts = dict[str, Tensor]
+
+
+@dataclass
+class Seen:
+    """Detached sums of metrics, and of each pass of the backbone rows, positions of a row, and of its source if any."""
+
+    metrics: dict[str, Tensor] = field(default_factory=dict)
+    passes: tuple[tuple[int, int, int], ...] = ()
+
+    @property
+    def positions(self) -> int:
+        """How many went through the backbone."""
+        return sum(rows * length for rows, length, _ in self.passes)
+
+
+class Pass(nn.Module):
+    """``nets`` and the objective that uses them. The call is everything of a step that has gradients."""
+
+    def __init__(self, nets: nn.ModuleDict, objective: Any) -> None:
+        super().__init__()
+        self.nets = nets
+        self.objective = objective
+
+    def forward(self, part: Batch, counts: Counts) -> tuple[dict[str, Tensor], Seen]:
+        """Each loss of a micro-batch that is corrupted already: its sum over ``counts``, those of the whole batch."""
+        network: Any = self.nets["network"]
+        given = self.objective.inputs(self.nets, part)
+        passes = given if isinstance(given, list) else [given]
+        outputs = [network.backbone(**one) for one in passes]
+        sums, metrics = self.objective.loss(self.nets, outputs if isinstance(given, list) else outputs[0], part)
+        seen = Seen(metrics, tuple(_shape(one) for one in passes))
+        return {name: total / counts[name] for name, total in sums.items()}, seen
+
+
+def _shape(one: dict[str, Any]) -> tuple[int, int, int]:
+    source = one.get("cross")
+    return (*one["x"].shape[:2], 0 if source is None else source.x.shape[1])

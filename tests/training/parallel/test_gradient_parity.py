@@ -1,0 +1,73 @@
+"""Every layout gives the full gradients and losses of one process: gradients, since Adam would hide a factor."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+import pytest
+import torch
+from gloo import together
+from parity_cases import BAND, CASES, differences, gradients
+
+TWO = ({"data": 2}, {"shard": 2}, {"tensor": 2}, {"tensor": 2, "sequence": False})
+FOUR = ({"data": 2, "shard": 2}, {"shard": 2, "tensor": 2}, {"data": 2, "tensor": 2}, {"shard": 4})
+EIGHT = ({"data": 2, "shard": 2, "tensor": 2}, {"shard": 8})
+UNEVEN = {2: 7, 4: 5, 8: 11}
+"""Examples of a step: parts differ, and so do their numbers of micro-batches."""
+
+
+def work(rank: int, names: tuple[str, ...], layouts: tuple[dict[str, Any], ...], count: int, micro: int) -> Any:
+    return {(name, str(layout)): gradients(CASES[name](), count, micro, layout) for name in names for layout in layouts}
+
+
+@cache
+def spread_out(ranks: int, count: int) -> list[dict[tuple[str, str], Any]]:
+    names = tuple(CASES) if ranks == 2 else ("decoder", "encoder with heads", "experts")
+    return together(work, ranks, names, {2: TWO, 4: FOUR, 8: EIGHT}[ranks], count, 2)
+
+
+@cache
+def alone(name: str, count: int) -> dict[str, Any]:
+    torch.set_num_threads(1)
+    return gradients(CASES[name](), count, 2, None)
+
+
+def same(ranks: int, name: str, layout: dict[str, Any], count: int) -> None:
+    theirs = alone(name, count)
+    for found in spread_out(ranks, count):
+        ours = found[name, str(layout)]
+        worst = max(differences(ours, theirs).items(), key=lambda item: item[1])
+        assert worst[1] <= BAND, worst
+        assert ours["losses"].keys() == theirs["losses"].keys() and ours["positions"] == theirs["positions"]
+        for kind in ("losses", "metrics"):
+            for key, value in theirs[kind].items():
+                torch.testing.assert_close(ours[kind][key], value, rtol=BAND, atol=BAND)
+        torch.testing.assert_close(ours["norm"], theirs["norm"], rtol=BAND, atol=0)
+        assert all(torch.equal(a, b) for a, b in zip(ours["loads"], theirs["loads"], strict=True))
+
+
+@pytest.mark.parametrize("layout", TWO, ids=str)
+@pytest.mark.parametrize("name", CASES)
+def test_two_processes(name: str, layout: dict[str, Any]) -> None:
+    same(2, name, layout, UNEVEN[2])
+
+
+@pytest.mark.parametrize("layout", FOUR, ids=str)
+@pytest.mark.parametrize("name", ["decoder", "encoder with heads", "experts"])
+def test_four_processes(name: str, layout: dict[str, Any]) -> None:
+    same(4, name, layout, UNEVEN[4])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("layout", FOUR, ids=str)
+@pytest.mark.parametrize("name", ["decoder", "encoder with heads", "experts"])
+def test_processes_without_an_example(name: str, layout: dict[str, Any]) -> None:
+    same(4, name, layout, 1)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("layout", EIGHT, ids=str)
+@pytest.mark.parametrize("name", ["decoder", "encoder with heads", "experts"])
+def test_eight_processes(name: str, layout: dict[str, Any]) -> None:
+    same(8, name, layout, UNEVEN[8])
