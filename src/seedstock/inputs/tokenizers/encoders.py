@@ -53,6 +53,7 @@ class Pieces:
 
     def __init__(self, library: Library) -> None:
         self.name, self.library = f"pieces, {library.name}", library
+        self._lock = threading.Lock()
         self._forget()
 
     def _forget(self) -> None:
@@ -61,6 +62,11 @@ class Pieces:
         self._ends = np.zeros(1, np.int64)
 
     def encode(self, texts: Sequence[str]) -> list[np.ndarray]:
+        """The ids of each text; threads take turns, since what is new is learnt."""
+        with self._lock:
+            return self._encode(texts)
+
+    def _encode(self, texts: Sequence[str]) -> list[np.ndarray]:
         if len(self._known) > REMEMBERED or len(self._tokens) > 8 * REMEMBERED:
             self._forget()
         cut = [pieces(text) for text in texts]

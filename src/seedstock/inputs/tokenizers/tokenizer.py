@@ -18,7 +18,7 @@ from seedstock.inputs.tokenizers.encoders import Encoder, Library, Pieces, candi
 from seedstock.inputs.tokenizers.importing.append import vocabulary as vocabulary_of
 from seedstock.inputs.tokenizers.pieces import LIMIT, PATTERN, bounded, chunks
 from seedstock.inputs.tokenizers.specials import UNKNOWN, name_of
-from seedstock.ledger.ids import sha256
+from seedstock.ledger.ids import digest, sha256
 from seedstock.progress import Reporter, Silent
 
 LONG = 1 << 20  # characters
@@ -58,6 +58,11 @@ class Tokenizer:
         self.byte_lengths[list(self.specials.values())] = 0
         self.exact = self._record.get("normalizer") is None and not token_bytes.begins_with_space(self._decoder)
         self._encoder: Encoder | None = None
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """A digest of what the file says, however it is written: one that was imported has that of its origin."""
+        return digest(self._record)
 
     def encode_batch(self, texts: Sequence[str]) -> list[np.ndarray]:
         """The ids of each text, uint32 ``[tokens]``. Adds no specials, and reads none out of the text.

@@ -19,7 +19,10 @@ Share = Annotated[float, Field(ge=0, lt=1)]
 class AdamWConfig(Config):
     """AdamW (Loshchilov and Hutter 2019, arXiv 1711.05101); vectors (norms, biases) are never decayed.
 
-    ``learning_rate`` is the size dial's where it is not given, and 3e-3 where there is no dial.
+    ``learning_rate`` is the size dial's where it is not given, and 3e-3 where there is no dial. ``rates`` are factors
+    on it by patterns of parameters' names, the first that fits (``{"class_head.*": 10, "*embedding*": 0}``; with 0 a
+    parameter stays as it is); ``layer_decay`` is one more for every layer below the last, and one more still for
+    embeddings (Clark et al. 2020, arXiv 2003.10555, appendix: 0.8 for small models).
     """
 
     kind: Literal["adamw"] = "adamw"
@@ -27,6 +30,8 @@ class AdamWConfig(Config):
     betas: tuple[Share, Share] = (0.9, 0.95)
     eps: Positive = 1e-8
     weight_decay: Annotated[float, Field(ge=0)] = 0.1
+    rates: dict[str, Annotated[float, Field(ge=0)]] = Field(default={})
+    layer_decay: Annotated[float, Field(gt=0, le=1)] = 1.0
 
     def build(self, parameters: dict[str, Any], roles: dict[str, str]) -> list[Any]:
         """One torch optimizer over all parameters."""

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
+from fnmatch import fnmatchcase
 from typing import Any
 
 from torch import nn
@@ -9,6 +12,7 @@ from torch import nn
 from seedstock.errors import SeedstockError
 
 Parameters = dict[str, nn.Parameter]
+_BLOCK = re.compile(r"\.blocks\.(\d+)\.")
 
 
 def hidden_matrices(parameters: Parameters, roles: dict[str, str]) -> tuple[Parameters, Parameters]:
@@ -24,6 +28,22 @@ def decayed(parameters: Parameters, weight_decay: float, **options: Any) -> list
     vectors = [p for p in parameters.values() if p.ndim < 2]
     groups = [{"params": matrices, "weight_decay": weight_decay}, {"params": vectors, "weight_decay": 0.0}]
     return [group | options for group in groups if group["params"]]
+
+
+def by_rate(parameters: Parameters, rates: Mapping[str, float], layer_decay: float) -> dict[float, Parameters]:
+    """Parameters by the factor on their learning rate, the highest first: ``rates`` are factors by patterns of names
+    (the first that fits), ``layer_decay`` is one more for every block above a parameter's own."""
+    depths = [int(found[1]) for name in parameters if (found := _BLOCK.search(name))]
+    top = max(depths, default=-1) + 1
+    groups: dict[float, Parameters] = {}
+    for name, parameter in parameters.items():
+        factor = next((value for pattern, value in rates.items() if fnmatchcase(name, pattern)), 1.0)
+        if layer_decay < 1:
+            block = _BLOCK.search(name)
+            depth = int(block[1]) + 1 if block else 0 if ".embedding." in name else top
+            factor *= layer_decay ** (top - depth)
+        groups.setdefault(factor, {})[name] = parameter
+    return dict(sorted(groups.items(), reverse=True))
 
 
 def trained(nets: nn.ModuleDict) -> tuple[Parameters, dict[str, str]]:

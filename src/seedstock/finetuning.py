@@ -1,0 +1,276 @@
+"""What the roof does for a second stage: its run, the step that stands for it, its scores."""
+
+from __future__ import annotations
+
+import io
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from seedstock import recipe as recipes
+from seedstock.errors import DataError, RecipeError
+from seedstock.ledger.files import read_json, write_json, write_text
+from seedstock.progress import Reporter, Silent
+from seedstock.runs import Run
+from seedstock.transfer.finetune.plan import Task, recipe
+
+PREDICTIONS = "predictions.jsonl"
+TOGETHER = 64  # texts that are scored at once
+
+
+def finetune(
+    base: Run,
+    task: Task,
+    *,
+    step: int | None = None,
+    overrides: Sequence[str] = (),
+    reporter: Reporter | None = None,
+    until: str = "release",
+) -> Run:
+    """A run that goes on from a checkpoint of ``base``: its ledger, plan, checkpoints, scores and release are a run's.
+
+    ``overrides`` are ``KEY=VALUE`` for any key of the recipe that the task comes to. Raises what ``pipeline.run`` does.
+    """
+    from seedstock import pipeline, weights
+
+    chosen = weights.checkpoint_of(base, step)
+    values = recipe(
+        task,
+        recipes_values(base),
+        str(base.stage_folder("tokenizer").resolve()),
+        f"run:{base.name}@{chosen}",
+    )
+    made = recipes.given(values, list(overrides), f"the second stage of {base.name}")
+    return pipeline.run(made, runs=base.runs, reporter=reporter or Silent(), until=until)
+
+
+def recipes_values(base: Run) -> dict[str, Any]:
+    """The base's recipe as plain values."""
+    return json.loads(base.recipe.model_dump_json())
+
+
+def count(sources: Sequence[dict[str, Any]]) -> int:
+    """How many documents sources give, by reading them."""
+    from seedstock import kinds
+    from seedstock.corpus.sources.base import Unreadable
+
+    found = 0
+    for entry in sources:
+        source = kinds.load("sources", entry["kind"])(**entry)
+        for part in source.partitions():
+            found += sum(not isinstance(item, Unreadable) for item in source.read(part))
+    return found
+
+
+def source_of(given: str, name: str, text: str) -> dict[str, Any]:
+    """A recipe's source from a file (by its ending), or from a source written out (``{kind: huggingface, …}``).
+
+    Raises RecipeError for an ending that says nothing.
+    """
+    from ruamel.yaml import YAML
+    from ruamel.yaml.error import YAMLError
+
+    if given.lstrip().startswith("{"):
+        try:
+            found = dict(YAML(typ="safe", pure=True).load(io.StringIO(given)))
+        except (YAMLError, ValueError) as error:
+            raise RecipeError("not a source", where=given, fix="write {kind: …, path: …}") from error
+        return {"name": name, **found}
+    endings = {"csv": (".csv", ".tsv", ".tab"), "jsonl": (".jsonl", ".ndjson", ".json"), "parquet": (".parquet",)}
+    plain = given
+    for packed in (".gz", ".zst", ".bz2", ".xz"):
+        plain = plain.removesuffix(packed)
+    for kind, known in endings.items():
+        if plain.lower().endswith(known):
+            # One language, declared: short texts are told apart badly, and every language would be a stratum.
+            return {"name": name, "kind": kind, "path": given, "fields": {"text": text}, "language": "und"}
+    raise RecipeError(
+        "the ending says nothing of what the file holds",
+        where=given,
+        fix="give a .csv, .tsv, .jsonl or .parquet file, or a source: '{kind: huggingface, dataset: …}'",
+    )
+
+
+def choose(run: Run, objective: Any, windows: Any, reporter: Reporter) -> None:
+    """Records which of the kept checkpoints stands for the run, by validation alone; no test is looked at.
+
+    Each is scored on ``windows``, the held-out texts. Of those whose number that ``objective.chooses`` names is within
+    one standard error of the highest, that of the lowest loss stands: the chance of a few texts should not choose
+    (Breiman et al. 1984, section 3.4.3). Nothing is chosen where the objective names none.
+    """
+    from seedstock import weights
+    from seedstock.evaluation import objective_loss
+
+    if objective.chooses is None or not len(windows.numbers):
+        return
+    batch, among = run.recipe.training.batch_examples, []
+    for step in run.checkpoints:
+        nets, own, _ = weights.load_nets(run, step)
+        found = objective_loss.plain(objective_loss.score(nets, own, windows, batch=max(batch, TOGETHER)))
+        among.append({"step": step, **{name: found[name] for name in (objective.chooses, "loss")}})
+    highest = max(one[objective.chooses] for one in among)
+    error = math.sqrt(highest * (1 - highest) / len(windows.numbers))
+    near = [one for one in among if one[objective.chooses] >= highest - error]
+    best = min(near, key=lambda one: (one["loss"], one["step"]))
+    record = [body for body in run.chain.of("checkpoint") if body["step"] == best["step"]][-1]
+    body = {**best, "by": objective.chooses, "among": among, "manifest_sha256": record["manifest_sha256"]}
+    run.chain.append("chosen", body)
+    reporter.event("chosen", **best)
+    reporter.say(f"   step {best['step']:,} stands for the run: {objective.chooses} {best[objective.chooses]:.4g}")
+
+
+def evaluate(run: Run, nets: Any, objective: Any, step: int, asked: Any, windows: Any, reporter: Reporter) -> bool:
+    """Scores a second stage: its losses on the validation texts, and what it says of these and of every test set."""
+    from seedstock import weights
+    from seedstock.evaluation import objective_loss
+    from seedstock.evaluation.curve import curve
+    from seedstock.evaluation.labelled import Labelled, marks
+
+    config, folder = run.recipe, run.folder / "evaluation"
+    found = objective_loss.score(nets, objective, windows, batch=config.training.batch_examples)
+    scores = objective_loss.record(found, nets, objective, weights.spec(run), {})
+    names, lines = list(run.shards.labels), []
+    validation, said = _judged(run, nets, objective, windows, names, None)
+    lines += _lines("validation", names, *said)
+    scores["validation"], scores["test"] = validation, {}
+    training = marks(run.corpus) if config.evaluation.test else set()
+    for source in config.evaluation.test:
+        tested = Labelled(source, config.input, run.tokenizer, names, objective.prepare)
+        judged, said = _judged(run, nets, objective, tested, tested.names, tested.labels)
+        apart = tested.apart(training)
+        judged |= {"fingerprint": tested.fingerprint, "left_out": tested.left_out, "in_training": int((~apart).sum())}
+        if apart.any() and not apart.all():
+            judged["accuracy_apart"] = float((said[0] == said[1])[apart].mean())
+        scores["test"][source.name] = judged
+        lines += _lines(source.name, tested.names, *said)
+    write_json(folder / "scores.json", scores)
+    write_text(folder / PREDICTIONS, "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines))
+    curve(run.folder / "events.jsonl", folder / "curve.png", name=run.name)
+    run.chain.append("evaluation", {"asked": asked, "step": step, "held_out": scores["held_out"]})
+    for name, one in {"validation": validation, **scores["test"]}.items():
+        reporter.say(f"   {name}: {told(one)}")
+    return True
+
+
+def told(one: dict[str, Any]) -> str:
+    """A line on the scores of a set of texts."""
+    low, high = one["accuracy_interval"]
+    f1 = f", macro-F1 {one['macro_f1']:.3f}" if "macro_f1" in one else ""
+    most = f"; the most frequent class alone {one['most_frequent']:.1%}" if "most_frequent" in one else ""
+    return f"{one['accuracy']:.1%} of {one['texts']:,} right ({low:.1%} to {high:.1%}){f1}{most}"
+
+
+def _judged(
+    run: Run, nets: Any, objective: Any, texts: Any, names: list[str], labels: np.ndarray | None
+) -> tuple[dict[str, Any], tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    """Scores of a set of texts; and of each its class, what was said, and how surely. ``labels`` stand in the place of
+    those that the texts come with where there are classes that training did not have."""
+    from seedstock.corpus.disparity import wilson
+    from seedstock.evaluation import classification
+    from seedstock.evaluation.labels import scores
+
+    if hasattr(objective, "logits"):
+        said = classification.classes(nets, objective, texts, batch=TOGETHER)
+        truth, predicted, sure = said.labels if labels is None else labels, said.predicted, said.confidence
+    else:
+        wanted, truth = _targets(texts)
+        length = run.recipe.input.target_length
+        written = classification.answers(nets, objective, texts, batch=TOGETHER, tokens=length)
+        truth = truth if labels is None else labels
+        if not names:
+            right = np.array([one == other for one, other in zip(written, wanted, strict=True)])
+            low_high = list(wilson(int(right.sum()), len(right)))
+            result = {"texts": len(right), "accuracy": float(right.mean()), "accuracy_interval": low_high}
+            return result, (np.zeros(len(right), int), np.where(right, 0, -1), np.ones(len(right)))
+        numbers = {name: number for number, name in enumerate(names)}
+        predicted = np.array([numbers.get(run.tokenizer.decode(one).strip(), -1) for one in written])
+        sure = np.ones(len(predicted))
+    held = truth >= 0
+    if not held.any():
+        raise DataError("none of the texts to score has a class", where=run.folder, fix="see input.label")
+    return scores(truth[held], predicted[held], names, run.recipe.seed), (truth[held], predicted[held], sure[held])
+
+
+def _targets(texts: Any) -> tuple[list[list[int]], np.ndarray]:
+    """The tokens of each answer without their end, and each class."""
+    wanted: list[list[int]] = []
+    labels: list[np.ndarray] = []
+    for arrays in texts.batches(TOGETHER):
+        wanted += [row[row >= 0][:-1].tolist() for row in arrays["targets"]]
+        labels.append(arrays["label"])
+    return wanted, np.concatenate(labels)
+
+
+def _lines(
+    place: str, names: list[str], truth: np.ndarray, predicted: np.ndarray, sure: np.ndarray
+) -> list[dict[str, Any]]:
+    """What was said of each text; the text itself is not among it."""
+    called = names or ["right"]
+    return [
+        {
+            "set": place,
+            "number": number,
+            "label": called[own],
+            "predicted": called[other] if other >= 0 else None,
+            "confidence": round(float(share), 4),
+        }
+        for number, (own, other, share) in enumerate(zip(truth, predicted, sure, strict=True))
+    ]
+
+
+def beside(run: Run, other: Run) -> dict[str, Any]:
+    """Two runs on the same texts: for each set that both were scored on, the paired difference of their accuracies."""
+    from seedstock.evaluation.labels import compared
+
+    ours, theirs = _said(run), _said(other)
+    found = {}
+    for place in [name for name in ours if name in theirs]:
+        (labels, one), (same, another) = ours[place], theirs[place]
+        if not np.array_equal(labels, same):
+            continue
+        found[place] = compared(labels, one, another)
+    return found
+
+
+def _said(run: Run) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    path = run.folder / "evaluation" / PREDICTIONS
+    if not path.is_file():
+        raise DataError("this run says nothing of labelled texts", where=run.folder, fix="evaluate it first")
+    found: dict[str, list[tuple[str, str]]] = {}
+    for line in path.read_text(encoding="utf-8").splitlines():
+        one = json.loads(line)
+        found.setdefault(one["set"], []).append((one["label"], one["predicted"] or ""))
+    return {place: (np.array([a for a, _ in rows]), np.array([b for _, b in rows])) for place, rows in found.items()}
+
+
+def summary(run: Run) -> dict[str, Any]:
+    """What there is to say of a second stage: which step of which base, and its scores."""
+    scores = read_json(run.folder / "evaluation" / "scores.json")
+    parents = [body["runs"] for body in run.chain.of("parents")]
+    return {
+        **run.summary(),
+        "base": parents[-1] if parents else None,
+        "chosen": run.chain.last("chosen"),
+        **{name: scores.get(name) for name in ("validation", "test")},
+    }
+
+
+def fresh(task: Task) -> Task:
+    """The same task from random weights: the baseline of a base."""
+    return replace(task, name=f"{task.name}-random", random=True)
+
+
+def shown(result: dict[str, Any]) -> str:
+    """The scores as people read them."""
+    rows = {"validation": result["validation"], **(result["test"] or {})}
+    lines = [f"{name}: {told(one)}" for name, one in rows.items() if one]
+    for name, one in (result.get("beside") or {}).items():
+        low, high = one["interval"]
+        lines.append(
+            f"{name}: {one['difference']:+.1%} against random weights ({low:+.1%} to {high:+.1%}, p {one['p']:.2g})"
+        )
+    return "\n".join(lines)
