@@ -55,6 +55,12 @@ TABLE: dict[str, dict[str, str]] = {
         "optout": "seedstock.corpus.signals.optout:OptOut",
         "excluded": "seedstock.corpus.signals.excluded:Excluded",
     },
+    "inputs": {
+        "tokens": "seedstock.inputs.items.config:TokensConfig",
+        "images": "seedstock.inputs.items.images:ImagesConfig",
+        "labelled-text": "seedstock.inputs.items.texts:LabelledTextConfig",
+        "text-to-text": "seedstock.inputs.items.texts:TextToTextConfig",
+    },
     "tokenizers": {
         "bpe": "seedstock.inputs.tokenizers.config:BpeConfig",
         "bytes": "seedstock.inputs.tokenizers.config:BytesConfig",
@@ -67,6 +73,7 @@ TABLE: dict[str, dict[str, str]] = {
         "decoder": "seedstock.models.configs.decoder:DecoderConfig",
         "encoder": "seedstock.models.configs.encoder:EncoderConfig",
         "encoder-decoder": "seedstock.models.configs.encoder_decoder:EncoderDecoderConfig",
+        "vision": "seedstock.models.configs.vision:VisionConfig",
     },
     "objectives": {
         "causal": "seedstock.objectives.configs.causal:CausalConfig",
@@ -79,6 +86,9 @@ TABLE: dict[str, dict[str, str]] = {
         "span-corruption": "seedstock.objectives.configs.span_corruption:SpanCorruptionConfig",
         "ul2": "seedstock.objectives.configs.span_corruption:Ul2Config",
         "denoising": "seedstock.objectives.configs.denoising:DenoisingConfig",
+        "mae": "seedstock.objectives.configs.mae:MaeConfig",
+        "classify": "seedstock.objectives.configs.classify:ClassifyConfig",
+        "text-to-text": "seedstock.objectives.configs.answer:AnswerConfig",
     },
     "optimizers": {
         "adamw": "seedstock.training.configs.optimizers:AdamWConfig",
@@ -146,6 +156,7 @@ def providers(recipe: Any) -> dict[str, dict[str, str]]:
     Sources and signals are on record in the corpus.
     """
     used = [
+        ("inputs", "input", recipe.input),
         ("tokenizers", "tokenizer", recipe.tokenizer),
         ("models", "model", recipe.model),
         ("objectives", "objective", recipe.objective),

@@ -98,7 +98,7 @@ def _begun(run: Run) -> bool:
     """Whether the model has begun to learn: from then on the stages before are those on record, come what may."""
     if not run.steps_done:
         return False
-    for stage in ("corpus", "tokenizer", "shards"):
+    for stage in ("corpus", *["tokenizer"] * run.recipe.input.tokenized, "shards"):
         if not manifest.is_sealed(run.stage_folder(stage)):
             raise IntegrityError(
                 f"the {stage} that this run learned from is gone",
@@ -151,10 +151,10 @@ def _record_parents(run: Run, stage: str, runs: dict[str, Any]) -> None:
 
 
 def tokenizer(run: Run, reporter: Reporter) -> bool:
-    """Trains the tokenizer; returns whether there was anything to do."""
+    """Trains the tokenizer where the input has tokens; returns whether there was anything to do."""
     from seedstock.inputs.tokenizers import train as tokenizers
 
-    if _begun(run):
+    if not run.recipe.input.tokenized or _begun(run):
         return False
     seed, config = run.recipe.seed, with_specials(run.recipe)
     inputs = tokenizers.inputs_of(config, run.corpus, seed=seed)
@@ -176,6 +176,8 @@ def with_specials(recipe: Any) -> Any:
 
 def shards(run: Run, reporter: Reporter) -> bool:
     """Writes the shards; returns whether there was anything to do."""
+    if run.recipe.input.kind != "tokens":
+        return items(run, reporter)
     from seedstock.inputs import write
 
     if _begun(run):
@@ -191,12 +193,31 @@ def shards(run: Run, reporter: Reporter) -> bool:
     return True
 
 
+def items(run: Run, reporter: Reporter) -> bool:
+    """Writes the shards of an input that is no stream of tokens; returns whether there was anything to do."""
+    from seedstock.inputs.items import write
+
+    if _begun(run):
+        return False
+    config = run.recipe.input
+    tokenizer = run.tokenizer if config.tokenized else None
+    inputs = write.inputs_of(run.corpus, config, tokenizer)
+    if run.store.has(write.STAGE, inputs):
+        return run.record_stage("shards", run.store.folder(write.STAGE, inputs))
+    with _stage(run, reporter, "shards"):
+        run.record_stage("shards", write.write(run.corpus, config, tokenizer, store=run.store, reporter=reporter))
+        found = run.shards.strata("train")
+        count = sum(stratum.tokens for stratum in found)
+        reporter.say(f"   {count:,} {config.unit} of {len(found)} strata to train on")
+    return True
+
+
 def resolve(run: Run, reporter: Reporter) -> Any:
     """Fills in what the recipe leaves open, now that the vocabulary is known; shows and records every derived value."""
     from seedstock.planning.size import resolve as dial
 
     recipe = run.recipe
-    model, training, derived = dial(recipe.model, recipe.training, run.tokenizer.vocab_size)
+    model, training, derived = dial(recipe.model, recipe.training, run.vocab_size)
     training = training.resolved(model.context)
     resolved = recipe.model_copy(update={"model": model.filled(), "training": training})
     if derived:
@@ -218,7 +239,7 @@ def plan(run: Run) -> Any:
 
     recipe, recorded = run.recipe, run.chain.last("plan")
     objective = weights.objective(run)
-    window = objective.window(recipe.model.context)
+    window = _window(run, objective)
     made = DataPlan.of(
         run.shards,
         recipe.mixture,
@@ -239,6 +260,11 @@ def plan(run: Run) -> Any:
     run.chain.append("plan", {"plan": made.to_json(), "fingerprint": made.fingerprint, **reads})
     run.__dict__.pop("plan", None)
     return run.plan
+
+
+def _window(run: Run, objective: Any) -> int:
+    """How far an example moves on in its stream: a window of tokens, or an item."""
+    return objective.window(run.recipe.model.context) if run.recipe.input.kind == "tokens" else 1
 
 
 def logits(run: Run, made: Any, reporter: Reporter) -> None:
@@ -268,7 +294,8 @@ def train(run: Run, reporter: Reporter) -> bool:
         return False
     environment.require("torch")
     with _stage(run, reporter, "training"):
-        from seedstock import weights
+        from seedstock import finetuning, weights
+        from seedstock.inputs.items.loader import ItemLoader
         from seedstock.inputs.loader import Loader
         from seedstock.planning.energy import Meter, estimate
         from seedstock.training.fit import fit
@@ -277,7 +304,7 @@ def train(run: Run, reporter: Reporter) -> bool:
         made = plan(run)
         _tell_mixture(run, made, reporter)
         logits(run, made, reporter)
-        network = weights.build(recipe, run.tokenizer.vocab_size)
+        network = weights.build(recipe, run.vocab_size)
         if recipe.training.start and not run.steps_done:
             weights.begin(run, network)
             reporter.say(f"   starting from the weights of {recipe.training.start}")
@@ -290,7 +317,7 @@ def train(run: Run, reporter: Reporter) -> bool:
         first = ", ".join(f"{name} {value:.3f}" for name, value in expected.first.items())
         reporter.say(f"   a fresh network's loss: {first}; the floor: {expected.floor or 'none is known'}")
         reporter.say(f"   {sum(p.numel() for p in network.parameters()):,} parameters on {weights.device()}")
-        loader = Loader(
+        loader = (Loader if recipe.input.kind == "tokens" else ItemLoader)(
             run.shards,
             made,
             prepare=objective.prepare,
@@ -316,6 +343,8 @@ def train(run: Run, reporter: Reporter) -> bool:
             )
             # An attempt that found everything done measured nothing of the training.
             energy = estimate(result.seconds) if result.resumed_at_end else meter.read()
+        if objective.chooses is not None and run.shards.strata("held_out"):
+            finetuning.choose(run, objective, _held_out(run, objective, recipe.evaluation.limit), reporter)
         run.chain.append(
             "trained",
             {
@@ -369,19 +398,38 @@ def _uncompiled(function: Any) -> Any:
 
 
 def _sampler(run: Run, objective: Any) -> Callable[[Any, int], str] | None:
-    """Writes a text during training; None where the objective writes none."""
+    """Writes a text during training, or a picture; None where the objective makes neither."""
     from seedstock import weights
     from seedstock.objectives.base import Objective
+
+    if type(objective).pictures is not Objective.pictures and run.shards.strata("held_out"):
+        return lambda nets, step: _drawn(run, nets, objective, run.folder / "samples" / f"step-{step:08d}.png")
 
     if not objective.predicts_next and type(objective).generate is Objective.generate:
         return None
     return lambda nets, step: weights.sample(run, nets, objective, seed=step)
 
 
+def _drawn(run: Run, nets: Any, objective: Any, path: Path) -> str:
+    """Draws what the objective makes of some held-out items, and says where."""
+    from seedstock.evaluation import pictures
+
+    found = pictures.shown(nets, objective, _held_out(run, objective, None))
+    if found is None:
+        return ""
+    pictures.write(path, found)
+    return f"picture: {path}"
+
+
 def _held_out(run: Run, objective: Any, limit: int | None) -> Any:
     """The held-out windows as the objective makes examples of them; about ``limit`` bytes of text."""
     from seedstock.inputs.held_out import HeldOut
+    from seedstock.inputs.items.loader import HeldOutItems
 
+    if run.recipe.input.kind != "tokens":
+        size = sum(one.bytes for one in run.shards.fields.values())
+        most = limit and max(1, limit // size)
+        return HeldOutItems(run.shards, prepare=objective.prepare, seed=run.recipe.seed, limit=most)
     window = objective.window(run.recipe.model.context)
     return HeldOut(
         run.shards,
@@ -435,12 +483,13 @@ def evaluate(run: Run, reporter: Reporter, *, again: bool = False) -> bool:
         if again:
             raise DataError("nothing is held out to score", where=run.folder, fix="set corpus.held_out in a new run")
         return False
-    asked = {"checkpoint": run.checkpoint["manifest_sha256"], "config": sections(run.recipe)["evaluation"]}
+    result = run.result or run.checkpoint
+    asked = {"checkpoint": result["manifest_sha256"], "config": sections(run.recipe)["evaluation"]}
     done = run.chain.last("evaluation")
     if done and done["asked"] == asked and not again:
         return False
     with _stage(run, reporter, "evaluation"):
-        from seedstock import weights
+        from seedstock import finetuning, weights
         from seedstock.evaluation.curve import curve
         from seedstock.evaluation.floors import floors
         from seedstock.evaluation.scores import evaluate as score
@@ -450,6 +499,10 @@ def evaluate(run: Run, reporter: Reporter, *, again: bool = False) -> bool:
         config, folder = run.recipe.evaluation, run.folder / "evaluation"
         characters = run.recipe.tokenizer.kind == "characters"
         nets, objective, step = weights.load_nets(run)
+        if objective.chooses is not None:
+            return finetuning.evaluate(
+                run, nets, objective, step, asked, _held_out(run, objective, config.limit), reporter
+            )
         if not objective.predicts_next:
             return _evaluate_own(run, nets, objective, step, asked, reporter)
         network = nets["network"]
@@ -496,13 +549,20 @@ def _evaluate_own(run: Run, nets: Any, objective: Any, step: int, asked: Any, re
     from seedstock.ledger.files import write_json
 
     recipe, folder = run.recipe, run.folder / "evaluation"
-    floors = token_floors(run.shards, limit=recipe.evaluation.floor_limit)
-    write_json(folder / "floors.json", floors)
-    windows = _held_out(run, objective, recipe.evaluation.limit)
     batch = recipe.training.batch_examples
+    windows = _held_out(run, objective, recipe.evaluation.limit)
+    if recipe.input.kind == "tokens":
+        floors = token_floors(run.shards, limit=recipe.evaluation.floor_limit)
+    else:
+        floors = {"items": objective_loss.floors(objective, windows, batch=batch)}
+    write_json(folder / "floors.json", floors)
     found = objective_loss.score(nets, objective, windows, batch=batch, draws=objective.draws)
     scores = objective_loss.record(found, nets, objective, weights.spec(run), floors)
     scores["bound"] = objective_loss.bound(found, objective, run.shards)
+    if recipe.input.kind != "tokens":
+        scores["probes"] = _probed(run, nets, objective)
+        if said := _drawn(run, nets, objective, folder / "pictures.png"):
+            reporter.say(f"   {said}")
     write_json(folder / "scores.json", scores)
     curve(run.folder / "events.jsonl", folder / "curve.png", name=run.name, floors=floors)
     run.chain.append("evaluation", {"asked": asked, "step": step, "held_out": scores["held_out"]})
@@ -511,12 +571,26 @@ def _evaluate_own(run: Run, nets: Any, objective: Any, step: int, asked: Any, re
     return True
 
 
+def _probed(run: Run, nets: Any, objective: Any) -> dict[str, Any] | None:
+    """What probes on frozen features find, where items have labels."""
+    from seedstock.evaluation import probes
+    from seedstock.inputs.items.loader import HeldOutItems
+
+    splits = (("train", probes.TRAINING), ("held_out", probes.TESTING))
+    train, held_out = (
+        HeldOutItems(run.shards, prepare=objective.prepare, seed=run.recipe.seed, split=split, limit=limit)
+        for split, limit in splits
+    )
+    return probes.probe(nets, objective, train, held_out)
+
+
 def release(run: Run, reporter: Reporter, *, again: bool = False) -> bool:
     """Writes the release folder: the base model, its papers and its evidence; returns whether there was need."""
     if run.checkpoint is None:
         raise DataError("this run is not trained yet", where=run.folder, fix=f"`seedstock resume {run.name}` goes on")
+    result = run.result or run.checkpoint
     asked = {
-        "checkpoint": run.checkpoint["manifest_sha256"],
+        "checkpoint": result["manifest_sha256"],
         "evaluation": run.chain.last("evaluation"),
         "config": sections(run.recipe)["release"],
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Any
@@ -37,6 +38,7 @@ def model() -> type[Config]:
         sources=(Annotated[sources, Field(min_length=1)], ...),
         corpus=part(CorpusConfig),
         mixture=part(MixtureConfig),
+        input=part(kinds.field("inputs", "tokens"), kind="tokens"),
         tokenizer=part(kinds.field("tokenizers", "bpe")),
         model=part(kinds.field("models", "decoder"), kind="decoder"),
         objective=part(kinds.field("objectives", "causal"), kind="causal"),
@@ -63,6 +65,12 @@ def load(path: Path | str, overrides: list[str] | None = None, *, name: str | No
 def parse(text: str, where: str = "recipe") -> Any:
     """Checks a recipe given as text."""
     return _check(_yaml(text, Path(where)), Path(where), set())
+
+
+def given(values: dict[str, Any], overrides: list[str] | None = None, where: str = "recipe") -> Any:
+    """Checks a recipe given as plain values, with ``key.path=value`` overrides applied."""
+    document = _yaml(json.dumps(values), Path(where))
+    return _check(document, Path(where), {_override(document, text) for text in overrides or []})
 
 
 def dump(recipe: Any, *, defaults: bool = True) -> str:

@@ -57,7 +57,8 @@ class Run:
             body = {"name": recipe.name, "sections": asked, "environment": environment()}
             run.chain.append("run", {**body, "sha256": sha256(text.encode())})
             return run
-        changed = [name for name in asked if name not in CHANGEABLE and recorded["sections"].get(name) != asked[name]]
+        known = recorded["sections"]  # a section that recipes did not have then says nothing
+        changed = [name for name in asked if name not in CHANGEABLE and known.get(name, asked[name]) != asked[name]]
         if changed:
             raise SeedstockError(
                 f"this run folder belongs to another recipe: {', '.join(changed)} differ",
@@ -171,7 +172,12 @@ class Run:
         """The shard reader."""
         from seedstock.inputs.shards import Shards
 
-        return Shards(self.stage_folder("shards"))
+        return Shards.open(self.stage_folder("shards"))
+
+    @property
+    def vocab_size(self) -> int:
+        """The tokenizer's; 0 where the input has no tokens."""
+        return self.tokenizer.vocab_size if self.recipe.input.tokenized else 0
 
     @cached_property
     def plan(self) -> Any:
@@ -215,6 +221,20 @@ class Run:
         """The record of the newest checkpoint that is there."""
         records = reversed(list(self.chain.of("checkpoint")))
         return next((body for body in records if (self.folder / body["folder"]).is_dir()), None)
+
+    @property
+    def result(self) -> dict[str, Any] | None:
+        """The record of the checkpoint that stands for the run: the one that was chosen on validation, where one was
+        (``chosen``) since the last attempt, else the newest."""
+        chosen = None
+        for record in self.chain.records:
+            if record["kind"] in ("attempt", "rewound"):
+                chosen = None
+            elif record["kind"] == "chosen":
+                chosen = record["body"]["manifest_sha256"]
+        found = (body for body in self.chain.of("checkpoint") if body["manifest_sha256"] == chosen)
+        there = [body for body in found if (self.folder / body["folder"]).is_dir()]
+        return there[-1] if there else self.checkpoint
 
     @property
     def steps_done(self) -> int:

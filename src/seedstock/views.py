@@ -61,7 +61,9 @@ def scores(values: dict[str, Any]) -> Group:
 def own_scores(values: dict[str, Any]) -> Group:
     """The held-out losses of a model that does not predict the next token, beside the floors."""
     shown = table("on held-out windows", "", "mean>", "")
-    for order, one in values["floors"]["tokens"]["orders"].items():
+    for name, value in values["floors"].get("items", {}).items():
+        shown.add_row(name, f"{value:.4f}", "without learning")
+    for order, one in values["floors"].get("tokens", {}).get("orders", {}).items():
         shown.add_row(f"counts of order {order} (nats a token)", f"{one['nats_per_token']:.4f}", "")
     if "beside" in values["floors"]:  # runs of before do not have it
         shown.add_row(
@@ -78,6 +80,11 @@ def own_scores(values: dict[str, Any]) -> Group:
     if bound := values.get("bound"):
         bits, error = bound["bits_per_byte_at_most"], bound["standard_error"] or 0.0
         shown.add_row("bits per byte, at most", f"{bits:.4f} ± {error:.4f}", f"{bound['draws']} draws a window")
+    if probes := values.get("probes"):
+        shown.add_section()
+        for name in ("knn", "linear"):
+            own, raw = (f"{probes[what][name]['accuracy']:.1%}" for what in ("features", "raw"))
+            shown.add_row(f"{name} probe: class found", own, f"{raw} from raw values")
     return Group(Text(), shown)
 
 
@@ -122,7 +129,9 @@ def _documents(result: dict[str, Any]) -> Group:
         shown.add_row("steps", _numbers(entry["steps"]) or "none read it")
         shown.add_row("checkpoints", _numbers(entry["checkpoints"]) or "none learnt it")
         for one in entry["descendants"]:
-            shown.add_row("goes on in", f"{one['run']}: its {one['stage']} has {one['parent']}@{one['step']} as a parent")
+            shown.add_row(
+                "goes on in", f"{one['run']}: its {one['stage']} has {one['parent']}@{one['step']} as a parent"
+            )
         parts += [shown, Text()]
     return Group(*parts)
 

@@ -34,18 +34,21 @@ def spec(run: Run) -> Any:
     """What the run's objective is told: vocabulary, context, special tokens, the model's sizes, other runs' models."""
     from seedstock.objectives.base import Spec
 
-    recipe, tokenizer = run.recipe, run.tokenizer
+    recipe = run.recipe
+    tokenizer = run.tokenizer if recipe.input.tokenized else None
     stored = getattr(recipe.objective, "stored", None) and run.has_stage(LOGITS)
     return Spec(
-        vocab_size=tokenizer.vocab_size,
+        vocab_size=run.vocab_size,
         context=recipe.model.context,
-        specials=tokenizer.specials,
+        specials=tokenizer.specials if tokenizer else {},
         model=recipe.model.resolved(),
         seed=recipe.seed,
         models={name: _parent(run, name) for name in recipe.objective.networks()},
         tokenizer=tokenizer,
         shards=run.shards,
         logits=Stored(run.stage_folder(LOGITS)) if stored else None,
+        fields={name: one.shape for name, one in getattr(run.shards, "fields", {}).items()},
+        labels=tuple(getattr(run.shards, "labels", ())),
     )
 
 
@@ -114,7 +117,8 @@ def begin(run: Run, network: Any) -> None:
 def _parent(run: Run, name: str, where: str = "objective") -> Any:
     """A frozen network of another run. Raises RecipeError where its tokens are not this run's."""
     other, step = parent(run, name)
-    if other.tokenizer.sha256 != run.tokenizer.sha256:
+    tokenized = other.recipe.input.tokenized and run.recipe.input.tokenized
+    if tokenized and other.tokenizer.fingerprint != run.tokenizer.fingerprint:
         raise RecipeError(
             f"{name} was trained with another tokenizer than this run's",
             where=where,
@@ -147,7 +151,8 @@ def load_nets(run: Run, step: int | None = None) -> tuple[Any, Any, int]:
 
 
 def checkpoint_of(run: Run, step: int | None) -> int:
-    """The step of the newest checkpoint, or ``step``. Raises DataError where there is no such checkpoint."""
+    """The step of the checkpoint that stands for the run (``Run.result``), or ``step``. Raises DataError where there is
+    no such checkpoint."""
     steps = run.checkpoints
     if not steps or (step is not None and step not in steps):
         listed = ", ".join(map(str, steps))
@@ -155,7 +160,10 @@ def checkpoint_of(run: Run, step: int | None) -> int:
         raise DataError(
             f"there is no checkpoint{'' if step is None else f' of step {step}'}", where=run.folder, fix=there
         )
-    return steps[-1] if step is None else step
+    if step is not None:
+        return step
+    result = run.result
+    return result["step"] if result and result["step"] in steps else steps[-1]
 
 
 def _checkpoint(run: Run, step: int | None) -> tuple[Path, Any]:
@@ -164,7 +172,7 @@ def _checkpoint(run: Run, step: int | None) -> tuple[Path, Any]:
     import torch
 
     chosen = checkpoint_of(run, step)
-    network = build(run.recipe, run.tokenizer.vocab_size)
+    network = build(run.recipe, run.vocab_size)
     network.eval()
     if run.recipe.training.precision == "bf16":
         network.use(torch.bfloat16)
@@ -186,6 +194,8 @@ def generate(run: Run, prompt: str = "", *, tokens: int = 120, step: int | None 
     """A text from a run's model: ``temperature``, ``top_k``, ``top_p``, ``seed`` as in models.generate."""
     nets, own, _ = load_nets(run, step)
     try:
+        if not run.recipe.input.tokenized:
+            raise NotImplementedError
         return sample(run, nets, own, prompt=prompt, tokens=tokens, **options)
     except NotImplementedError:
         what = f"the objective {run.recipe.objective.kind} trains a model that writes no text"

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from seedstock.corpus import edits as edits_
-from seedstock.errors import IntegrityError
+from seedstock.errors import DataError, IntegrityError
 from seedstock.ledger import manifest
 from seedstock.ledger.files import read_json
 from seedstock.ledger.ids import digest
@@ -46,12 +46,16 @@ class Corpus:
         batch: int = 1024,
         parts: Sequence[str] | None = None,
         media: str | None = None,
+        scores: Sequence[str] = (),
+        more: Sequence[str] = (),
     ) -> Iterator[pa.RecordBatch]:
         """The kept documents of a split, of one stratum or of some parts, in the order of the corpus, edits made.
 
         Batches of at most ``batch`` rows with the columns id, stratum, source, domain, language, licence, url, locator
-        and text (large_string); and with ``media``, the beginning of a MIME type, ``media`` (large_binary, null where a
-        document has none of it). The order and the rows are the same at every call; one part is held in memory.
+        and text (large_string); ``more`` of those of documents/ (``meta``); and with ``media``, the beginning of a MIME type, ``media`` (large_binary, null where a
+        document has none of it); and columns of signals by the names of ``scores`` (``toxicity.score``), as float32. The
+        order and the rows are the same at every call; one part is held in memory. Raises DataError where the corpus has
+        no such signal or column.
         """
         import numpy as np
         import pyarrow as pa
@@ -73,8 +77,11 @@ class Corpus:
                 table = table.append_column(name, decided[name].take(rows))
             if media is not None:
                 table = table.append_column("media", self._media(part, rows, media))
+            for name in scores:
+                table = table.append_column(name, self._score(name, part).take(rows))
             for start in range(0, table.num_rows, batch):
-                piece = table.slice(start, batch).select([*COLUMNS, *["media"] * (media is not None)]).combine_chunks()
+                wanted_columns = [*COLUMNS, *["media"] * (media is not None), *scores, *more]
+                piece = table.slice(start, batch).select(wanted_columns).combine_chunks()
                 yield from pa.Table.to_batches(piece)
 
     def content(self, part: str) -> str:
@@ -187,6 +194,22 @@ class Corpus:
     def signals(self) -> list[str]:
         """The signals of the corpus, with their versions ("gopher@1")."""
         return sorted(path.name for path in (self.folder / "signals").glob("*@*"))
+
+    def _score(self, name: str, part: str) -> pa.ChunkedArray:
+        """A signal's column of a part as float32, null where a document has none."""
+        import pyarrow as pa
+
+        signal, _, column = name.partition(".")
+        folders = [found for found in self.signals() if found.partition("@")[0] == signal]
+        try:
+            return self._table(f"signals/{folders[-1]}", part)[column].cast(pa.float32())
+        except (IndexError, KeyError, pa.ArrowException):
+            listed = ", ".join(one.partition("@")[0] for one in self.signals()) or "none"
+            raise DataError(
+                f"the corpus has no numbers {name!r}; its signals: {listed}",
+                where=self.folder,
+                fix=f"add the signal {signal!r} to corpus.policy.signals",
+            ) from None
 
     def _row(self, part: str, row: int) -> dict[str, Any]:
         document = self._table("documents", part).slice(row, 1).to_pylist()[0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -56,6 +57,17 @@ def score(nets: Any, objective: Any, windows: Any, *, batch: int, draws: int = 1
         "windows": len(windows.numbers),
         "draws": draws,
     }
+
+
+def floors(objective: Any, windows: Any, *, batch: int) -> dict[str, float]:
+    """The objective's own floors (``Objective.floors``) over the held-out items, corrupted as they are scored."""
+
+    def corrupted() -> Iterator[dict[str, Any]]:
+        for arrays in windows.batches(batch):
+            given = {name: torch.from_numpy(array) for name, array in arrays.items() if name != "digests"}
+            yield objective.corrupt(given, Keys(windows.seed, arrays["examples"]))
+
+    return objective.floors(corrupted())
 
 
 def _add(rows: dict[str, list[tuple[float, float]]], name: str, draw: int, total: float, count: float) -> None:

@@ -115,7 +115,7 @@ class DataPlan:
         """
         from seedstock.inputs import budgets
 
-        strata = shards.strata("train")
+        strata = shards.streams("train")
         made = budgets.segments(strata, mixture, length=length, batch=batch, steps=steps)
         tokens = {item.stratum: item.tokens for item in strata}
         given = {"max_repeats": mixture.max_repeats, "repeats": budgets.repeats(strata, mixture)}

@@ -17,6 +17,7 @@ from seedstock.ledger.files import read_json
 
 FORMAT = 1
 DOCUMENT = np.dtype([("id", "u1", (16,)), ("tokens", "<u4")])
+SCORE = np.dtype("<f4")
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,12 @@ class _Stream:
     def documents(self) -> np.ndarray:
         """The table of documents: structured array of ``DOCUMENT``."""
         path = self.folder / self.entry["table"]
+        return _map(path, lambda path: np.load(path, mmap_mode="r", allow_pickle=False), self.entry["documents"])
+
+    @cached_property
+    def scores(self) -> np.ndarray:
+        """Scores of the documents: float32 ``[documents, names]``."""
+        path = self.folder / self.entry["scores"]
         return _map(path, lambda path: np.load(path, mmap_mode="r", allow_pickle=False), self.entry["documents"])
 
     @cached_property
@@ -114,6 +121,16 @@ def _map(path: Path, open_: Any, expected: int) -> np.ndarray:
 class Shards:
     """A shard folder. ``index`` is its ``index.json``; arrays are read from disk when they are asked for."""
 
+    @staticmethod
+    def open(folder: Path) -> Shards:
+        """The reader of a shard folder of either kind: of token streams, or of items (``items.shards.ItemShards``)."""
+        index = read_json(Path(folder) / "index.json")
+        if "fields" not in index:
+            return Shards(folder)
+        from seedstock.inputs.items.shards import ItemShards
+
+        return ItemShards(folder, index)
+
     def __init__(self, folder: Path) -> None:
         self.folder = Path(folder)
         self.index: dict[str, Any] = read_json(self.folder / "index.json")
@@ -122,6 +139,8 @@ class Shards:
         self.dtype = np.dtype(self.index["dtype"]).newbyteorder("<")
         self.specials: dict[str, int] = self.index["specials"]
         self.vocab_size: int = self.index["vocab_size"]
+        self.score_names: tuple[str, ...] = tuple(self.index.get("scores", ()))
+        self.values: dict[str, list[str]] = self.index.get("values", {})
         self._streams = {
             (split, entry["stratum"]): _Stream(self.folder, entry, self.dtype, self.specials["pad"])
             for split, entries in self.index["splits"].items()
@@ -133,6 +152,10 @@ class Shards:
         names = Stratum.__dataclass_fields__
         entries = ({"repeats": 1, "band": -1, **entry} for entry in self.index["splits"].get(split, []))
         return [Stratum(**{name: entry[name] for name in names}) for entry in entries]
+
+    def streams(self, split: str) -> list[Stratum]:
+        """The strata as a plan counts their windows: of each stream's tokens, the last one is nobody's input."""
+        return self.strata(split)
 
     def read(self, split: str, stratum: int, starts: np.ndarray, length: int) -> np.ndarray:
         """Tokens ``[B, length]`` (in the stored type) from each start on; the pad id after the end of the stream."""
@@ -160,6 +183,32 @@ class Shards:
         for row in np.flatnonzero(starts + length > stream.tokens):
             documents[row, max(stream.tokens - starts[row], 0) :] = -1
         return documents, np.arange(length) - resets
+
+    def scores(self, split: str, stratum: int, starts: np.ndarray, length: int) -> np.ndarray:
+        """The scores of the document that each token of windows belongs to: float32 ``[B, length, names]``.
+
+        In the order of ``score_names``; NaN where a document has none, was erased, and after the end of the stream.
+        """
+        stream = self._stream(split, stratum)
+        places = np.asarray(starts, np.int64)[:, None] + np.arange(length)
+        numbers = np.searchsorted(stream.starts, places, "right") - 1
+        inside = numbers < len(stream.scores)
+        found = stream.scores[np.where(inside, numbers, 0)]
+        return np.where(inside[..., None], found, np.float32(np.nan))
+
+    def document_scores(self, split: str, name: str) -> tuple[np.ndarray, np.ndarray]:
+        """One score of every document of a split, float32 ``[D]``, and its tokens, int64 ``[D]``.
+
+        Raises DataError where the shards hold no such score.
+        """
+        if name not in self.score_names:
+            held = ", ".join(self.score_names) or "none"
+            raise DataError(f"these shards hold no score {name!r}; they hold {held}", where=self.folder)
+        streams = [stream for (own, _), stream in self._streams.items() if own == split]
+        column = self.score_names.index(name)
+        scores = [np.zeros(0, SCORE), *(stream.scores[:, column] for stream in streams)]
+        tokens = [np.zeros(0, np.int64), *(stream.documents["tokens"].astype(np.int64) for stream in streams)]
+        return np.concatenate(scores), np.concatenate(tokens)
 
     def document_at(self, split: str, stratum: int, position: int) -> tuple[bytes, int, int]:
         """The (id, start, tokens) of the document that a position belongs to."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -19,7 +19,8 @@ class Spec:
     ``specials`` are the tokenizer's (name → id), those that the configuration's ``specials()`` asked for among them;
     ``model`` is the network's configuration, every size known; ``models`` are networks of other runs that the
     configuration's ``networks()`` named, by that name; ``tokenizer`` is there for who must go from ids to text,
-    ``shards`` for who counts; ``logits`` are a parent's stored distributions (``inputs.logits.Stored``).
+    ``shards`` for who counts; ``logits`` are a parent's stored distributions (``inputs.logits.Stored``). Of an
+    input that is no stream of tokens, ``fields`` are the shapes of an item's arrays, ``labels`` the names of classes.
     """
 
     vocab_size: int
@@ -31,6 +32,8 @@ class Spec:
     tokenizer: Any = None
     shards: Any = None
     logits: Any = None
+    fields: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    labels: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -65,6 +68,10 @@ class Objective:
     predicts_next: bool = False
     """Whether the network gives the next token of plain text from what comes before: then it is scored in bits per
     byte. Otherwise its own losses on held-out windows are its score."""
+
+    chooses: str | None = None
+    """The number of a validation that says which checkpoint stands for the run, the higher the better: of a second
+    stage on few examples the last step is seldom the best. None: the newest does."""
 
     draws: int = 1
     """How often held-out windows are corrupted for the final score, where that is a mean over what is drawn."""
@@ -114,6 +121,20 @@ class Objective:
         """What a healthy run looks like."""
         raise NotImplementedError
 
+    def floors(self, batches: Iterable[Batch]) -> dict[str, float]:
+        """For inputs that are no tokens: what the first loss comes to without learning, by name, over held-out batches
+        as ``corrupt`` leaves them. Of tokens, count models are the floors."""
+        return {}
+
+    def features(self, nets: Any, batch: Batch) -> Tensor | None:
+        """One vector an item ``[B, D]``, which probes read, of items as they are stored; None where there is none."""
+        return None
+
+    def pictures(self, nets: Any, batch: Batch) -> Any:
+        """What it makes of a corrupted batch, to look at: uint8 ``[rows, columns, H, W, C]``; None where it draws
+        nothing."""
+        return None
+
     def generate(self, nets: Any, ids: list[int], tokens: int, *, seed: int, **options: Any) -> list[int]:
         """Up to ``tokens`` tokens after (or for) ``ids``, as this objective writes them. The options are those of
         ``models.generate``. Raises NotImplementedError where the objective writes nothing."""
@@ -146,4 +167,5 @@ def auxiliary_expected(spec: Spec) -> dict[str, float]:
 
 def assemble(network: nn.Module, objective: Objective) -> nn.ModuleDict:
     """Everything that is trained, by name: ``network`` and the objective's own."""
-    return nn.ModuleDict({"network": network, **objective.nets()})
+    nets = nn.ModuleDict({"network": network, **objective.nets()})
+    return nets.to(next(network.parameters()).device)

@@ -10,10 +10,10 @@ def forward(
 ) -> float:
     """FLOPs a token of a forward pass over sequences of ``length`` tokens (the context where not given).
 
-    2 for each parameter that is multiplied (matrices and head, of experts the chosen ones; an embedding is looked up,
-    norms and softmax are left out), and 4 · heads · head size · length a layer for queries times keys and weights times
-    values, over the whole square as PaLM counts it (Chowdhery et al. 2022, arXiv 2204.02311, appendix B): a causal
-    kernel that skips the upper half does half of that. A layer that looks near by counts what it sees.
+    2 for each parameter that is multiplied (matrices and head, of experts the chosen ones; an embedding of tokens is
+    looked up, norms and softmax are left out), and 4 · heads · head size · length a layer for queries times keys and
+    weights times values, over the whole square as PaLM counts it (Chowdhery et al. 2022, arXiv 2204.02311, appendix B):
+    a causal kernel that skips the upper half does half of that. A layer that looks near by counts what it sees.
 
     ``targets`` is the share of positions that the head is run on: all by convention, since configurations do not know
     what an objective skips. Of an encoder-decoder a token is one of the target, together with its share of a source of
@@ -25,7 +25,7 @@ def forward(
     share = source / length if s.cross else 0.0
     a_square = 4.0 * s.heads * s.head_size
     mlp = active(s, vocab_size)["mlp"] / sum(layers for layers, _ in s.stacks)
-    head = 2.0 * targets * (s.width * vocab_size + dense(s))
+    head = 2.0 * targets * (s.width * vocab_size + dense(s)) + 2.0 * s.width * s.patch  # and of patches the first
     near = min(length, s.sight or length)
 
     def stack(layers: int, seen: float) -> float:

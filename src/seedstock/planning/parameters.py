@@ -49,6 +49,9 @@ class Shape:
     local_layers: int = 0
     sight: int = 0
     """Positions that a local layer sees."""
+    patch: int = 0
+    """Numbers in a patch of a picture, which a matrix takes to the width; 0: the input is tokens."""
+    class_token: bool = False
 
     @classmethod
     def of(cls, model: Any) -> Shape:
@@ -92,6 +95,8 @@ def choices(filled: Any) -> dict[str, Any]:
         "masked_head": filled.kind == "encoder",
         "buckets": filled.buckets if relative else 0,
         "offset": getattr(filled, "offset", 0),
+        "patch": getattr(filled, "patch_values", 0),
+        "class_token": getattr(filled, "class_token", False),
     }
 
 
@@ -101,16 +106,16 @@ _EXPERTS = ("experts", "experts_per_token", "expert_width", "shared_expert")
 def parameters(shape: Shape, vocab_size: int) -> dict[str, int]:
     """Parameters by part, exactly: ``embedding``, ``positions``, ``attention``, ``mlp``, ``vectors``, ``head``.
 
-    ``positions`` holds kinds of segment too, ``mlp`` all experts and their routers; ``head`` is a masked model's dense
-    layer, and the output matrix where it is not tied. ``vectors`` are the gains of norms, the taps of convolutions,
-    relative positions and all biases.
+    ``embedding`` is of tokens or of patches; ``positions`` holds kinds of segment and the class token too, ``mlp`` all
+    experts and their routers; ``head`` is a masked model's dense layer, and the output matrix where it is not tied.
+    ``vectors`` are the gains of norms, the taps of convolutions, relative positions and all biases.
     """
     s = shape
     sides = 2 if s.cross else 1
     rows = sides * (s.context + s.offset) if s.learned_positions else 0
     return {
-        "embedding": s.width * vocab_size,
-        "positions": s.width * (rows + s.token_types),
+        "embedding": s.width * (vocab_size + s.patch),
+        "positions": s.width * (rows + s.token_types + s.class_token),
         "attention": sum(layers * (2 if cross else 1) for layers, cross in s.stacks) * attention(s),
         "mlp": sum(layers for layers, _ in s.stacks) * _mlp(s, s.experts),
         "vectors": sum(_vectors(s, layers, cross) for layers, cross in s.stacks) + _vectors_of_ends(s, vocab_size),
@@ -144,6 +149,7 @@ def _vectors_of_ends(s: Shape, vocab_size: int) -> int:
     """Of embeddings and head: norms and biases."""
     norm = s.width * (2 if s.layer_norm else 1)
     embeddings = (2 if s.cross else 1) * norm if s.embedding_norm else 0
+    embeddings += s.width if s.patch else 0  # the bias of patches
     return embeddings + (norm + (s.width if s.biases else 0) + vocab_size if s.masked_head else 0)
 
 

@@ -85,7 +85,7 @@ def plan(
     """
     if devices < 1:
         raise RecipeError(f"{devices} devices train nothing", where="devices", fix="give 1 or more")
-    vocab_size = vocab_size or vocabulary(recipe.tokenizer)
+    vocab_size = vocab_size or (vocabulary(recipe.tokenizer) if recipe.input.tokenized else 0)
     hardware = hardware or this_machine()
     first, *_ = resolve(recipe.model, recipe.training, vocab_size)
     shape = parameters.Shape.of(first)

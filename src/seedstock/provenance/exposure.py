@@ -24,7 +24,7 @@ def exposures(run_folder: Path, chain: Chain, ids: frozenset[bytes]) -> list[dic
     if record is None or not saved or not (stages.get("shards", run_folder) / "index.json").is_file():
         return []
     reach = record.get("reach", 1)  # stored tokens that the objective reads beyond a window
-    plan, shards = DataPlan.from_json(record["plan"]), Shards(stages["shards"])
+    plan, shards = DataPlan.from_json(record["plan"]), Shards.open(stages["shards"])
     there = [step for step, folder in saved.items() if (run_folder / folder).is_dir()]
     found = []
     for one in sorted(ids):

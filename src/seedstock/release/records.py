@@ -49,7 +49,17 @@ class Records:
 
     @cached_property
     def checkpoint(self) -> dict[str, Any]:
-        """The record of the newest checkpoint that is there, with its ``path``. Raises DataError where none is."""
+        """The record of the checkpoint that was chosen, else of the newest that is there, with its ``path``.
+
+        Raises DataError where none is.
+        """
+        chosen = None
+        for record in self.chain.records:
+            if record["kind"] in ("attempt", "rewound", "chosen"):
+                chosen = record["body"].get("manifest_sha256") if record["kind"] == "chosen" else None
+        for body in self.chain.of("checkpoint"):
+            if body["manifest_sha256"] == chosen and (self.folder / body["folder"]).is_dir():
+                return {**body, "path": self.folder / body["folder"]}
         for entry in reversed(self.sealed.values()):
             if entry.kind == "checkpoint" and entry.path.is_dir():
                 own = (body for body in self.chain.of("checkpoint") if self.folder / body["folder"] == entry.path)

@@ -21,16 +21,18 @@ PHASES = {"kept": "Kept", "changed": "… of these with edits", "held_out": "…
 class Rows:
     """What the templates call; figures go through ``figures``, so that each can be traced."""
 
-    def __init__(self, form: Format, figures: Figures) -> None:
-        self.form, self.f = form, figures
+    def __init__(self, form: Format, figures: Figures, unit: str = "tokens") -> None:
+        self.form, self.f, self.unit = form, figures, unit
 
     def functions(self) -> dict[str, Callable[..., Any]]:
         """The functions by the names that templates use."""
-        names = [name for name in dir(self) if not name.startswith("_") and name not in ("form", "f", "functions")]
+        names = [
+            name for name in dir(self) if not name.startswith("_") and name not in ("form", "f", "unit", "functions")
+        ]
         return {name: getattr(self, name) for name in names}
 
     def shares(self, caption: str, label: str, groups: list[dict[str, Any]]) -> Markup:
-        """A table of documents, bytes and tokens."""
+        """A table of documents, bytes and tokens, or what the input's items are called."""
         f = self.f
         rows = [
             [
@@ -42,7 +44,8 @@ class Rows:
             ]
             for one in groups
         ]
-        return self.form.table(caption, [label, "Documents", "Bytes of text", "Tokens", "Share of tokens"], rows, 4)
+        columns = [label, "Documents", "Bytes of text", self.unit.capitalize(), f"Share of {self.unit}"]
+        return self.form.table(caption, columns, rows, 4)
 
     def left_out(self, flags: list[dict[str, Any]]) -> list[list[str]]:
         """Groups below four fifths of the overall survival, each with the step."""
@@ -81,7 +84,8 @@ class Rows:
 
     def choices(self, model: dict[str, Any]) -> str:
         """The architecture's choices in a sentence."""
-        position = {"rope": "rotary", "learned": "learned", "relative": "relative"}[model["position"]] + " positions"
+        named = {"rope": "rotary", "sines": "sinusoidal"}
+        position = named.get(model["position"], model["position"]) + " positions"
         found = [
             f"{model['norm'].upper() if model['norm'] == 'rms' else 'layer'} norm",
             position,
@@ -165,11 +169,21 @@ class Rows:
             [name.replace("_", " "), f.decimals(one["mean"], 4), f.decimals(one["standard_error"], 4)]
             for name, one in named
         ]
+        for name, value in (evaluation.get("item_floors") or {}).items():
+            rows.append([f"Without learning: {name}", f.decimals(value, 4), ""])
+        for name in ("knn", "linear") if evaluation.get("probes") else ():
+            own, raw = (evaluation["probes"][what][name] for what in ("features", "raw"))
+            what = {"knn": "nearest neighbours", "linear": "a linear classifier"}[name]
+            rows.append([f"Classes found by {what} on its features", *self._share(own)])
+            rows.append([f"Classes found by {what} on raw values", *self._share(raw)])
         models = evaluation.get("token_counts") or {}
         for order, one in models.get("orders", {}).items():
             name = f"Count model of order {f.count(int(order))} ({models['smoothing']}), nats a token"
             rows.append([name, f.decimals(one["nats_per_token"], 4), f.decimals(one["standard_error"], 4)])
         return rows
+
+    def _share(self, one: dict[str, float]) -> list[str]:
+        return [self.f.decimals(one["accuracy"], 4), self.f.decimals(one["standard_error"], 4)]
 
     def scores(self, groups: dict[str, dict[str, Any]]) -> list[list[str]]:
         f = self.f
@@ -181,16 +195,24 @@ class Rows:
     def limits(self, facts: dict[str, Any]) -> list[str]:
         """What follows from the facts alone."""
         f, data, training = self.f, facts["data"], facts["training"]
-        tokens, model = f.count(training["tokens"]), facts["model"]
-        found = [
-            "It is a base model: it continues text as its training text goes on, true or not.",
-            f"It has {f.count(model['parameters'])} parameters, was trained on {tokens} tokens, and sees "
-            f"{f.count(model['context'])} of them at once.",
-        ]
+        tokens, model, unit = f.count(training["tokens"]), facts["model"], facts["input"]["unit"]
+        if unit == "tokens":
+            found = [
+                "It is a base model: it continues text as its training text goes on, true or not.",
+                f"It has {f.count(model['parameters'])} parameters, was trained on {tokens} tokens, and sees "
+                f"{f.count(model['context'])} of them at once.",
+            ]
+        else:
+            examples = f.count(training["examples"])
+            found = [
+                f"It is a base model: it knows {unit} like those that it was trained on.",
+                f"It has {f.count(model['parameters'])} parameters and was trained on {examples} {unit}, repeats"
+                " counted.",
+            ]
         for group, word in (("by_language", "language"), ("by_domain", "domain"), ("by_source", "source")):
             first = data[group][0] if data[group] else None
             if first and first["share"] > 0.5:
-                found.append(f"{f.share(first['share'])} of its training tokens are of one {word}: {first['name']}.")
+                found.append(f"{f.share(first['share'])} of its training {unit} are of one {word}: {first['name']}.")
         floors = (facts["evaluation"] or {}).get("floors") or {}
         if "beats_best" in floors and not floors["beats_best"]:
             found.append("It does not predict held-out text better than the best count model: it has learned little.")

@@ -49,8 +49,8 @@ def write(
             model_export(folder / "model")
         if model_export is not None:  # an objective's own heads may have made it another class of the same shape
             facts["model"]["class"] = exported_class(folder / "model") or facts["model"]["class"]
-        (folder / "tokenizer").mkdir()
-        for name in TOKENIZER:
+        for name in TOKENIZER if facts["tokenizer"] else ():
+            (folder / "tokenizer").mkdir(exist_ok=True)
             shutil.copyfile(records.stage("tokenizer") / name, folder / "tokenizer" / name)
         written, _ = papers.render(facts, records.config, lacking, exported=model_export is not None)
         for name, text in written.items():

@@ -86,9 +86,9 @@ def _means(scores: dict[str, Any]) -> dict[str, float]:
 def _of_data(steps: list[dict[str, Any]], scores: Any, corpus: Any, shards: Any) -> Iterator[Finding | None]:
     yield data.data_wait(events.column(steps, "waited"), events.column(steps, "seconds"))
     seen = float(np.nanmax(np.append(events.column(steps, "tokens"), 0.0)))
-    if shards is not None:
+    if shards is not None and "fields" not in shards.index:  # items are counted, and what was seen is positions
         yield data.repeats(seen, sum(stratum.tokens for stratum in shards.strata("train")))
-    if scores and scores.get("parameters"):
+    if scores and scores.get("parameters") and (shards is None or "fields" not in shards.index):
         yield data.undertrained(seen, scores["parameters"])
     if corpus is not None:
         decisions = corpus.decisions()
@@ -111,7 +111,7 @@ def _stages(folder: Path) -> tuple[Any, Any]:
             if record["kind"] == "stage":
                 places[record["body"]["stage"]] = folder.parent / record["body"]["folder"]
     found: list[Any] = []
-    for stage, reader in (("corpus", Corpus), ("shards", Shards)):
+    for stage, reader in (("corpus", Corpus), ("shards", Shards.open)):
         try:
             found.append(reader(places[stage]))
         except (KeyError, SeedstockError):

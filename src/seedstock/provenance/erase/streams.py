@@ -1,7 +1,8 @@
-"""Overwrites documents in token shards with padding, so that every other example keeps its number and its tokens.
+"""Overwrites documents in shards, so that every other example keeps its number and its content: tokens with padding,
+the arrays of items with zeros.
 
-The loss does not count targets that are padding. The tables of documents stay as they are: a keyed id and a length say
-nothing of the content, and ``trace`` still tells which steps saw the span.
+The loss does not count targets that are padding, nor items that are not ``present``. The tables of documents stay as
+they are: a keyed id and a length say nothing of the content, and ``trace`` still tells which steps saw the span.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
+from seedstock.inputs.items.shards import ItemShards
 from seedstock.inputs.shards import Shards
 from seedstock.ledger.files import atomic
 
@@ -25,27 +27,30 @@ def is_shards(folder: Path) -> bool:
 
 def concerned(folder: Path, ids: frozenset[bytes]) -> list[str]:
     """The files that hold tokens of documents."""
-    return [name for name, _ in _in_files(folder, ids)]
+    return [name for name, _, _ in _in_files(folder, ids)]
 
 
 def erase(folder: Path, ids: frozenset[bytes]) -> None:
-    """Overwrites the documents' spans with the padding token."""
-    shards = Shards(folder)
-    for name, inside in _in_files(folder, ids):
-        _overwrite(folder / name, inside, shards.dtype, shards.specials["pad"])
+    """Overwrites the documents' spans."""
+    for name, inside, blank in _in_files(folder, ids):
+        _overwrite(folder / name, inside, blank)
 
 
-def _in_files(folder: Path, ids: frozenset[bytes]) -> Iterator[tuple[str, list[Span]]]:
-    """(file, spans in it): a document may go on in the next file of its stratum."""
-    shards = Shards(folder)
+def _in_files(folder: Path, ids: frozenset[bytes]) -> Iterator[tuple[str, list[Span], np.ndarray]]:
+    """(file, spans in it, what each of their places becomes): a document may go on in the next file of its stratum."""
+    shards = Shards.open(folder)
     for split, strata in shards.index["splits"].items():
         for stratum in strata:
             spans = _spans(*shards.documents(split, stratum["stratum"]), ids)
-            begin = 0
+            if isinstance(shards, ItemShards):
+                for name, path in stratum["fields"].items() if spans else ():
+                    yield path, spans, np.zeros(shards.fields[name].bytes, np.uint8)
+                continue
+            blank, begin = np.array([shards.specials["pad"]], shards.dtype), 0
             for file in stratum["files"]:
                 cut = [(max(start - begin, 0), min(stop - begin, file["tokens"])) for start, stop in spans]
                 if inside := [(start, stop) for start, stop in cut if start < stop]:
-                    yield file["path"], inside
+                    yield file["path"], inside, blank
                 begin += file["tokens"]
 
 
@@ -55,13 +60,13 @@ def _spans(table: np.ndarray, starts: np.ndarray, ids: frozenset[bytes]) -> list
     return [(int(starts[at]), int(starts[at + 1])) for at in np.flatnonzero(np.isin(keys, np.array([*ids], "S16")))]
 
 
-def _overwrite(path: Path, inside: list[Span], dtype: np.dtype, pad: int) -> None:
-    tokens = np.memmap(path, dtype, "r")
-    if all((tokens[start:stop] == pad).all() for start, stop in inside):
+def _overwrite(path: Path, inside: list[Span], blank: np.ndarray) -> None:
+    places = np.memmap(path, blank.dtype, "r").reshape(-1, len(blank))
+    if all((places[start:stop] == blank).all() for start, stop in inside):
         return
-    del tokens
+    del places
     with path.open("rb") as old, atomic(path) as new:
         shutil.copyfileobj(old, new, 1 << 20)
         for start, stop in inside:
-            new.seek(start * dtype.itemsize)
-            new.write(np.full(stop - start, pad, dtype).tobytes())
+            new.seek(start * blank.nbytes)
+            new.write(blank.tobytes() * (stop - start))

@@ -18,6 +18,7 @@ def collect(records: Records) -> dict[str, Any]:
         "head": records.chain.head,
         "records": len(records.chain.records),
         "data": data.collect(records),
+        "input": model.input_of(records),
         "tokenizer": model.tokenizer(records),
         "model": model.architecture(records),
         "objective": model.objective(records),

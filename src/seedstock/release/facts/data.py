@@ -74,7 +74,7 @@ def _tokens(shards: Path, split: str) -> pa.Table:
 
     from seedstock.inputs.shards import Shards
 
-    reader = Shards(shards)
+    reader = Shards.open(shards)
     tables = [reader.documents(split, stratum.stratum) for stratum in reader.strata(split)]
     ids = b"".join(np.ascontiguousarray(table).tobytes() for table, _ in tables)
     counts = np.concatenate([np.diff(starts) for _, starts in tables]) if tables else np.zeros(0, np.int64)
@@ -174,5 +174,5 @@ def _strata(records: Records, shards: Path) -> list[dict[str, Any]]:
             "examples": passes[one.stratum].examples if one.stratum in passes else 0,
             "epochs": passes[one.stratum].epochs if one.stratum in passes else 0.0,
         }
-        for one in Shards(shards).strata("train")
+        for one in Shards.open(shards).strata("train")
     ]

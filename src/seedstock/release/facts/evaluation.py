@@ -26,7 +26,11 @@ def collect(records: Records) -> dict[str, Any] | None:
     )
     found = {name: scores[name] for name in kept if name in scores}
     found["step"] = (records.chain.last("evaluation") or {}).get("step")
-    if floors is not None and "tokens" in floors:
+    if scores.get("probes"):
+        found["probes"] = scores["probes"]
+    if floors is not None and "items" in floors:
+        found["item_floors"] = floors["items"]
+    elif floors is not None and "tokens" in floors:
         found["token_counts"] = floors["tokens"]
     elif floors is not None:
         found["count_models"] = {**floors["bytes"], "trained_on": floors["training"], "held_out": floors["held_out"]}

@@ -18,8 +18,17 @@ CHOICES = (
 """Those of them that a kind of model has are on record."""
 
 
-def tokenizer(records: Records) -> dict[str, Any]:
-    """The tokenizer's report, and the digest of ``tokenizer.json``."""
+def input_of(records: Records) -> dict[str, Any]:
+    """What examples are made of: kind, modality, and what its items are called."""
+    settings = records.recipe.get("input") or {"kind": "tokens"}
+    config = kinds.load("inputs", settings["kind"])(**settings)
+    return {"kind": config.kind, "modality": config.modality, "unit": config.unit, "tokenized": config.tokenized}
+
+
+def tokenizer(records: Records) -> dict[str, Any] | None:
+    """The tokenizer's report, and the digest of ``tokenizer.json``; None where there is none."""
+    if not input_of(records)["tokenized"]:
+        return None
     folder = records.stage("tokenizer")
     return {**read_json(folder / "report.json"), "sha256": sha256_file(folder / "tokenizer.json")}
 

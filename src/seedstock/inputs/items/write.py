@@ -1,0 +1,216 @@
+"""Writing shards of items: the corpus's documents cut into arrays by stratum, with the tables that map them."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from seedstock.corpus.media.types import Undecodable
+from seedstock.errors import DataError
+from seedstock.inputs.items.config import Document, InputConfig, Item
+from seedstock.inputs.items.shards import PRESENT
+from seedstock.inputs.shards import DOCUMENT, FORMAT
+from seedstock.ledger import manifest
+from seedstock.ledger.files import write_json
+
+if TYPE_CHECKING:
+    from seedstock.corpus import Corpus
+    from seedstock.ledger.store import Store
+    from seedstock.progress import Bar, Reporter
+
+STAGE = "shards"
+SPLITS = ("train", "held_out")
+BATCH = 64  # documents that are read together: their media are in memory
+HELD = 4 << 20  # bytes of a stratum's items in memory
+SKIPPED = "skipped.jsonl"
+
+
+def inputs_of(corpus: Corpus, config: InputConfig, tokenizer: Any = None) -> dict[str, Any]:
+    """What the shards follow from: their digest names their folder in the store."""
+    root = manifest.read(corpus.folder).origin
+    about = {"format": FORMAT, "corpus": root, "input": config.model_dump(mode="json")}
+    return about | ({"tokenizer": tokenizer.sha256} if config.tokenized else {})
+
+
+def write(corpus: Corpus, config: InputConfig, tokenizer: Any = None, *, store: Store, reporter: Reporter) -> Path:
+    """Writes the shards of a corpus into the store and returns their folder; does nothing where they are there.
+
+    Documents are cut in threads, and written in the order of the corpus. What cannot be decoded is left out and listed
+    in ``skipped.jsonl``. Memory is bounded by a few batches of documents. Raises DataError where nothing is left to
+    train on.
+    """
+    inputs = inputs_of(corpus, config, tokenizer)
+    folder = store.folder(STAGE, inputs)
+    if store.has(STAGE, inputs):
+        return folder
+    with store.build(STAGE, inputs) as partial:
+        splits: dict[str, Any] = {}
+        skipped: list[dict[str, str]] = []
+        work = _Work(config, tokenizer)
+        if config.label:
+            work.learn_labels(corpus)
+        for split in SPLITS:
+            total = sum(int(one["documents" if split == "train" else "held_out_documents"]) for one in corpus.strata)
+            with reporter.bar(f"shards, {split}", total, "documents") as bar:
+                splits[split] = _write_split(partial, split, corpus, work, skipped, bar)
+        if not splits["train"]:
+            raise DataError(
+                f"the corpus has no training documents that give {config.unit}",
+                where=corpus.folder,
+                fix="relax the policy, add sources, or choose another input.kind",
+            )
+        if skipped:
+            (partial / SKIPPED).write_text("".join(f"{json.dumps(line)}\n" for line in skipped))
+            reporter.say(f"   {len(skipped):,} documents gave nothing: {SKIPPED} says why")
+        write_json(
+            partial / "index.json",
+            {
+                "format": FORMAT,
+                "unit": config.unit,
+                "fields": {name: {"dtype": one.dtype, "shape": [*one.shape]} for name, one in config.fields().items()},
+                "vocab_size": tokenizer.vocab_size if tokenizer else 0,
+                "specials": tokenizer.specials if tokenizer else {},
+                "tokenizer": tokenizer.sha256 if tokenizer else None,
+                "labels": [*work.labels],
+                "splits": splits,
+            },
+        )
+    return folder
+
+
+class _Work:
+    """Cuts documents; numbers their labels in the order of the corpus."""
+
+    def __init__(self, config: InputConfig, tokenizer: Any) -> None:
+        self.config, self.tokenizer = config, tokenizer
+        self.fields = config.fields()
+        self.labels: dict[str, int] = {}
+
+    def learn_labels(self, corpus: Corpus) -> None:
+        """Numbers the labels of the training documents, in the order of their names."""
+        found: set[str] = set()
+        for batch in corpus.texts(split="train", more=("meta",)):
+            found |= {self.label(json.loads(meta or "{}")) or "" for meta in batch.column("meta").to_pylist()}
+        self.labels = {name: number for number, name in enumerate(sorted(found - {""}))}
+
+    def label(self, meta: dict[str, Any]) -> str | None:
+        """What the meta says of a document's class."""
+        value = meta.get(self.config.label) if self.config.label else None
+        return None if value is None else str(value)
+
+    def document(self, row: dict[str, Any]) -> Document:
+        """A row of the corpus as the configuration is handed it."""
+        meta = json.loads(row["meta"] or "{}")
+        number = self.labels.get(self.label(meta) or "", -1)
+        return Document(row["media"], row["text"], row["language"], meta, number)
+
+    def cut(self, document: Document) -> list[Item] | str:
+        """The items, or why there are none."""
+        try:
+            return [self._checked(item) for item in self.config.items(document, self.tokenizer)] or "it gives nothing"
+        except Undecodable as error:
+            return str(error)
+
+    def _checked(self, item: Item) -> Item:
+        found = {}
+        for name, one in self.fields.items():
+            value = np.asarray(item[name])
+            if value.shape != one.shape:
+                raise ValueError(f"{self.config.kind}: {name} has the shape {value.shape}, not {one.shape}")
+            found[name] = value.astype(one.dtype)
+        return found
+
+
+def _write_split(
+    folder: Path, split: str, corpus: Corpus, work: _Work, skipped: list[dict[str, str]], bar: Bar
+) -> list[dict[str, Any]]:
+    """The index entries of one split, by stratum number."""
+    (folder / split).mkdir()
+    more = {one["stratum"]: {key: one[key] for key in ("repeats", "band") if key in one} for one in corpus.strata}
+    writers: dict[int, _Writer] = {}
+    for row, found in _cut(corpus, split, work):
+        bar.advance(1)
+        if isinstance(found, str):
+            skipped.append({"id": bytes(row["id"]).hex(), "split": split, "reason": found})
+            continue
+        stratum = row["stratum"]
+        if stratum not in writers:
+            about = {name: row[name] for name in ("source", "domain", "language")} | more.get(stratum, {})
+            writers[stratum] = _Writer(folder, split, stratum, about)
+        writers[stratum].append(bytes(row["id"]), found, len(row["media"] or b"") + len(row["text"].encode()))
+    return [writers[stratum].finish() for stratum in sorted(writers)]
+
+
+def _cut(corpus: Corpus, split: str, work: _Work) -> Iterator[tuple[dict[str, Any], list[Item] | str]]:
+    """Each document of a split with what it gives, in order, cut ahead of time by threads."""
+    with ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="items") as pool:
+        waiting: deque[tuple[dict[str, Any], Future[list[Item] | str]]] = deque()
+        for batch in corpus.texts(split=split, batch=BATCH, media=work.config.media or "-", more=("meta",)):
+            for row in batch.to_pylist():
+                waiting.append((row, pool.submit(work.cut, work.document(row))))
+            while len(waiting) > 2 * BATCH:
+                row, made = waiting.popleft()
+                yield row, made.result()
+        while waiting:
+            row, made = waiting.popleft()
+            yield row, made.result()
+
+
+@dataclass
+class _Writer:
+    """Appends to one stratum's files. They are opened for many items at once: there may be more strata than handles."""
+
+    folder: Path
+    split: str
+    stratum: int
+    about: dict[str, Any]
+    rows: list[tuple[bytes, int]] = field(default_factory=list)
+    paths: dict[str, str] = field(default_factory=dict)
+    bytes: int = 0
+    waiting: list[Item] = field(default_factory=list)
+    held: int = 0
+
+    def append(self, identity: bytes, items: list[Item], size: int) -> None:
+        """Adds a document's items."""
+        self.waiting += items
+        self.held += sum(value.nbytes for item in items for value in item.values())
+        self.rows.append((identity, len(items)))
+        self.bytes += size
+        if self.held > HELD:
+            self.flush()
+
+    def flush(self) -> None:
+        """Writes the items that are held."""
+        arrays = {name: np.stack([item[name] for item in self.waiting]) for name in self.waiting[0]}
+        for name, values in {**arrays, PRESENT: np.ones(len(self.waiting), "|u1")}.items():
+            path = self.paths.setdefault(name, f"{self.split}/{self.stratum:05d}.{name}.bin")
+            with (self.folder / path).open("ab") as out:
+                out.write(np.ascontiguousarray(values).tobytes())
+        self.waiting, self.held = [], 0
+
+    def finish(self) -> dict[str, Any]:
+        """Writes the table of documents; the stratum's entry of the index."""
+        if self.waiting:
+            self.flush()
+        table = np.empty(len(self.rows), DOCUMENT)
+        table["id"] = np.frombuffer(b"".join(identity for identity, _ in self.rows), np.uint8).reshape(-1, 16)
+        table["tokens"] = [count for _, count in self.rows]
+        path = f"{self.split}/{self.stratum:05d}.documents.npy"
+        np.save(self.folder / path, table)
+        return {
+            "stratum": self.stratum,
+            **self.about,
+            "items": int(table["tokens"].sum()),
+            "documents": len(self.rows),
+            "bytes": self.bytes,
+            "fields": self.paths,
+            "table": path,
+        }

@@ -1,0 +1,92 @@
+"""The configuration of a vision transformer: a bidirectional stack over the patches of a picture."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+
+from pydantic import Field, model_validator
+
+from seedstock.config import Count
+from seedstock.models.configs.transformer import TransformerConfig, problems
+
+if TYPE_CHECKING:
+    from seedstock.models.vision import VisionNetwork
+
+
+class VisionConfig(TransformerConfig):
+    """A stack over ``(image / patch)²`` patches of ``image`` pixels a side, after a class token where there is one.
+
+    ``vit``: Dosovitskiy et al. 2021, learned positions; ``mae``: the same with fixed sines and cosines of rows and
+    columns (He et al. 2022). It has no head: what hidden states are for, an objective says.
+    """
+
+    PRESETS: ClassVar[dict[str, dict[str, Any]]] = {
+        "vit": {"norm": "layer", "norm_epsilon": 1e-12, "position": "learned", "activation": "gelu_exact"}
+        | {"biases": True},
+        "mae": {"norm": "layer", "norm_epsilon": 1e-12, "position": "sines", "activation": "gelu_exact"}
+        | {"biases": True},
+    }
+    experts: ClassVar[int | None] = None
+    rope_scaling: ClassVar[None] = None
+    window: ClassVar[None] = None
+    local_rope_base: ClassVar[None] = None
+    post_norm: ClassVar[bool] = False
+    bare_start: ClassVar[bool] = False
+
+    kind: Literal["vision"] = "vision"
+    shape: Literal["vit", "mae"] = "vit"
+    image: Annotated[int, Field(gt=0, description="pixels a side")] = 32
+    patch: Annotated[int, Field(gt=0, description="pixels a side")] = 4
+    channels: Literal[1, 3] = 3
+    class_token: bool = True
+    context: Count = Field(default=0, description="positions, which follow from image and patch")
+    position: Literal["rope", "learned", "relative", "sines"] | None = None  # type: ignore[assignment]
+    qk_norm: bool | None = None
+    convolution: Literal[0] = 0
+    tied_embeddings: Literal[True] = True
+
+    @model_validator(mode="before")
+    @classmethod
+    def _positions(cls, values: Any) -> Any:
+        if isinstance(values, dict):
+            image, patch = (values.get(name, cls.model_fields[name].default) for name in ("image", "patch"))
+            if isinstance(image, int) and isinstance(patch, int) and patch > 0:
+                if image % patch:
+                    raise ValueError(f"patches of {patch} pixels do not divide a picture of {image}")
+                context = (image // patch) ** 2 + int(values.get("class_token", True))
+                if values.get("context") not in (None, 0, context):
+                    raise ValueError(f"the context follows from image and patch: {context}; leave it out")
+                return {**values, "context": context}
+        return values
+
+    @property
+    def patches(self) -> int:
+        """Of a picture."""
+        return (self.image // self.patch) ** 2
+
+    @property
+    def patch_values(self) -> int:
+        """Numbers in a patch."""
+        return self.patch**2 * self.channels
+
+    def filled(self, *, check: bool = True) -> VisionConfig:
+        """With the preset's choices, and with the sizes that follow from width and heads."""
+        given = self.model_dump()
+        values = {"qk_norm": False, "initialisation": "normal", **self.PRESETS[self.shape]}
+        values = {key: value for key, value in values.items() if given[key] is None}
+        return super(VisionConfig, self.model_construct(**{**given, **values})).filled(check=check)
+
+    def problems(self) -> list[str]:
+        """What does not fit together in a filled configuration, in words."""
+        found = problems(self)
+        if self.position == "sines" and self.width and self.width % 4:
+            found.append(f"width ({self.width}) is not a multiple of 4, which sines of rows and columns need")
+        if self.position == "relative":
+            found.append("relative positions are of sequences, not of pictures")
+        return found
+
+    def build(self, vocab_size: int = 0, seed: int = 1, device: str = "cpu") -> VisionNetwork:
+        """The network, its weights keyed by (seed, parameter name). Raises RecipeError while sizes are missing."""
+        from seedstock.models.vision import VisionNetwork
+
+        return VisionNetwork(self.resolved(), seed, device)
