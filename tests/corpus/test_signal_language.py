@@ -62,3 +62,11 @@ def test_languages_of_real_sentences(data_pack):
     assert len(rows) > 100 and sum(right) / len(right) > 0.97
     scripts = Language().compute(documents([row["text"] for row in rows])).column("script").to_pylist()
     assert [row["language"][4:] for row in rows] == scripts
+
+
+def test_what_a_source_declares_stands_beside_what_is_found():
+    english = "All human beings are born free and equal in dignity and rights, and should act so."
+    meta = ['{"language": "sco_Latn"}', '{"language": "English"}', "{}", '{"language": null}']
+    found = Language().compute(documents([english] * 4, meta=meta)).to_pylist()
+    assert [row["language"] for row in found] == ["en"] * 4
+    assert [row["declared"] for row in found] == ["sco", "english", None, None]

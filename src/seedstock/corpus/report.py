@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["summarise", "table", "write_report"]
 
 GROUPS = {"by_source": "Source", "by_domain": "Domain", "by_language": "Language", "by_licence": "Licence"}
+LISTED = 12  # languages, and licences, on a terminal
 SHOWN = 25  # rows of a group before the rest is added up
 
 
@@ -136,10 +137,13 @@ def table(summary: dict[str, Any]) -> RenderableType:
     for column in ("documents", "bytes"):
         kept.add_column(column, justify="right")
     for key in ("by_language", "by_licence"):
-        for name, counts in _ranked(summary[key])[:6]:
-            if counts["kept_documents"]:
-                shown = {"documents": counts["kept_documents"], "bytes": counts["kept_bytes"]}
-                kept.add_row(GROUPS[key].lower(), Text(name), *_numbers(shown))
+        found = [(name, counts) for name, counts in _ranked(summary[key]) if counts["kept_documents"]]
+        for name, counts in found[:LISTED]:
+            shown = {"documents": counts["kept_documents"], "bytes": counts["kept_bytes"]}
+            kept.add_row(GROUPS[key].lower(), Text(name), *_numbers(shown))
+        if rest := [counts for _, counts in found[LISTED:]]:
+            shown = {name: sum(one[f"kept_{name}"] for one in rest) for name in ("documents", "bytes")}
+            kept.add_row(GROUPS[key].lower(), f"{len(rest)} more", *_numbers(shown))
         kept.add_section()
     return Group(flow, kept)
 
