@@ -1,10 +1,11 @@
 """A million documents deduplicated on two cores, against exact Jaccard similarity on a labelled sample.
 
 ``SEEDSTOCK_DATA=DIR python benchmarks/dedup_million.py make|sign|cluster|score --folder FOLDER [--documents 1000000]``,
-in this order. Six tenths of the documents are made of real sentences (books, specifications, Wikipedia), drawn anew for
-each; the others are copies of these, with words replaced, runs of words cut out and sentences added at rates that end
-on both sides of the threshold. ``sign`` computes the signatures (two processes), ``cluster`` groups and verifies (two
-threads), ``score`` compares families drawn at random with the exact similarity of all their pairs.
+in this order; or ``make``, ``build``, ``score``. Six tenths of the documents are made of real sentences (books,
+specifications, Wikipedia), drawn anew for each; the others are copies of these, with words replaced, runs of words cut
+out and sentences added at rates that end on both sides of the threshold. ``sign`` computes the signatures (two
+processes), ``cluster`` groups and verifies (two threads), ``score`` compares families drawn at random with the exact
+similarity of all their pairs. ``build`` is ``seedstock corpus`` on these files, from reading to the sealed folder.
 """
 
 from __future__ import annotations
@@ -148,6 +149,43 @@ def cluster(folder: Path) -> None:
     )
 
 
+def build(folder: Path) -> None:
+    """The corpus as a whole, and its clusters as ``cluster`` leaves them."""
+    sys.path.insert(0, str(Path(__file__).parent / "peers"))
+    import watch
+
+    recipe = folder / "recipe.yaml"
+    source = {"name": "made", "kind": "parquet", "path": f"{folder}/part-*.parquet", "fields": {"id": "locator"}}
+    corpus = {"policy": "none", "dedup": {"kind": "minhash", "threshold": THRESHOLD, "shingle": SHINGLE}}
+    recipe.write_text(json.dumps({"name": "million", "sources": [source], "corpus": corpus, "training": {"steps": 1}}))
+    command = [sys.executable, "-m", "seedstock", "corpus", str(recipe), "--runs", str(folder / "runs")]
+    cost = watch.run(command, env=dict(os.environ))
+    if cost.status:
+        sys.exit(cost.out[-2000:])
+    print(f"build: {cost.wall:.1f} s, {cost.cpu:.1f} s of processors, {cost.peak / 1e9:.2f} GB at most")
+    _clusters_of(next((folder / "runs/.store/corpus").glob("*/decisions")).parent, folder)
+
+
+def _clusters_of(corpus: Path, folder: Path) -> None:
+    import numpy as np
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    tables = [pq.read_table(path, columns=["id", "locator"]) for path in sorted(corpus.glob("documents/*"))]
+    places = pa.concat_tables(tables)
+    row_of = {
+        one: int(locator.partition("#")[2])
+        for one, locator in zip(places["id"].to_pylist(), places["locator"].to_pylist(), strict=True)
+    }
+    cluster, stays = np.full(len(row_of), -1), np.arange(len(row_of))
+    found = pq.read_table(corpus / "clusters.parquet", columns=["id", "cluster", "stands_for"])
+    for one, number, other in zip(*(found[name].to_pylist() for name in found.column_names), strict=True):
+        cluster[row_of[one]], stays[row_of[one]] = number, row_of[other]
+    np.savez(folder / "clusters.npz", cluster=cluster, stays=stays)
+    dropped = (stays != np.arange(len(stays))).sum()
+    print(f"{len(row_of):,} documents, {len(set(cluster[cluster >= 0])):,} clusters, {dropped:,} dropped")
+
+
 def score(folder: Path) -> None:
     import numpy as np
 
@@ -197,7 +235,7 @@ def score(folder: Path) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser()
-    parser.add_argument("stage", choices=["make", "sign", "cluster", "score"])
+    parser.add_argument("stage", choices=["make", "sign", "cluster", "build", "score"])
     parser.add_argument("--folder", type=Path, required=True)
     parser.add_argument("--documents", type=int, default=1_000_000)
     given = parser.parse_args()
@@ -212,6 +250,8 @@ def main() -> None:
             print(f"{sum(pool.map(_sign, sorted(given.folder.glob('part-*.parquet')))):,} documents")
     elif given.stage == "cluster":
         cluster(given.folder)
+    elif given.stage == "build":
+        build(given.folder)
     else:
         score(given.folder)
     print(f"{given.stage}: {time.perf_counter() - began:.1f} s", file=sys.stderr)
