@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from small_run import BATCH, SmallLoader, small_network
+from small_run import BATCH, CONTEXT, SmallLoader, small_network
 
 from seedstock.errors import RecipeError
 from seedstock.objectives.base import assemble
@@ -88,3 +88,26 @@ def test_digests_of_a_loader_without_any_tell_examples_apart():
     changed["tokens"][2, 3] += 1
     differs = (batches.digests(changed) != found).any(1)
     assert differs.tolist() == [False, False, True, False, False, False]
+
+
+def test_the_work_of_several_passes_is_that_of_each():
+    from seedstock.training import measure
+
+    class Twice(type(CausalConfig().build())):
+        """Reads the first half of a window, and then all of it twice, for one loss."""
+
+        def inputs(self, nets, batch):
+            half = {name: batch[name][:, : CONTEXT // 2 + 1] for name in ("tokens", "documents", "positions")}
+            whole = super().inputs(nets, batch)
+            return [super().inputs(nets, half), whole, whole]
+
+        def loss(self, nets, output, batch):
+            return super().loss(nets, output[-1], batch)
+
+    network, arrays = small_network(dropout=0.0), SmallLoader().batch(0)
+    objective, batch = Twice(), batches.tensors(arrays, torch.device("cpu"))
+    values = accumulate(assemble(network, objective), objective, batch, arrays["examples"], size=2, seed=1)
+    assert values.passes == ((2, CONTEXT // 2, 0), (2, CONTEXT, 0), (2, CONTEXT, 0))
+    assert values.positions == BATCH * (CONTEXT // 2 + 2 * CONTEXT)
+    work = sum(BATCH * length * measure.flops_a_token(network, length) for _, length, _ in values.passes)
+    assert measure.flops_of(network, values.passes) * values.positions == pytest.approx(work)
