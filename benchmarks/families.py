@@ -147,14 +147,20 @@ def look_ahead(runs: dict[str, Path]) -> Figures:
 
 
 def longer(runs: dict[str, Path]) -> Figures:
-    """Bits a byte where more than the first phase's context came before, beside where less did."""
+    """Bits a byte of the same tokens of novels after more and more of the text; pass keys and copies by length."""
     import decoder_families
 
-    curve = decoder_families.by_position(runs["long-context"])
-    last = list(curve)[-1]
-    more = {"short context": record(runs["long-context-short"], "scores")["held_out"]["bits_per_byte"]}
-    more |= {"by position": curve, **decoder_families.far_back(runs["long-context"], (128, 512))}
-    return Figures(f"bits a byte at {last}", curve[last], {"at 64-127": curve["64-127"]}, curve["64-127"], None, more)
+    short, long = runs.values()
+    curve = decoder_families.by_context(long, "books")
+    after = {name: value for name, value in curve.items() if name.startswith("after")}
+    *_, half, last = after
+    error = curve[f"{last.split()[1]} less {half.split()[1]}"]["error"]
+    more: dict[str, Any] = {"differences": {name: value for name, value in curve.items() if " less " in name}}
+    more |= {name: curve[name] for name in ("windows", "documents")}
+    more["before the second phase"] = decoder_families.far_back(short, (128,), "books")
+    more |= decoder_families.far_back(long, (128, 256, 512), "books")
+    floors = {name: value for name, value in after.items() if name != last}
+    return Figures(f"bits a byte {last} tokens", after[last], floors, after[half], error, more)
 
 
 def of_hidden_tokens(path: Path) -> dict[str, Any]:
@@ -212,6 +218,16 @@ FAMILIES: dict[str, Family] = {
         {"multi-token": ("multi-token",), "multi-token-causal": ("multi-token", "objective.weight=0")}, look_ahead
     ),
     "long-context": Family({"long-context-short": ("long-context-short",), "long-context": ("long-context",)}, longer),
+    "long-context-text-alone": Family(
+        {
+            "text-alone-short": ("long-context-short", "mixture.weights.near=0"),
+            "text-alone": (
+                *("long-context", "training.start=run:text-alone-short"),
+                *("mixture.weights.near=0", "mixture.weights.far=0"),
+            ),
+        },
+        longer,
+    ),
     "bert": Family({"bert": ("bert",)}, hidden_tokens_and_grammar),
     "modernbert": Family({"modernbert": ("modernbert",)}, hidden_tokens_and_grammar),
     "t5": Family({"t5": ("t5",)}, hidden_spans),
