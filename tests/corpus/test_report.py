@@ -1,7 +1,9 @@
 """The summary, the page and the table of a corpus that was really built."""
 
+import base64
 import html
 import json
+import re
 import shutil
 from collections import Counter
 from html.parser import HTMLParser
@@ -14,6 +16,7 @@ from rich.console import Console
 from seedstock.corpus import report, samples
 from seedstock.corpus.build import build
 from seedstock.corpus.config import CorpusConfig
+from seedstock.corpus.media import pictures
 from seedstock.corpus.phases import FAILED
 from seedstock.corpus.signals.emails import Emails
 from seedstock.corpus.sources.jsonl import JsonLines
@@ -241,3 +244,59 @@ def test_long_groups_are_cut_and_added_up():
 )
 def test_sizes_are_decimal(value, text):
     assert report.size(value) == text
+
+
+def test_the_page_shows_pictures_small_and_without_what_was_written_beside_them(tmp_path):
+    from made_media import picture
+
+    from seedstock.corpus.sources.images import Images
+
+    for number, label in enumerate(("cats", "dogs", "cats", "dogs")):
+        folder = tmp_path / "pictures" / label
+        folder.mkdir(parents=True, exist_ok=True)
+        data = picture("JPEG", (400, 300), seed=number, comment=b"taken by ann at home")
+        (folder / f"{number}.jpg").write_bytes(data)
+    config = CorpusConfig(policy="none", dedup=None, held_out=0)
+    source = Images(name="pictures", path=str(tmp_path / "pictures"))
+    folder = build([source], config, seed=1, key=b"k" * 32, store=Store(tmp_path), reporter=Silent(), workers=0)
+    page = (folder / "report.html").read_text(encoding="utf-8")
+    shown = [base64.b64decode(one) for one in re.findall(r'<img src="data:image/jpeg;base64,([^"]+)" alt="">', page)]
+    assert len(shown) == 3
+    for one in shown:
+        assert pictures.describe(one)["width"] == 160 and b"ann" not in one
+
+
+@pytest.fixture(scope="module")
+def selected(tmp_path_factory):
+    place = tmp_path_factory.mktemp("selected")
+    path = place / "web.jsonl"
+    rows = [
+        {"id": n, "text": PROSE.format(n=n) * 2, "lang": ("en", "sco")[n % 3 == 0], "domain": f"d{n % 2}"}
+        for n in range(60)
+    ]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    steps = [
+        {"kind": "quota", "by": ["language"], "documents": {"en": 20, "*": 5}},
+        {"kind": "curriculum", "score": "gopher.words", "bands": 2},
+    ]
+    config = CorpusConfig(policy={"signals": ["gopher"]}, dedup=None, held_out="10 %", select=steps)
+    source = JsonLines(name="web", path=str(path), fields={"language": "lang"})
+    return build([source], config, seed=1, key=b"k" * 32, store=Store(place), reporter=Silent(), workers=0)
+
+
+def test_the_page_shows_what_a_selection_kept(selected):
+    page = (selected / "report.html").read_text(encoding="utf-8")
+    decisions = tables(selected, "decisions")
+    text = " ".join(Page(page).text)
+    assert '<a href="#selection">' in page and '<h2 id="selection">' in page
+    found = json.loads((selected / "summary.json").read_text())["select"]
+    assert [entry["step"] for entry in found] == ["quota"]
+    kept = [row for row in decisions if row["split"] == "train"]
+    assert found[0]["kept_documents"] == len(kept) == 25
+    assert found[0]["documents"] == len(kept) + sum(row["phase"] == "select" for row in decisions)
+    by = Counter(row["language"] for row in kept)
+    assert by == {"en": 20, "sco": 5}
+    assert {name: counts["kept_documents"] for name, counts in found[0]["by_language"].items()} == by
+    assert "quota: by domain and language" in text and "language: sco" in text
+    rows = re.findall(r'<tr><th scope="row">quota.*?</tr>', page)
+    assert next(re.sub(r"<[^>]+>", " ", row).split() for row in rows)[:3] == ["quota", str(found[0]["documents"]), "25"]

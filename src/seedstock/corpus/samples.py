@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import itertools
 import re
@@ -40,7 +41,14 @@ class Sample:
     excerpt: str
 
 
-def draw(folder: Path, each: int = 3) -> dict[Group, list[Sample]]:
+@dataclass(frozen=True)
+class Pictured(Sample):
+    """With a small copy of the picture that the text is about, as a ``data:`` URL; None where there is none."""
+
+    picture: str | None
+
+
+def draw(folder: Path, each: int = 3) -> dict[Group, list[Pictured]]:
     """Up to ``each`` documents of every (phase, step, reason), and of what is kept under ``KEPT``.
 
     Drawn by the digest of their text: as good as at random, and the same whenever the page is written. A document that
@@ -82,8 +90,12 @@ def _groups(table: pa.Table) -> dict[Group, list[tuple[int, int]]]:
     return found
 
 
-def _read(folder: Path, places: list[tuple[str, int]]) -> list[Sample]:
-    return [sample for part, row in places for sample in at(folder / "documents" / part, [row])]
+def _read(folder: Path, places: list[tuple[str, int]]) -> list[Pictured]:
+    return [
+        Pictured(sample.source, sample.locator, sample.bytes, sample.excerpt, _picture(folder / "media" / part, row))
+        for part, row in places
+        for sample in at(folder / "documents" / part, [row])
+    ]
 
 
 def at(path: Path, rows: list[int]) -> list[Sample]:
@@ -102,6 +114,19 @@ def at(path: Path, rows: list[int]) -> list[Sample]:
                 )
             )
     return samples
+
+
+def _picture(path: Path, row: int) -> str | None:
+    """The picture of a row, small; None where it has none, or none that can be shown."""
+    if not path.exists():
+        return None
+    with contextlib.suppress(Exception):
+        media = tables.some(path, [row], ["media_type", "bytes"]).to_pylist()[0]
+        if (media["media_type"] or "").startswith("image/"):
+            from seedstock.corpus.media.pictures import thumbnail
+
+            return f"data:image/jpeg;base64,{base64.b64encode(thumbnail(media['bytes'])).decode()}"
+    return None
 
 
 def redacted(text: str) -> str:
@@ -150,7 +175,7 @@ def largest_clusters(folder: Path, clusters: list[dict[str, Any]]) -> list[dict[
     return [{**cluster, "document": places.get(cluster["cluster"], "")} for cluster in clusters]
 
 
-def pairs(folder: Path, each: int = 2) -> dict[str, list[tuple[Sample, Sample]]]:
+def pairs(folder: Path, each: int = 2) -> dict[str, list[tuple[Pictured, Pictured]]]:
     """Of every kind of deduplication, up to ``each`` pairs of a dropped document and the one that stands for it.
 
     Drawn by the dropped one's id, which is keyed: as good as at random, and the same at every call.
@@ -165,7 +190,7 @@ def pairs(folder: Path, each: int = 2) -> dict[str, list[tuple[Sample, Sample]]]
         first = own.take(pc.select_k_unstable(own, k=min(each, own.num_rows), sort_keys=[("id", "ascending")]))
         chosen[kind] = list(zip(first["stands_for"].to_pylist(), first["id"].to_pylist(), strict=True))
     places = _places(folder, {number for found in chosen.values() for pair in found for number in pair})
-    shown: dict[str, list[tuple[Sample, Sample]]] = {}
+    shown: dict[str, list[tuple[Pictured, Pictured]]] = {}
     for kind, found in chosen.items():
         for both in found:
             read = [_read(folder, [places[number]]) for number in both if number in places]

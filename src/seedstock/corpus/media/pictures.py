@@ -47,6 +47,15 @@ def picture(data: bytes) -> np.ndarray:
         raise Undecodable(_why(error)) from error
 
 
+def thumbnail(data: bytes, side: int = 160) -> bytes:
+    """A small JPEG of a picture, ``side`` pixels at most, and nothing that was written beside its pixels."""
+    small = needs("PIL.Image", "Pillow").fromarray(picture(data))
+    small.thumbnail((side, side))
+    out = io.BytesIO()
+    small.save(out, "JPEG", quality=80)
+    return out.getvalue()
+
+
 def _open(data: bytes) -> Any:
     pillow = needs("PIL.Image", "Pillow")
     if not data:
