@@ -601,7 +601,7 @@ def release(run: Run, reporter: Reporter, *, again: bool = False) -> bool:
         from seedstock import weights
         from seedstock.release.write import write
 
-        export = (lambda folder: weights.export(run, folder)) if run.recipe.model.export_class else None
+        export = (lambda folder: weights.export(run, folder)) if weights.exportable(run) else None
         folder = write(run.folder, model_export=export, chain=run.chain, reporter=reporter)
         run.chain.append("released", {"asked": digest(asked)})
         reporter.say(f"   {folder}")

@@ -202,6 +202,16 @@ def generate(run: Run, prompt: str = "", *, tokens: int = 120, step: int | None 
         raise SeedstockError(what, where=run.folder, fix="`seedstock evaluate` shows what it does") from None
 
 
+def exportable(run: Run) -> bool:
+    """Whether a class of the ecosystem computes what the run's model does."""
+    own = objective(run)
+    if own.exports is None:
+        return run.recipe.objective.export_class(run.recipe.model) is not None
+    from seedstock.transfer.items import map_of
+
+    return map_of(own, run.recipe.model) is not None
+
+
 def export(run: Run, folder: Path, *, step: int | None = None) -> dict[str, Any]:
     """Writes a checkpoint as a folder that ``transformers`` loads; returns the parity report."""
     import torch
@@ -209,13 +219,30 @@ def export(run: Run, folder: Path, *, step: int | None = None) -> dict[str, Any]
     from seedstock.transfer.export import export as write
 
     nets, own, _ = load_nets(run, step)
+    if own.exports is not None:
+        from seedstock.transfer.items import export as write_items
+
+        return write_items(nets, own, Path(folder))
     network = nets["network"].use(torch.float32)
+    if "class_head" in nets:
+        return _export_classifier(run, nets, own, Path(folder))
     if own.own_class:
         from seedstock.transfer.own import export as write_own
 
         options = {"mask_token_id": run.tokenizer.specials["mask"], "block": getattr(own.config, "block", None)}
         return write_own(network, run.stage_folder("tokenizer"), Path(folder), name=own.own_class, **options)
     return write(network, run.stage_folder("tokenizer"), Path(folder), nets=nets)
+
+
+def _export_classifier(run: Run, nets: Any, own: Any, folder: Path) -> dict[str, Any]:
+    from seedstock.transfer.finetune.export import export as write
+
+    chosen = own.config.export_class(run.recipe.model)
+    if chosen is None:
+        what = f"no class of transformers asks a {run.recipe.model.shape} for a class as this head does"
+        fix = "fine-tune it by objective: {kind: text-to-text}, or leave objective.pool out"
+        raise SeedstockError(what, where="objective", fix=fix)
+    return write(nets, own, chosen, run.stage_folder("tokenizer"), folder)
 
 
 def export_shards(run: Run, folder: Path, *, reporter: Reporter | None = None) -> dict[str, Any]:

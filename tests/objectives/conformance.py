@@ -16,9 +16,11 @@ import numpy as np
 import torch
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "inputs"))
+from drawn_items import made_items
 from texts_corpus import TextsCorpus, real_texts
 
 from seedstock.inputs.config import MixtureConfig
+from seedstock.inputs.items.loader import ItemLoader
 from seedstock.inputs.keys import Keys
 from seedstock.inputs.loader import Loader
 from seedstock.inputs.logits import Stored, places
@@ -43,6 +45,7 @@ _KEPT: list[TemporaryDirectory] = []  # until the tests end
 @dataclass(frozen=True)
 class Secret:
     """``array[row, place]`` of the prepared batch is to be guessed: ``hidden`` says from where it may not be seen.
+    ``place`` is an index, or several into an array of pixels.
 
     ``hidden`` is boolean over the positions of the first pass through the backbone; where ``input`` is true, nothing
     that goes into the network may change with it.
@@ -50,7 +53,7 @@ class Secret:
 
     array: str
     row: int
-    place: int
+    place: int | tuple[int, ...]
     hidden: torch.Tensor
     input: bool = False
 
@@ -65,6 +68,7 @@ class Family:
     come to on one batch, as a part of the first one's, after ``steps`` of AdamW. ``padded`` is whether padding may
     be put behind every row. ``export(made, folder)`` returns (theirs, ours), logits of the same tokens, for a network
     that no class of transformers holds. ``parents`` are configurations of the networks that the objective learns from.
+    ``input`` is that of an objective over items (drawn pictures and the like, by ``made_items``), None over tokens.
     """
 
     objective: Any
@@ -78,6 +82,7 @@ class Family:
     padded: bool = True
     export: Callable[[Made, Path], tuple[torch.Tensor, torch.Tensor]] | None = None
     parents: dict[str, Any] = field(default_factory=dict)
+    input: Any = None
 
 
 @cache
@@ -96,18 +101,23 @@ class Made:
 
     def __init__(self, family: Family) -> None:
         self.family = family
-        self.tokenizer, self.shards = real_shards(family.objective.specials())
+        if family.input is None:
+            self.tokenizer, self.shards = real_shards(family.objective.specials())
+        else:
+            self.tokenizer, self.shards = made_items(family.input, family.objective.specials())
         self.model = family.model.resolved()
-        size = self.tokenizer.vocab_size
+        size = self.tokenizer.vocab_size if self.tokenizer else 0
         self.spec = Spec(
             vocab_size=size,
             context=self.model.context,
-            specials=self.tokenizer.specials,
+            specials=self.tokenizer.specials if self.tokenizer else {},
             model=self.model,
             seed=SEED,
             models={name: one.build(size, 7).requires_grad_(False) for name, one in family.parents.items()},
             tokenizer=self.tokenizer,
             shards=self.shards,
+            fields={name: one.shape for name, one in getattr(self.shards, "fields", {}).items()},
+            labels=tuple(getattr(self.shards, "labels", ())),
         )
         if getattr(family.objective, "stored", None):
             self.spec = replace(self.spec, logits=self._stored())
@@ -126,7 +136,7 @@ class Made:
 
     def nets(self, lively: bool = False) -> torch.nn.ModuleDict:
         """New ones; ``lively`` ones have weights of a size at which every part of them matters."""
-        network = self.model.build(self.tokenizer.vocab_size, SEED)
+        network = self.model.build(self.spec.vocab_size, SEED)
         nets = assemble(network, copy.deepcopy(self.objective))
         if lively:
             with torch.no_grad():
@@ -138,7 +148,11 @@ class Made:
 
     def loader(self, batch: int = BATCH, rank: int = 0, world: int = 1, shorter: int = 0) -> Loader:
         """The real loader; ``shorter`` leaves room for padding."""
-        o, window = self.objective, self.objective.window(self.spec.context - shorter)
+        o = self.objective
+        if self.family.input is not None:
+            plan = DataPlan.of(self.shards, MixtureConfig(max_repeats=None), seed=SEED, length=1, batch=batch)
+            return ItemLoader(self.shards, plan, prepare=o.prepare, seed=SEED, rank=rank, world=world)
+        window = o.window(self.spec.context - shorter)
         plan = DataPlan.of(self.shards, MixtureConfig(max_repeats=None), seed=SEED, length=window, batch=batch)
         options = {"raw_length": o.raw_length, "partners": o.partners, "seed": SEED, "rank": rank, "world": world}
         return Loader(self.shards, plan, prepare=o.prepare, **options)
@@ -197,6 +211,18 @@ def outputs(objective: Any, nets: Any, batch: dict[str, Any]) -> tuple[list[dict
     given = objective.inputs(nets, batch)
     passes = given if isinstance(given, list) else [given]
     return passes, [nets["network"].backbone(**one).hidden for one in passes]
+
+
+def altered(array: np.ndarray, place: Any, vocab_size: int, specials: set[int]) -> np.ndarray:
+    """The array with another token in a place, or with other pixels."""
+    changed = array.copy()
+    if array.dtype == np.uint8:
+        changed[place] = 255 - changed[place]
+        return changed
+    old = int(changed[place])
+    free = (token % vocab_size for token in range(old + 1, old + vocab_size))
+    changed[place] = next(token for token in free if token not in specials)
+    return changed
 
 
 def padded(arrays: dict[str, Any], count: int, pad: int) -> dict[str, Any]:

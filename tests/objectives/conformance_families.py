@@ -7,9 +7,11 @@ from __future__ import annotations
 import torch
 from conformance import CONTEXT, Family, Secret
 
+from seedstock.inputs.items.images import ImagesConfig
 from seedstock.models.configs.decoder import DecoderConfig
 from seedstock.models.configs.encoder import EncoderConfig
 from seedstock.models.configs.encoder_decoder import EncoderDecoderConfig
+from seedstock.models.configs.vision import VisionConfig
 from seedstock.objectives import prefix
 from seedstock.objectives.causal import targets
 from seedstock.objectives.configs.causal import CausalConfig
@@ -17,6 +19,7 @@ from seedstock.objectives.configs.denoising import DenoisingConfig
 from seedstock.objectives.configs.diffusion import DiffusionConfig
 from seedstock.objectives.configs.distillation import DistillationConfig
 from seedstock.objectives.configs.fim import FimConfig
+from seedstock.objectives.configs.mae import MaeConfig
 from seedstock.objectives.configs.masked import MaskedConfig
 from seedstock.objectives.configs.multi_token import MultiTokenConfig
 from seedstock.objectives.configs.prefix import PrefixConfig
@@ -192,7 +195,41 @@ def masked_spans(objective, batch):
 
 TEACHER = {"run:teacher": DecoderConfig(shape="llama", initialisation="normal", init_std=0.2, **SIZES)}
 
+
+def hidden_patches(objective, batch):
+    """Pixels of hidden patches may be seen from nowhere."""
+    model = objective.spec.model
+    side = model.image // model.patch
+    for row, places in enumerate(batch["hidden"].tolist()):
+        top, left = (one * model.patch for one in divmod(places[0], side))
+        yield Secret("image", row, (top, left, 0), torch.ones(batch["seen"].shape[1] + 1, dtype=torch.bool), input=True)
+
+
+def shares_of_patches(objective, batch):
+    """He et al. 2022: the same number of each picture's patches, each as likely as another."""
+    patches = objective.spec.model.patches
+    hidden = torch.zeros(len(batch["hidden"]), patches).scatter_(1, batch["hidden"], 1)
+    seen = torch.zeros(len(batch["seen"]), patches).scatter_(1, batch["seen"], 1)
+    yield "patches hidden and seen, or neither", float((hidden + seen != 1).sum()), 0, 0
+    yield "share", float(hidden.mean()), objective.config.mask, 1e-6
+    yield "how the shares of places scatter", float(hidden.mean(0).std()), 0, 0.06
+
+
+PICTURES = ImagesConfig(size=16, label="label")
+VISION = {"width": 32, "layers": 2, "heads": 2, "mlp_width": 64, "image": 16, "patch": 4}
+
+
 FAMILIES = {
+    "mae": Family(
+        MaeConfig(decoder_width=32, decoder_layers=1, decoder_heads=2, mask=0.5),
+        VisionConfig(shape="mae", **VISION),
+        hidden_patches,
+        shares_of_patches,
+        by_heart=0.3,
+        steps=200,
+        padded=False,
+        input=PICTURES,
+    ),
     "causal": Family(CausalConfig(), DecoderConfig(shape="qwen3", **SIZES), next_tokens),
     # Padding behind a row makes an input of its last token, which is then routed (or predicts, ahead) as well.
     "mixtral": Family(

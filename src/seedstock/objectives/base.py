@@ -77,6 +77,8 @@ class Objective:
     """How often held-out windows are corrupted for the final score, where that is a mean over what is drawn."""
     bounds: str | None = None
     """The loss that is, over all tokens, an upper bound of their negative log-likelihood, if one is."""
+    exports: str | None = None
+    """The map in ``transfer.maps`` that exports what it trains, where the input is no text (``transfer.items``)."""
     own_class: str | None = None
     """What an export is called where the ecosystem's class of such a network would use it for something else
     (``transfer.own``)."""

@@ -63,6 +63,8 @@ class Mae(Objective):
     A patch of one colour has no deviation, and nothing in it is to be drawn: normalised ones are not counted.
     """
 
+    exports = "vit_mae"
+
     def __init__(self, config: MaeConfig | None = None, spec: Spec | None = None) -> None:
         self.config, self.spec = config or MaeConfig(), spec or Spec(vocab_size=0, context=0)
 

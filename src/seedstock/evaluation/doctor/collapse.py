@@ -13,7 +13,8 @@ MARGIN = 0.01  # of the value: a loss must be that much below where it collapses
 def collapsed(expected: dict[str, Any], values: dict[str, float], floors: dict[str, Any] | None) -> Iterator[Finding]:
     """A finding for each loss and metric that the objective named in ``collapse_at`` and ``collapse_below``.
 
-    ``values`` are the held-out means of losses and metrics by name, ``floors`` the count models over tokens. Where the
+    ``values`` are the held-out means of losses and metrics by name, ``floors`` the count models over tokens, or what
+    items come to without learning. Where the
     level is a floor that was not measured, or the value is not known, there is no finding.
     """
     levels = {name: _level(level, floors) for name, level in expected.get("collapse_at", {}).items()}
@@ -26,9 +27,11 @@ def collapsed(expected: dict[str, Any], values: dict[str, float], floors: dict[s
 
 
 def _level(level: float | str, floors: dict[str, Any] | None) -> float | None:
-    """Nats, or those of the floor that is named."""
+    """The value, or that of the floor that is named."""
     if not isinstance(level, str):
         return float(level)
+    if level in (floors or {}).get("items", {}):
+        return floors["items"][level]  # type: ignore[index]
     orders = (floors or {}).get("tokens", {}).get("orders", {})
     return orders.get(level.removeprefix("order "), {}).get("nats_per_token")
 

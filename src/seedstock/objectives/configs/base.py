@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from seedstock.config import Config
 from seedstock.errors import RecipeError
@@ -31,6 +31,10 @@ class ObjectiveConfig(Config):
     def disk(self, tokens: float, vocab_size: int) -> float:
         """Bytes that it keeps on disk, beside checkpoints, for a run over ``tokens`` positions; an upper bound."""
         return 0
+
+    def export_class(self, model: Any) -> str | None:
+        """The class of ``transformers`` for a network of the configuration ``model`` that learnt this, or None."""
+        return model.export_class
 
     def build(self, spec: Spec | None = None) -> Objective:
         """The objective; imports torch. ``spec`` may be left out where the objective needs nothing of it."""
