@@ -113,17 +113,35 @@ def next_token(runs: dict[str, Path]) -> Figures:
     scores, run = record(path, "scores"), Run.open(path.parent, path.name)
     floors = {f"order {n}": one["nats_per_token"] for n, one in token_floors(run.shards)["tokens"]["orders"].items()}
     held = scores["held_out"]
-    return Figures("nats a token", held["nats_per_token"], floors, min(floors.values()))
+    return Figures("nats a token", held["nats_per_token"], floors, min(floors.values()), held["nats_per_token_error"])
 
 
 def diffusion(runs: dict[str, Path]) -> Figures:
-    """Bits a character at most, beside the next-token model of the same network and budget."""
+    """Bits a character at most, whole texts and blocks, beside the next-token model of the same network and budget."""
     bound = record(runs["diffusion"], "scores")["bound"]
+    blocks = record(runs["diffusion-blocks"], "scores")["bound"]
     causal = record(runs["diffusion-causal"], "scores")["held_out"]["bits_per_byte"]
-    more = {"draws a window": bound["draws"], "over next token": bound["bits_per_byte_at_most"] / causal - 1}
+    bits, error = bound["bits_per_byte_at_most"], bound["standard_error"]
+    more: dict[str, Any] = {"draws a window": bound["draws"], "over next token": bits / causal - 1}
+    more["blocks of four"] = {name: blocks[name] for name in ("bits_per_byte_at_most", "standard_error")}
+    more["blocks over next token"] = blocks["bits_per_byte_at_most"] / causal - 1
     floors = {"next token, same network and budget": causal, "that and 25 %": 1.25 * causal}
-    error = bound["standard_error"]
-    return Figures("bits a character, at most", bound["bits_per_byte_at_most"], floors, 1.25 * causal, error, more)
+    return Figures("bits a character, at most", bits, floors, 1.25 * causal, error, more)
+
+
+def characters(runs: dict[str, Path]) -> Figures:
+    """Bits a character of every family that gives some, over one text with one budget, beside counts."""
+    found, more = {}, {}
+    for name, run in runs.items():
+        scores = record(run, "scores")
+        one = scores.get("bound") or scores["held_out"]
+        found[name] = one.get("bits_per_byte_at_most", one.get("bits_per_byte"))
+        more[name.removeprefix("characters-")] = {"bits": found[name], "error": one["standard_error"]}
+    causal = runs["characters-causal"]
+    orders = record(causal, "floors")["bytes"]["orders"]
+    floors = {f"order {n}": one["bits_per_byte"] for n, one in orders.items()}
+    result = found["characters-causal"]
+    return Figures("bits a character, left to right", result, floors, min(floors.values()), None, more)
 
 
 def mixture(runs: dict[str, Path]) -> Figures:
@@ -234,11 +252,31 @@ FAMILIES: dict[str, Family] = {
     "ul2": Family({"ul2": ("ul2",)}, hidden_spans),
     "bart": Family({"bart": ("bart",)}, hidden_spans),
     "prefix": Family({"prefix": ("prefix",), "prefix-causal": ("prefix", "objective.kind=causal")}, left_to_right),
-    "fim": Family({"fim": ("fim",), "fim-causal": ("fim", "objective.kind=causal")}, left_to_right),
+    "fim": Family({"fim": ("fim",), "fim-causal": ("fim", "objective.rate=0")}, left_to_right),
     "proteins-masked": Family({"proteins-masked": ("proteins-masked",)}, residues),
     "proteins-causal": Family({"proteins-causal": ("proteins-causal",)}, next_token),
     "diffusion": Family(
-        {"diffusion": ("diffusion",), "diffusion-causal": ("diffusion", "objective.kind=causal")}, diffusion
+        {
+            "diffusion": ("diffusion",),
+            "diffusion-blocks": ("diffusion", "objective.block=4"),
+            "diffusion-causal": ("diffusion", "objective.kind=causal"),
+        },
+        diffusion,
+    ),
+    "characters": Family(
+        {
+            "characters-causal": ("diffusion", "objective.kind=causal"),
+            "characters-prefix": ("diffusion", "objective.kind=prefix"),
+            "characters-fim": ("diffusion", "objective.kind=fim", "objective.split=tokens"),
+            "characters-multi-token": ("diffusion", "objective.kind=multi-token", "objective.weight=0.3"),
+            "characters-moe": (
+                *("diffusion", "objective.kind=causal", "model.shape=mixtral", "model.experts=8"),
+                *("model.experts_per_token=2", "model.expert_width=192", "model.balance=0.01"),
+            ),
+            "characters-blocks": ("diffusion", "objective.block=4"),
+            "characters-diffusion": ("diffusion",),
+        },
+        characters,
     ),
 }
 

@@ -1,9 +1,9 @@
 """Does fill-in-the-middle cost anything left to right, and does it fill?
 
-Trains ``recipes/fim.yaml`` with the objectives ``fim`` and ``causal`` on the same tokens (runs that are there are taken
-as they are) and prints as JSON: bits per byte from left to right with the difference over the same documents, and how
-likely and how often to the letter a line that was taken out of a held-out file comes back: by the marks (PSM, SPM), and
-from what comes before alone. Needs SEEDSTOCK_DATA.
+Trains ``recipes/fim.yaml`` as it is and without rearranging anything (``causal``) on the same tokens (runs that are
+there are taken as they are) and prints as JSON: bits per byte from left to right with the difference over the same
+files, and how likely and how often to the letter a line or a word that was taken out of a held-out file comes back:
+by the marks (PSM, SPM), and from what comes before alone. Needs SEEDSTOCK_DATA.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+WORD = 12  # tokens of a word at most
 HERE = Path(__file__).resolve().parent.parent
 
 
@@ -24,7 +25,7 @@ def train(kind: str, folder: Path, seed: int, overrides: list[str]) -> Path:
     """The run's folder."""
     name = f"{kind}-{seed}"
     if not (folder / name / "evaluation/scores.json").exists():
-        sets = [f"objective.kind={kind}", f"seed={seed}", *overrides]
+        sets = [f"seed={seed}", *(["objective.rate=0"] if kind == "causal" else []), *overrides]
         command = [sys.executable, "-m", "seedstock", "run", str(HERE / "recipes/fim.yaml"), "--name", name]
         extra = [part for one in sets for part in ("--set", one)]
         subprocess.run([*command, "--runs", str(folder), *extra], check=True, stdout=subprocess.DEVNULL)
@@ -48,36 +49,50 @@ def difference(fim: Path, causal: Path) -> dict[str, float]:
     return {"bits_per_byte": value / LN2, "standard_error": error / LN2}
 
 
-def infilling(run: Path, lines: int, write: bool) -> dict[str, Any]:
-    """Bits a byte of the missing lines by one run's model, and exact matches where it is to write."""
+def infilling(run: Path, lines: int, words: int, write: bool) -> dict[str, Any]:
+    """Bits a byte of missing lines and words by one run's model, and exact matches where it is to write."""
     from seedstock import weights
-    from seedstock.evaluation.infill import bits_per_byte, continuer, exact_match, gaps, infiller, marked, plain
+    from seedstock.evaluation import infill
     from seedstock.runs import Run
 
     opened = Run.open(run.parent, run.name)
     network, _ = weights.load(opened)
     texts = [text for batch in opened.corpus.texts("held_out") for text in batch.column("text").to_pylist()]
-    asked = list(gaps(texts, lines=lines))
-    tokenizer, before = opened.tokenizer, "what comes before alone"
-    room = network.config.context // 2
-    prompts = {
-        "PSM": marked(tokenizer, room),
-        "SPM": marked(tokenizer, room, spm=True),
-        before: plain(tokenizer, room // 2),
-        f"{before}, twice as much": plain(tokenizer, room),
-    }
-    likely = {name: bits_per_byte(network, tokenizer, prompt, asked) for name, prompt in prompts.items()}
-    if not write:
-        return {"bits_per_byte": likely}
-    writers = {
-        "PSM": infiller(network, tokenizer),
-        "SPM": infiller(network, tokenizer, spm=True),
-        before: continuer(network, tokenizer),
-    }
+    tokenizer, before, found = opened.tokenizer, "what comes before alone", {}
+    context = network.config.context
+    for what, asked, room in (
+        ("lines", list(infill.gaps(texts, lines=lines)), context // 2),
+        ("words", list(infill.words(texts, count=words)), context - WORD),
+    ):
+        if not asked:
+            continue
+        prompts = {
+            "PSM": infill.marked(tokenizer, room),
+            "SPM": infill.marked(tokenizer, room, spm=True),
+            before: infill.plain(tokenizer, room // 2),
+            f"{before}, twice as much": infill.plain(tokenizer, room),
+        }
+        likely = {name: infill.bits_per_byte(network, tokenizer, prompt, asked) for name, prompt in prompts.items()}
+        found[what] = {"bits_per_byte": likely}
+        if write:
+            found[what]["exact_match"] = written(network, tokenizer, asked, word=what == "words")
+    return found
+
+
+def written(network: Any, tokenizer: Any, asked: list[Any], *, word: bool) -> dict[str, Any]:
+    """How often what is written is what was missing, by the marks with its end, and of words the first one alone."""
+    from seedstock.evaluation.infill import continuer, exact_match, infiller
+
+    options = {"new_tokens": WORD} if word else {}
+    writers = {"PSM": infiller(network, tokenizer, **options), "SPM": infiller(network, tokenizer, spm=True, **options)}
+    writers["what comes before alone"] = continuer(network, tokenizer, word=word, **options)
+    if word:
+        writers["PSM, its first word"] = infiller(network, tokenizer, word=True, **options)
+        writers["SPM, its first word"] = infiller(network, tokenizer, spm=True, word=True, **options)
     found = {name: exact_match(writer, asked) for name, writer in writers.items()}
     for one in found.values():
         del one["written"]
-    return {"bits_per_byte": likely, "exact_match": found}
+    return found
 
 
 def main() -> None:
@@ -85,6 +100,7 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, default=Path("infill"))
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--lines", type=int, default=15, help="lines taken out of each held-out file")
+    parser.add_argument("--words", type=int, default=15, help="words taken out of each held-out file")
     parser.add_argument("--no-writing", action="store_true", help="leave exact matches out, which take minutes")
     parser.add_argument("--set", action="append", default=[], dest="overrides")
     options = parser.parse_args()
@@ -94,7 +110,7 @@ def main() -> None:
         scores = json.loads((run / "evaluation/scores.json").read_text())["held_out"]
         found[kind] = {
             "bits_per_byte": scores["bits_per_byte"],
-            "infilling": infilling(run, options.lines, not options.no_writing),
+            "infilling": infilling(run, options.lines, options.words, not options.no_writing),
         }
     print(json.dumps({**found, "fim less causal": difference(runs["fim"], runs["causal"])}, indent=1))
 
