@@ -3,13 +3,18 @@
 import gzip
 import hashlib
 import json
+import tempfile
+from pathlib import Path
 
 import pyarrow as pa
 import pytest
 from batches import documents
+from hypothesis import given
+from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from seedstock.corpus.policy import Policy
+from seedstock.corpus.rights.heard import Heard
 from seedstock.corpus.signals import spdx
 from seedstock.corpus.signals.excluded import Excluded
 from seedstock.corpus.signals.licence import Licence
@@ -113,6 +118,46 @@ def test_hosts_are_asked_by_their_files(tmp_path):
         OptOut.model_validate(signal.model_dump())
     with pytest.raises(ValidationError, match="no such file"):
         OptOut(hosts=[str(tmp_path / "missing.jsonl")])
+
+
+LINES = st.sampled_from(
+    [
+        *("User-agent: *", "User-agent: CCBot", "User-agent: GPTBot", "user-agent: Other", ""),
+        *("Disallow: /", "Disallow: /no/", "Allow: /no/yes", "Disallow:", "Allow: /"),
+        *("Content-Usage: train-ai=n", "Content-Usage: /no/ train-ai=y", "Content-Usage: search=y"),
+    ]
+)
+
+
+@given(st.lists(LINES, max_size=12), st.sampled_from(["/", "/no/", "/no/yes", "/art/"]))
+def test_what_a_crawl_hears_is_what_its_hosts_files_say(lines, path):
+    pytest.importorskip("protego")
+    text, url = "\n".join(lines), f"https://x.org{path}"
+    reserved = json.dumps([{"location": "/art/*", "tdm-reservation": 1}])
+    heard = Heard()
+    heard.take("https://x.org/robots.txt", text.encode())
+    heard.take("https://X.org/.well-known/tdmrep.json", reserved.encode())
+    heard.take("https://x.org/ai.txt", b"User-Agent: *\nDisallow: /art/")
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "hosts.jsonl"
+        record = {"host": "x.org", "robots": text, "tdmrep": reserved, "ai": "User-Agent: *\nDisallow: /art/"}
+        file.write_text(json.dumps(record))
+        for agents in (("GPTBot", "CCBot"), ("CCBot", "Unheard"), ("Unheard",)):
+            files = OptOut(agents=agents, hosts=[str(file)]).compute(batch(url=[url])).to_pylist()[0]
+            crawl = OptOut(agents=agents).compute(batch(url=[url], meta=[{"host": heard.about(url)}])).to_pylist()[0]
+            assert crawl == files
+    assert heard.about("https://other.org/") == {} == heard.about(None) == heard.about("http://[bad")
+
+
+def test_of_many_hosts_the_last_are_remembered(monkeypatch):
+    monkeypatch.setattr("seedstock.corpus.rights.heard.MEMORY", 1000)
+    heard = Heard()
+    for number in range(100):
+        heard.take(f"https://h{number}.org/robots.txt", b"User-agent: *\nDisallow: /\n")
+    assert heard.bytes <= 1000 and len(heard.hosts) < 50
+    assert heard.about("https://h99.org/a")["robots"]["refused"] == ["*"] and not heard.about("https://h0.org/a")
+    heard.take("https://h99.org/robots.txt", b"")
+    assert heard.about("https://h99.org/a")["robots"]["refused"] == []
 
 
 def excluded(lists, **columns):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import json
 import random
 import zlib
 from itertools import chain
@@ -16,6 +17,7 @@ from hypothesis import strategies as st
 from test_sources import everything
 from warcs import record
 
+from seedstock.corpus.signals.optout import OptOut
 from seedstock.corpus.sources import warc
 from seedstock.corpus.sources.html_files import Html
 from seedstock.corpus.sources.warc import Warc
@@ -96,6 +98,40 @@ def test_a_page_comes_with_its_address_date_charset_and_rights_and_no_machine(tm
                 file.seek(int(item.locator.partition("@")[2]))
                 head = file.read() if not suffix else zlib.decompressobj(31).decompress(file.read())
                 assert head.startswith(b"WARC/1.0")
+
+
+@pytest.mark.parametrize("suffix", PACKERS)
+def test_the_crawls_own_robots_txt_holds_for_the_pages_after_it(tmp_path, suffix):
+    pytest.importorskip("protego")
+    robots = b"User-agent: GPTBot\nDisallow: /no/\n"
+    plain = b"text/plain"
+    found = [
+        record(b"too early", uri=b"https://a.org/no/1"),
+        record(robots, uri=b"https://a.org/robots.txt", content_type=plain),
+        record(b"gone", uri=b"https://b.org/robots.txt", content_type=plain, status=b"404 Not Found"),
+        record(b"refused", uri=b"https://A.org/no/2"),
+        record(b"not concerned", uri=b"https://a.org/yes"),
+        record(b"nothing heard", uri=b"https://b.org/no/"),
+        record(b'[{"location": "/", "tdm-reservation": 1}]', uri=b"https://b.org/.well-known/tdmrep.json",
+               content_type=b"application/json"),
+        record(b"reserved", uri=b"https://b.org/no/"),
+    ]  # fmt: skip
+    path = tmp_path / f"a.warc{suffix}"
+    path.write_bytes(b"".join(map(PACKERS[suffix], found)))
+    source = Warc(name="crawl", path=str(path), content_types=["text/html", "text/plain"])
+    items, bad = everything(source)
+    assert not bad and len(items) == 5 and not any(item.url.endswith((".txt", ".json")) for item in items)
+    rows = [{"text": "", "url": item.url, "meta": json.dumps(item.meta)} for item in items]
+    schema = pa.schema([("text", pa.large_string()), ("url", pa.string()), ("meta", pa.string())])
+    answers = OptOut().compute(pa.RecordBatch.from_pylist(rows, schema)).to_pylist()
+    assert [(row["robots"], row["tdmrep"], row["any"]) for row in answers] == [
+        (None, None, None),
+        (True, None, True),
+        (False, None, False),
+        (None, None, None),
+        (None, True, True),
+    ]
+    assert answers[1]["evidence"] == ["robots: GPTBot may not fetch it"]
 
 
 @given(sizes=st.integers(1, 4000), count=st.integers(1, 25))

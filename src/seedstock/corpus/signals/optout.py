@@ -42,11 +42,12 @@ class OptOut(Signal):
     any            one of them is true
     evidence       what was said, each as ``mechanism: words``
 
-    Headers and the page's own marks are read from the document's meta (``headers``, ``rights``). ``hosts`` names files
-    with the robots.txt of hosts: JSON lines or the robots.txt records of WARC files; ``sha256`` is filled in.
+    Headers, the page's own marks, and what a crawl's own robots.txt says of the page are read from the document's meta
+    (``headers``, ``rights``, ``host``). ``hosts`` names further files with the robots.txt of hosts: JSON lines or the
+    robots.txt records of WARC files; ``sha256`` is filled in.
     """
 
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     columns: ClassVar[dict[str, str]] = {**dict.fromkeys(_MECHANISMS, "bool"), "any": "bool", "evidence": "strings"}
     kind: Literal["optout"] = "optout"
     agents: tuple[str, ...] = AGENTS
@@ -92,13 +93,24 @@ class OptOut(Signal):
             heard("robots", agent is not None, f"{agent} may not fetch it")
         if host and host.ai is not None:
             heard("ai_txt", host.refuses(url or "", ("*",), "ai") is not None, "disallowed to everybody")
-        said = [headers.get("content-usage"), host.usage(url or "", self.agents) if host else None]
+        crawled = meta["host"] if isinstance(meta.get("host"), dict) else {}  # as rights.heard has it
+        if isinstance(robots := crawled.get("robots"), dict):
+            refused, named = robots.get("refused") or [], robots.get("named") or []
+            told = [agent for agent in self.agents if (agent.lower() if agent.lower() in named else "*") in refused]
+            heard("robots", bool(told), f"{next(iter(told), '')} may not fetch it")
+        if isinstance(crawled.get("ai"), bool):
+            heard("ai_txt", crawled["ai"], "disallowed to everybody")
+        usage = crawled["usage"] if isinstance(crawled.get("usage"), dict) else {}
+        own = next((usage[name] for agent in (*self.agents, "*") if (name := agent.lower()) in usage), None)
+        said = [headers.get("content-usage"), host.usage(url or "", self.agents) if host else None, own]
         for value in said:
             if value:
                 refused = [name for name in self.usages if _usage(value, name) is False]
                 heard("content_usage", bool(refused), value)
         if host and (reserved := host.reservation(url or "")) is not None:
             heard("tdmrep", reserved, "tdmrep.json reserves it")
+        if isinstance(crawled.get("tdmrep"), bool):
+            heard("tdmrep", crawled["tdmrep"], "tdmrep.json reserves it")
         for value, where in ((headers.get("tdm-reservation"), "header"), (marks.get("tdm_reservation"), "meta")):
             if value is not None:
                 heard("tdmrep", str(value).strip() == "1", f"{where}: {value}")

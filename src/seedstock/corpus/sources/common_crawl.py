@@ -8,7 +8,7 @@ import re
 import tempfile
 import time
 from collections.abc import Iterator
-from typing import Annotated, Literal, NamedTuple
+from typing import Annotated, ClassVar, Literal, NamedTuple
 
 from pydantic import Field, field_validator
 
@@ -52,6 +52,7 @@ class CommonCrawl(Source):
     found depends on the day: a list that is unchanged is taken to give what it gave, and is not fetched again.
     """
 
+    version: ClassVar[int] = 2
     kind: Literal["common-crawl"] = "common-crawl"
     acquisition: str | None = "fetched over HTTP by a list of addresses"
     path: str | list[str]

@@ -5,10 +5,11 @@ from __future__ import annotations
 import io
 import zlib
 from collections.abc import Iterator
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, Field
 
+from seedstock.corpus.rights.heard import Heard, is_host_file
 from seedstock.corpus.sources.base import LONGEST, Item, Partition, Source, Unreadable, needs, share
 from seedstock.corpus.sources.files import Found, find, problem
 from seedstock.corpus.sources.ranges import SIZE, Piece, changed, whole
@@ -37,7 +38,11 @@ class Warc(Source):
     ``conversion``; its locator is ``FILE@OFFSET``, the offset as stored, as in a CDX index. A record that is clipped,
     damaged or longer than 64 MiB goes to quarantine, and reading goes on with the next. A large .gz file is read in
     pieces. The meta holds the date, the type, and those headers that speak of rights; no addresses of machines.
+    robots.txt, tdmrep.json and ai.txt are no documents: what they say of the pages that come after them in the file (in
+    the same piece of it) is in the meta of these, as ``host``.
     """
+
+    version: ClassVar[int] = 2
 
     kind: Literal["warc"] = "warc"
     path: str | list[str]
@@ -85,6 +90,7 @@ def records(file: Any, beside: Any, piece: Piece, source: Any, warc: Any, base: 
     at: int | None = piece.start
     size = file.seek(0, io.SEEK_END)
     kinds = warc.WarcRecordType
+    heard = Heard()
     wanted = kinds.response | kinds.resource | kinds.conversion | kinds.unknown | kinds.no_type
     if at:
         at = _next_member(file, at, piece.end)
@@ -100,7 +106,7 @@ def records(file: Any, beside: Any, piece: Piece, source: Any, warc: Any, base: 
                     break
                 length = record.content_length
                 where = f"{piece.name}@{base + last}" + (f".{place[1]}" if place[1] else "")
-                document = _document(record, source, where, warc)
+                document = _document(record, source, where, warc, heard)
                 if not suffix and last + length < size:
                     skip = last + length
                 if damage is not None and not (last == at and isinstance(document, Unreadable)):
@@ -140,7 +146,7 @@ def _begins(stored: Any, at: int) -> bool:
     return stored.read_at(len(_GZIP), at) == _GZIP
 
 
-def _document(record: Any, source: Any, where: str, warc: Any) -> Item | Unreadable | None:
+def _document(record: Any, source: Any, where: str, warc: Any, heard: Heard) -> Item | Unreadable | None:
     kinds = warc.WarcRecordType
     if record.record_type in (kinds.unknown, kinds.no_type):
         name = record.headers.get("WARC-Type") or ""
@@ -155,13 +161,13 @@ def _document(record: Any, source: Any, where: str, warc: Any) -> Item | Unreada
         record.freeze()
         if record.content_length < length:
             return Unreadable(where, f"the record is clipped: {record.content_length} of {length} bytes")
-        return _page(record, source, where)
+        return _page(record, source, where, heard)
     except (OSError, ValueError) as error:
         # The record as a whole is sound: what follows it can be found.
         return Unreadable(where, f"the answer cannot be decoded: {problem(error)}")
 
 
-def _page(record: Any, source: Any, where: str) -> Item | Unreadable | None:
+def _page(record: Any, source: Any, where: str, heard: Heard) -> Item | Unreadable | None:
     headers = {name.lower(): value for name, value in record.headers.items()}
     meta: dict[str, Any] = {"date": headers.get("warc-date"), "record": headers.get("warc-record-id", "").strip("<>")}
     answer: dict[str, str] = {}
@@ -174,17 +180,23 @@ def _page(record: Any, source: Any, where: str) -> Item | Unreadable | None:
             return None
         answer = _joined(record.http_headers.items())
         kind, charset = (record.http_content_type or "").lower(), record.http_charset
-    if kind not in source.content_types:
+    url = headers.get("warc-target-uri", "").strip("<>") or None
+    host_file = record.is_http and record.http_headers.status_code == 200 and is_host_file(url)
+    if kind not in source.content_types and not host_file:
         return None
     body = record.reader.read(LONGEST + 1)
     body = decoded(body, answer, LONGEST)
+    if host_file:
+        heard.take(url, body)
+        return None
     if len(body) > LONGEST:
         return Unreadable(where, f"the answer is longer than {LONGEST} bytes")
     if headers.get("warc-truncated"):
         meta["truncated"] = headers["warc-truncated"]
     if languages := headers.get("warc-identified-content-language"):
         meta["identified_language"] = languages
-    url = headers.get("warc-target-uri", "").strip("<>") or None
+    if about := heard.about(url):
+        meta["host"] = about
     return page(where, body, url, kind, charset, answer, {name: value for name, value in meta.items() if value})
 
 
