@@ -8,7 +8,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from small_run import BATCH, CONTEXT, SmallLoader, small_network
 
-from seedstock.errors import RecipeError
 from seedstock.objectives.base import assemble
 from seedstock.objectives.causal import targets
 from seedstock.objectives.configs.causal import CausalConfig
@@ -66,18 +65,6 @@ def test_examples_with_fewer_terms_do_not_weigh_more():
     batch = batches.tensors(SmallLoader().batch(0), torch.device("cpu"))
     counts = [int((targets(part) >= 0).sum()) for part in batches.split(batch, 1)]
     assert len(set(counts)) > 1
-
-
-def test_coupled_examples_are_not_parted():
-    class Coupled(type(CausalConfig().build())):
-        coupling = "batch"
-
-    network, objective, arrays = small_network(), Coupled(), SmallLoader().batch(0)
-    batch = batches.tensors(arrays, torch.device("cpu"))
-    nets = assemble(network, objective)
-    with pytest.raises(RecipeError, match="compares examples"):
-        accumulate(nets, objective, batch, arrays["examples"], size=2, seed=1)
-    accumulate(nets, objective, batch, arrays["examples"], size=BATCH, seed=1)
 
 
 def test_digests_of_a_loader_without_any_tell_examples_apart():

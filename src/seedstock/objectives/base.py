@@ -61,7 +61,8 @@ class Objective:
     """
 
     coupling: Literal["none", "batch"] = "none"
-    """``batch`` where a loss has terms between examples: micro-batches may not then be summed."""
+    """``batch`` where a loss has terms between examples: then it has ``represent`` and ``couple``, and gradients are
+    cached where a batch is split (``training.coupled``)."""
     partners: int = 0
     """Windows besides its own that ``prepare`` is handed for each example: ``partner_tokens`` ``[B, partners, L]`` and
     so on, drawn by ``inputs.partners``."""
@@ -110,6 +111,18 @@ class Objective:
     def loss(self, nets: Any, output: Any, batch: Batch) -> tuple[Sums, Sums]:
         """Sums of losses by name, and metrics: detached sums, to be divided by the counts of the same name or of
         the first loss. Nothing here may wait for the device. ``output`` is a list where ``inputs`` gave one."""
+        if self.coupling == "batch":
+            return self.couple(nets, self.represent(nets, output, batch))
+        raise NotImplementedError
+
+    def represent(self, nets: Any, output: Any, batch: Batch) -> Sums:
+        """With ``coupling = "batch"``: what the loss compares, by name, ``[B, …]`` each: embeddings that gradients go
+        through, and whatever else it must know of each example."""
+        raise NotImplementedError
+
+    def couple(self, nets: Any, represented: Sums) -> tuple[Sums, Sums]:
+        """Losses and metrics as ``loss`` gives them, from what ``represent`` gave for a whole batch, of all
+        micro-batches and processes."""
         raise NotImplementedError
 
     def nets(self) -> dict[str, nn.Module]:

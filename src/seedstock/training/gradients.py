@@ -11,9 +11,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from seedstock.errors import RecipeError
 from seedstock.inputs.keys import Keys
 from seedstock.training.batches import Batch, split, stand_in
+from seedstock.training.coupled import coupled
 from seedstock.training.parallel.world import World
 from seedstock.training.passing import Counts, Pass
 
@@ -51,16 +51,10 @@ def accumulate(
     ``batch`` is this process's part; ``examples`` its example numbers on the host, where keys are made. ``parts``, by
     default as many as it takes, is how many passes every process makes: who has no examples left goes along with one
     that counts nothing. ``reduce`` adds counts up, by default over the ``world``. ``passing`` is the pass over ``nets``
-    that was laid out over the ``world``. Positions are this process's, all else is the whole batch's.
-    Raises RecipeError where the objective's terms couple examples and the batch is to be split.
+    that was laid out over the ``world``. Positions are this process's, all else is the whole batch's. Where the
+    objective's terms couple examples, gradients are cached (``training.coupled``).
     """
     world, passing, count = world or World(), passing or Pass(nets, objective), len(examples)
-    if objective.coupling == "batch" and size < count:
-        raise RecipeError(
-            f"{type(objective).__name__} compares examples of a batch with each other, which micro-batches would part",
-            where="training.micro_batch",
-            fix="leave micro_batch out, or make the batch smaller",
-        )
     if parts is not None and count:
         size = -(-count // parts)
     ready = [
@@ -77,6 +71,10 @@ def accumulate(
             number = number if ready else torch.zeros_like(number)
             counts[name] = counts[name] + number if name in counts else number
     counts = {name: number.clamp(min=1) for name, number in (reduce or world.sum)(counts).items()}
+    if objective.coupling == "batch":
+        found = coupled(passing, ready, [idle] * void if void else [], counts, world)
+        total = torch.stack([*found.losses.values()]).sum()
+        return Step(total, found.losses, found.metrics, found.positions, found.passes)
     zero = torch.zeros((), device=batch["examples"].device)
     losses: dict[str, Tensor] = defaultdict(lambda: zero)
     metrics: dict[str, Tensor] = defaultdict(lambda: zero)

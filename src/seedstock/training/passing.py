@@ -33,14 +33,34 @@ class Pass(nn.Module):
         self.nets = nets
         self.objective = objective
 
-    def forward(self, part: Batch, counts: Counts) -> tuple[dict[str, Tensor], Seen]:
-        """Each loss of a micro-batch that is corrupted already: its sum over ``counts``, those of the whole batch."""
+    def represent(self, part: Batch) -> tuple[dict[str, Tensor], Seen]:
+        """What an objective whose loss couples examples compares of a micro-batch (``Objective.represent``)."""
+        return self(part, None)
+
+    def couple(self, found: dict[str, Tensor], counts: Counts) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        """Means of such an objective's losses and metrics, from the representations of a whole batch."""
+        return self(found, counts, coupled=True)
+
+    def forward(self, part: Batch, counts: Counts | None, coupled: bool = False) -> tuple[dict[str, Tensor], Any]:
+        """Each loss of a micro-batch that is corrupted already: its sum over ``counts``, those of the whole batch.
+
+        Everything goes through here, since layouts look at the call: see ``represent`` and ``couple`` for the rest.
+        """
+        if coupled and counts is not None:
+            sums, metrics = self.objective.couple(self.nets, part)
+            first = next(iter(counts.values()))
+            shown = {name: total / counts.get(name, first) for name, total in metrics.items()}
+            return {name: total / counts[name] for name, total in sums.items()}, shown
         network: Any = self.nets["network"]
         given = self.objective.inputs(self.nets, part)
         passes = given if isinstance(given, list) else [given]
         outputs = [network.backbone(**one) for one in passes]
-        sums, metrics = self.objective.loss(self.nets, outputs if isinstance(given, list) else outputs[0], part)
-        seen = Seen(metrics, tuple(_shape(one) for one in passes))
+        output = outputs if isinstance(given, list) else outputs[0]
+        shapes = tuple(_shape(one) for one in passes)
+        if counts is None:
+            return self.objective.represent(self.nets, output, part), Seen({}, shapes)
+        sums, metrics = self.objective.loss(self.nets, output, part)
+        seen = Seen(metrics, shapes)
         return {name: total / counts[name] for name, total in sums.items()}, seen
 
 
