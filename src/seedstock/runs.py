@@ -20,6 +20,7 @@ from seedstock.ledger.chain import Chain
 from seedstock.ledger.files import plain_errors, read_json, write_text
 from seedstock.ledger.ids import digest, sha256, sha256_file
 from seedstock.ledger.store import Store
+from seedstock.training.configs.training import TrainingConfig
 
 CHANGEABLE = ("evaluation", "release")
 """Sections of a recipe that may change over a run's life; the others make it another run."""
@@ -68,8 +69,10 @@ class Run:
             )
         run.check_recipe()
         kept = run.recipe.model_copy(update={name: getattr(recipe, name) for name in CHANGEABLE})
-        how = {name: getattr(recipe.corpus, name) for name in CorpusConfig.how}
-        kept = kept.model_copy(update={"corpus": kept.corpus.model_copy(update=how)})
+        for section in ("corpus", "training"):
+            asked_of, held = getattr(recipe, section), getattr(kept, section)
+            how = {name: getattr(asked_of, name) for name in held.how}
+            kept = kept.model_copy(update={section: held.model_copy(update=how)})
         if kept != run.recipe:
             run.rewrite(kept)
         return run
@@ -278,8 +281,9 @@ def sections(recipe: Any) -> dict[str, str]:
     """The digest of each section of a recipe."""
     values = recipe.model_dump(mode="json")
     values.pop("name")
-    for name in CorpusConfig.how:
-        values["corpus"].pop(name, None)
+    for section, config in (("corpus", CorpusConfig), ("training", TrainingConfig)):
+        for name in config.how:
+            values[section].pop(name, None)
     return {name: digest(value) for name, value in values.items()}
 
 

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor
 
+from seedstock.training.norm import local
 from seedstock.training.optimizers.groups import Parameters
 
 
@@ -26,7 +27,8 @@ class Average:
     def update(self, steps: int) -> None:
         """Takes in the weights after ``steps`` steps."""
         decay = min(self.decay, (1 + steps) / (10 + steps))
-        torch._foreach_lerp_([*self.tensors.values()], [*self.parameters.values()], 1 - decay)
+        kept, new = ([local(one) for one in some.values()] for some in (self.tensors, self.parameters))
+        torch._foreach_lerp_(kept, new, 1 - decay)
 
     @contextmanager
     def swapped(self) -> Iterator[None]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,12 @@ from seedstock.training.callbacks.progress import Progress
 from seedstock.training.callbacks.samples import Samples
 from seedstock.training.callbacks.validation import Validation
 from seedstock.training.checkpoint import folder as checkpoints
+from seedstock.training.configs.parallel import Degrees, check
 from seedstock.training.configs.training import TrainingConfig
+from seedstock.training.parallel.layouts import spread
+from seedstock.training.parallel.part import Part
+from seedstock.training.parallel.world import World
+from seedstock.training.passing import Pass
 from seedstock.training.saving import Saver
 from seedstock.training.schedule import decay_start
 from seedstock.training.settle import DTYPES, apply, settle
@@ -83,6 +89,7 @@ def fit(
     settled: Callable[[TrainingConfig], None] | None = None,
     identity: str | None = None,
     providers: dict[str, dict[str, str]] | None = None,
+    world: World | None = None,
 ) -> Result:
     """Trains ``network`` on ``objective`` to the end of ``config``, or goes on from ``run_folder/checkpoints``.
 
@@ -94,58 +101,98 @@ def fit(
     checkpoint holds it, and one with another is not gone on from. ``providers`` (``kinds.providers``) go into the
     record of the attempt; a resume says which have changed.
 
+    Where torch's process group is up, every process calls it with the same arguments, and ``config.parallel`` says how
+    they divide the work (``world``: a world that is made already). The main one alone writes, records and speaks.
+
     Raises Interrupted, with the state saved, after SIGTERM or Ctrl-C; SeedstockError where a loss is not finite, where
     the disk is full (earlier checkpoints stay), and where another process trains this run; IntegrityError where every
     checkpoint is damaged or they belong to another recipe.
     """
-    run_folder, reporter = Path(run_folder), reporter or Silent()
-    folder = run_folder / FOLDER
-    nets = assemble(network, objective)
-    with attempts.alone(folder), environment.settings(config), memory.kept():
-        checkpoints.sweep(folder)
-        damaged: set[int] = set()
-
-        def passed_over(path: Path, problems: list[str]) -> None:
-            damaged.add(checkpoints.step_of(path))
-            reporter.event("damaged_checkpoint", folder=path.name, problems=problems)
-            reporter.say(f"{path.name} is damaged ({problems[0]}); looking at the one before")
-
-        newest = checkpoints.newest(folder, saving.recorded(chain), passed_over)
-        config = _settle(attempts.repeat(config, chain), nets, objective, loader, reporter, seed)
-        if settled:
+    run_folder, folder = Path(run_folder), Path(run_folder) / FOLDER
+    passing = Pass(assemble(network, objective), objective)
+    world = world or World.of(config.parallel, next(network.parameters()).device)
+    reporter = (reporter or Silent()) if world.main else Silent()
+    _check(config, world, network, objective)
+    loader = loader if world.alone else Part(loader, world.part, world.parts)
+    with ExitStack() as held:
+        world.first(lambda: held.enter_context(attempts.alone(folder)))
+        held.enter_context(environment.settings(config))
+        held.enter_context(memory.kept())
+        found = world.first(lambda: _find(folder, chain, reporter))
+        repeated = world.first(lambda: attempts.repeat(config, chain))
+        config = world.first(lambda: _settle(repeated, passing.nets, objective, loader, reporter, seed))
+        if settled and world.main:
             settled(config)
-        with environment.settings(config):
-            apply(config, nets, reporter)
-            parent = _parent(newest)
-            attempt = sum(1 for _ in chain.of(attempts.KIND)) + 1
-            saver = Saver(folder, chain, attempt, parent, frozenset(damaged))
-            run = Trainer(
-                nets=nets,
-                objective=objective,
-                loader=loader,
-                config=config,
-                folder=run_folder,
-                reporter=reporter,
-                seed=seed,
-                callbacks=_callbacks(config, validate, sample, callbacks),
-                save=saver,
-                sample=sample,
-                milestones=_milestones(config),
-                identity=identity,
-            )
-            if newest is not None:
-                _resume(run, newest, chain, providers or {})
-            if run.step < run.steps:
-                body = {"attempt": attempt, "step": run.step, "parent": parent, "seed": seed}
-                found: dict[str, Any] = {"settled": attempts.settled(config), "versions": environment.versions()}
-                if providers:
-                    found["providers"] = providers
-                chain.append(attempts.KIND, body | found)
-                run.peak_flops = measure.peak(DTYPES[config.precision], run.device)
-                run.run()
-            checkpoint = saver.last or newest
-            assert checkpoint is not None
-            return _result(run, checkpoint, attempt)
+        held.enter_context(environment.settings(config))
+        spread(passing, world, config.parallel, compile=lambda nets: apply(config, nets, reporter))
+        saver = Saver(folder, chain, found.attempt, found.parent, found.damaged, world, config.background)
+        held.callback(saver.close)
+        run = Trainer(
+            passing=passing,
+            world=world,
+            loader=loader,
+            config=config,
+            folder=run_folder,
+            reporter=reporter,
+            seed=seed,
+            callbacks=_callbacks(config, validate, sample, callbacks),
+            save=saver,
+            sample=sample,
+            milestones=_milestones(config),
+            identity=identity,
+        )
+        if found.newest is not None:
+            _resume(run, found.newest, chain, providers or {})
+        if run.step < run.steps:
+            world.first(lambda: _begin(run, chain, found, providers))
+            run.peak_flops = world.size * world.first(lambda: measure.peak(DTYPES[config.precision], run.device))
+            run.run()
+        checkpoint = saver.last or found.newest
+        assert checkpoint is not None
+        return _result(run, checkpoint, found.attempt)
+
+
+@dataclass(frozen=True)
+class _Found:
+    """What is there to go on from, and what this attempt is called."""
+
+    newest: Path | None
+    damaged: frozenset[int]
+    parent: dict[str, Any] | None
+    attempt: int
+
+
+def _find(folder: Path, chain: Chain, reporter: Reporter) -> _Found:
+    checkpoints.sweep(folder)
+    damaged: set[int] = set()
+
+    def passed_over(path: Path, problems: list[str]) -> None:
+        damaged.add(checkpoints.step_of(path))
+        reporter.event("damaged_checkpoint", folder=path.name, problems=problems)
+        reporter.say(f"{path.name} is damaged ({problems[0]}); looking at the one before")
+
+    newest = checkpoints.newest(folder, saving.recorded(chain), passed_over)
+    attempt = sum(1 for _ in chain.of(attempts.KIND)) + 1
+    return _Found(newest, frozenset(damaged), _parent(newest), attempt)
+
+
+def _begin(run: Trainer, chain: Chain, found: _Found, providers: dict[str, dict[str, str]] | None) -> None:
+    """Records the attempt."""
+    body: dict[str, Any] = {"attempt": found.attempt, "step": run.step, "parent": found.parent, "seed": run.seed}
+    body |= {"settled": attempts.settled(run.config), "versions": environment.versions()}
+    if not run.world.alone:
+        body["layout"] = str(run.world.degrees)
+    if providers:
+        body["providers"] = providers
+    chain.append(attempts.KIND, body)
+
+
+def _check(config: TrainingConfig, world: World, network: nn.Module, objective: Any) -> None:
+    """Raises RecipeError where the layout is none for this model and batch, on every process alike."""
+    if not world.alone:
+        coupled = objective.coupling == "batch"
+        model = getattr(network, "config", None)
+        check(config.parallel, world.size, model=model, examples=config.batch_examples, coupled=coupled)
 
 
 def _settle(
@@ -199,7 +246,7 @@ def _callbacks(
 def _resume(run: Trainer, folder: Path, chain: Chain, providers: dict[str, dict[str, str]]) -> None:
     """Puts the run where a checkpoint left it, and says what is not as it was then."""
     held = state.restore(run, folder)
-    run.step, run.examples, run.tokens, run.digest = (held[key] for key in ("step", "example", "tokens", "digest"))
+    run.step, run.examples, run.tokens, run.fed.digest = (held[key] for key in ("step", "example", "tokens", "digest"))
     run.busy, run.flops_a_token, run.peak_flops = (held[key] for key in ("seconds", "flops_a_token", "peak_flops"))
     if run.step > run.steps:
         what = f"the run is at step {run.step:,} already, beyond the {run.steps:,} of the recipe"
@@ -207,11 +254,17 @@ def _resume(run: Trainer, folder: Path, chain: Chain, providers: dict[str, dict[
     for callback in run.callbacks:
         if callback.name in held["callbacks"]:
             callback.restore(held["callbacks"][callback.name])
+    if not run.world.main:
+        return
     if run.step not in saving.recorded(chain):
         saving.record(chain, run.folder, folder, run.step, run.digest, run.examples)
     if run.step < run.steps:
         now = environment.versions() | {name: getattr(run.config, name) for name in ("threads", "precision", "compile")}
         then = held["versions"] | {name: held[name] for name in ("threads", "precision", "compile")}
+        then, now = (
+            then | {"layout": held.get("layout", str(Degrees()))},
+            now | {"layout": str(run.world.degrees)},
+        )
         earlier = (chain.last(attempts.KIND) or {}).get("providers", {})
         if earlier and providers:
             then, now = then | attempts.shown(earlier), now | attempts.shown(providers)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import closing, contextmanager, nullcontext
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from itertools import takewhile
 from pathlib import Path
 from typing import Any
@@ -15,56 +15,63 @@ from torch import nn
 
 from seedstock.errors import Interrupted, SeedstockError
 from seedstock.inputs.keys import derive
-from seedstock.inputs.loader import step_digest
 from seedstock.progress import Reporter
 from seedstock.training import batches, measure
 from seedstock.training.callbacks.base import Callback
 from seedstock.training.configs.training import TrainingConfig
 from seedstock.training.ema import Average
+from seedstock.training.fed import Fed
 from seedstock.training.gradients import accumulate
 from seedstock.training.interrupt import Stop
+from seedstock.training.norm import clip, total_norm
 from seedstock.training.optimizers.groups import trained
+from seedstock.training.parallel.layouts import gathered
+from seedstock.training.parallel.world import World
+from seedstock.training.passing import Pass
 from seedstock.training.readings import Reading, Readings
+from seedstock.training.saving import Saver
 from seedstock.training.schedule import factor
 
 
 class Trainer:
     """One attempt at a run: its state, and the loop over its steps.
 
-    ``config`` has nothing left to measure. ``save(run)`` writes a checkpoint; ``milestones`` are steps that get one
-    besides the regular ones; ``identity`` goes into each of them.
+    ``passing`` is laid out over the ``world`` already; ``config`` has nothing left to measure. ``save`` writes
+    checkpoints; ``milestones`` are steps that get one besides the regular ones; ``identity`` goes into each of them.
     """
 
     def __init__(
         self,
         *,
-        nets: nn.ModuleDict,
-        objective: Any,
+        passing: Pass,
+        world: World,
         loader: Any,
         config: TrainingConfig,
         folder: Path,
         reporter: Reporter,
         seed: int,
         callbacks: Sequence[Callback],
-        save: Callable[[Trainer], None],
+        save: Saver,
         sample: Callable[[nn.ModuleDict, int], str] | None = None,
         milestones: frozenset[int] = frozenset(),
         identity: str | None = None,
     ) -> None:
         assert config.steps is not None and config.micro_batch is not None
-        self.nets, self.objective, self.loader, self.config = nets, objective, loader, config
+        self.passing, self.world, self.loader, self.config = passing, world, loader, config
+        self.nets, self.objective = passing.nets, passing.objective
         self.folder, self.reporter, self.seed, self.sample = folder, reporter, seed, sample
-        self.callbacks, self._save, self.milestones = list(callbacks), save, milestones
+        self.callbacks = [callback for callback in callbacks if world.main or callback.everywhere]
+        self._save, self.milestones = save, milestones
         self.identity = identity
-        self.network: nn.Module = nets["network"]
+        self.network: nn.Module = self.nets["network"]
         self.steps, self.micro_batch = config.steps, config.micro_batch
-        self.parameters, roles = trained(nets)
+        self.parameters, roles = trained(self.nets)
         self.device = next(iter(self.parameters.values())).device
         self.optimizers: list[torch.optim.Optimizer] = config.optimizer.build(self.parameters, roles)
         self.peaks = [[group["lr"] for group in optimizer.param_groups] for optimizer in self.optimizers]
         self.average = Average(self.parameters, config.ema) if config.ema else None
         self.step = self.examples = self.tokens = 0
-        self.digest = ""
+        self.fed = Fed(world)
         self.flops_a_token = self.peak_flops = 0.0
         self.readings = Readings(1 if self.device.type == "cpu" else 10)
         self.losses: list[float] = []
@@ -86,24 +93,23 @@ class Trainer:
             finally:
                 for callback in self.callbacks:
                     callback.finish(self)
-            if self.stop.asked:  # during the last step, or since
+            if asked := self._asked():  # during the last step, or since
                 raise Interrupted(
-                    f"{self.stop.asked}; training is finished and saved, evaluation comes next",
+                    f"{asked}; training is finished and saved, evaluation comes next",
                     where=self.folder,
                     fix=f"go on with: seedstock resume {self.folder.name}",
                 )
 
     @contextmanager
     def evaluating(self) -> Iterator[None]:
-        """The network as it would be used: evaluation mode, no gradients, averaged weights where there are any."""
+        """The network as it would be used: evaluation mode, no gradients, averaged weights where there are any.
+
+        All processes enter it together, and do the same inside.
+        """
         self.nets.eval()
         try:
-            with torch.no_grad():
-                if self.average is None:
-                    yield
-                else:
-                    with self.average.swapped():
-                        yield
+            with torch.no_grad(), self._averaged(), gathered(self.passing):
+                yield
         finally:
             self.nets.train()
 
@@ -124,11 +130,16 @@ class Trainer:
         self._tell(read)
         for callback in self.callbacks:
             callback.after_step(self)
-        asked = self.stop.asked  # once: a signal may come between two looks
+        asked = self._asked()  # once: a signal may come between two looks
         if saves or asked:
             self.readings.resume()
             self._tell(self.readings.read())
+            self.fed.fold()
             self._save(self)
+        if last or asked:
+            self._save.finish(self)
+        else:
+            self._save.poll(self)
         if asked and not last:
             raise Interrupted(
                 f"{asked} after step {self.step:,} of {self.steps:,}; the state is saved",
@@ -152,11 +163,23 @@ class Trainer:
         # Whoever draws from torch's own generator, against the advice, still repeats itself after a resume.
         self._generator().manual_seed(int(derive(self.seed, "step", self.step)[0]) >> 1)
         batch = batches.tensors(arrays, self.device)
-        values = accumulate(self.nets, self.objective, batch, arrays["examples"], size=self.micro_batch, seed=self.seed)
+        examples = arrays["examples"]
+        passes, last = self.world.most(-(-len(examples) // self.micro_batch), int(examples.max(initial=-1)))
+        values = accumulate(
+            self.nets,
+            self.objective,
+            batch,
+            examples,
+            size=self.micro_batch,
+            seed=self.seed,
+            world=self.world,
+            parts=None if self.world.alone else passes,
+            passing=self.passing,
+        )
         gradients = [p.grad for p in self.parameters.values() if p.grad is not None]
-        norm = torch.nn.utils.get_total_norm(gradients)
+        norm = total_norm(gradients, self.world)
         if self.config.clip:
-            torch.nn.utils.clip_grads_with_norm_(self.parameters.values(), self.config.clip, norm)
+            clip(gradients, self.config.clip, norm)
         share = factor(self.config.schedule, self.step, self.steps)
         for optimizer, peaks in zip(self.optimizers, self.peaks, strict=True):
             for group, peak in zip(optimizer.param_groups, peaks, strict=True):
@@ -165,17 +188,32 @@ class Trainer:
         for parameter in self.parameters.values():
             parameter.grad = None
         self.step += 1
-        self.examples = int(arrays["examples"].max()) + 1
-        self.tokens += values.positions
+        self.examples = last + 1
+        positions = self.world.total(values.positions)[0]
+        self.tokens += positions
         if not self.flops_a_token:
             self.flops_a_token = measure.flops_of(self.network, values.passes)
         if self.average is not None:
             self.average.update(self.step)
         if hasattr(self.network, "after_step"):
-            self.network.after_step()  # type: ignore[operator]
+            self.network.after_step(self.world.add)  # type: ignore[operator]
         self.objective.after_step(self.nets, self.examples)
-        self.digest = step_digest(self.digest, arrays["examples"], batches.digests(arrays))
+        self.fed.add(examples, batches.digests(arrays))
+        values.positions = positions
         self.readings.add(self.step, self.examples, self.tokens, self.peaks[0][0] * share, self._waited, values, norm)
+
+    @property
+    def digest(self) -> str:
+        """What was fed until the last checkpoint, or until now where one process is fed alone."""
+        return self.fed.digest
+
+    def _averaged(self) -> AbstractContextManager[None]:
+        return nullcontext() if self.average is None else self.average.swapped()
+
+    def _asked(self) -> str | None:
+        if not self.world.any(self.stop.asked):
+            return None
+        return self.stop.asked or "another process was asked to stop"
 
     def _generator(self) -> torch.Generator:
         if self.device.type == "cuda":
@@ -194,7 +232,7 @@ class Trainer:
     def _not_finite(self, reading: Reading) -> None:
         what, value = ("gradient's norm", reading.grad_norm) if np.isfinite(reading.loss) else ("loss", reading.loss)
         number = reading.step  # people count steps from 1, loaders from 0
-        examples = self.loader.batch(number - 1)["examples"]
+        examples = self.world.rows(self.loader.batch(number - 1)["examples"])
         self.reporter.event("not_finite", step=number, what=what, examples=[int(e) for e in examples])
         numbers = f"{examples.min()} to {examples.max()}" if len(examples) > 8 else ", ".join(map(str, examples))
         raise SeedstockError(

@@ -17,6 +17,8 @@ class Callback:
     """
 
     name = "callback"
+    everywhere = False
+    """Whether every process calls it, and all do the same: what runs the network must."""
 
     def start(self, run: Trainer) -> None:
         """Before the first step of this attempt, after ``restore``."""

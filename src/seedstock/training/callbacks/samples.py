@@ -14,6 +14,7 @@ class Samples(Callback):
     """Calls ``sample(nets, step) -> text`` and writes the event ``sample``."""
 
     name = "samples"
+    everywhere = True
 
     def __init__(self, every: int) -> None:
         self.every = every

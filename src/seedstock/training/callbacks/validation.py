@@ -20,6 +20,7 @@ class Validation(Callback):
     """
 
     name = "validation"
+    everywhere = True
 
     def __init__(self, validate: Callable[[nn.ModuleDict, int], dict[str, Any]], every: int) -> None:
         self.validate, self.every = validate, every

@@ -6,20 +6,22 @@ import re
 import shutil
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
 import torch.distributed.checkpoint as dcp
-from torch.distributed.checkpoint.default_planner import DefaultLoadPlanner, DefaultSavePlanner
+from torch.distributed.checkpoint.default_planner import DefaultLoadPlanner
 
 from seedstock.errors import IntegrityError
 from seedstock.ledger import manifest
-from seedstock.ledger.files import atomic_folder, read_json, write_json, write_text
+from seedstock.ledger.files import atomic_folder, plain_errors, read_json, write_json, write_text
 from seedstock.training.checkpoint import index
 from seedstock.training.checkpoint.reader import Reader
+from seedstock.training.checkpoint.staged import Staged, stage
 from seedstock.training.checkpoint.writer import Writer
+from seedstock.training.parallel.world import World
 
 FORMAT = 1
 LATEST = "latest"
@@ -52,14 +54,27 @@ def save(checkpoints: Path, step: int, tensors: dict[str, torch.Tensor], state: 
     ``tensors`` are named ``part.name``; ``state`` is JSON. Raises SeedstockError where the disk refuses; whatever was
     there before is untouched then.
     """
+    return write(checkpoints, step, stage(tensors, World(), copied=False), state, World())
+
+
+def write(checkpoints: Path, step: int, staged: Staged, state: dict[str, Any], world: World) -> Path:
+    """Writes what ``stage`` gave, every process its own files; ``state`` is the main one's. Raises as ``save`` does, on
+    every process alike."""
     final = checkpoints / name(step)
-    with atomic_folder(final) as folder:
-        with _one_process(), _plain_exceptions():
-            planner = DefaultSavePlanner(flatten_state_dict=False, flatten_sharded_tensors=False)
-            dcp.save(dict(tensors), storage_writer=Writer(folder), planner=planner, no_dist=True)
-        write_json(folder / STATE, {"format": FORMAT, "step": step} | state)
-        manifest.seal(folder, "checkpoint", {"step": step})
-    write_text(checkpoints / LATEST, final.name + "\n")
+    with ExitStack() as stack:
+        folder = world.first(lambda: stack.enter_context(atomic_folder(final)))
+        writer = Writer(folder)
+        with plain_errors(final):
+            results = world.gather(world.together(lambda: staged.write(writer)))
+
+        def finish() -> None:
+            staged.finish(writer, results)
+            write_json(folder / STATE, {"format": FORMAT, "step": step} | state)
+            manifest.seal(folder, "checkpoint", {"step": step})
+            stack.close()
+            write_text(checkpoints / LATEST, final.name + "\n")
+
+        world.first(finish)
     return final
 
 

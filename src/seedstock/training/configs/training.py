@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
 from seedstock import kinds
 from seedstock.config import Config, Count, Seconds
+from seedstock.training.configs.parallel import ParallelConfig
 from seedstock.training.configs.schedule import ScheduleConfig
 
 Positive = Annotated[Count, Field(ge=1)]
@@ -24,8 +25,12 @@ class TrainingConfig(Config):
     gradient's norm (0: no bound). ``ema`` is the decay of an average of the weights. The ``keep`` newest checkpoints
     stay, those at multiples of ``keep_every``, and the one before a WSD schedule's fall. With ``start`` the run goes on
     from another run's weights, with an optimizer and a schedule of its own: at a longer context, on other data, or with
-    experts where the other has MLPs (models.upcycle).
+    experts where the other has MLPs (models.upcycle). ``processes`` is how many train together on this machine, by
+    default one for each GPU, and ``parallel`` how the work is divided among them; ``background`` writes checkpoints
+    beside training. These may change from one attempt to the next.
     """
+
+    how: ClassVar[tuple[str, ...]] = ("processes", "parallel", "background")
 
     start: Annotated[str, Field(pattern=r"^run:[^@]+(@[0-9]+)?$")] | None = Field(
         default=None, description="run:NAME or run:NAME@step, whose weights are the initial ones"
@@ -51,6 +56,9 @@ class TrainingConfig(Config):
     sample_every: Positive | None = None
     keep: Annotated[int, Field(ge=1)] = 3
     keep_every: Positive | None = None
+    processes: Positive | None = None
+    parallel: ParallelConfig = ParallelConfig()
+    background: bool = True
     callbacks: list[kinds.field("callbacks")] = []  # type: ignore[valid-type]  # noqa: RUF012 - pydantic copies it
 
     @model_validator(mode="after")

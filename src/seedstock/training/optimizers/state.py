@@ -52,8 +52,11 @@ def allocate(
     room = {}
     for key, (size, dtype) in sizes.items():
         optimizer, parameter, slot = _owner(key, owners, parameters)
-        device = parameter.device if size or optimizer.defaults.get("fused") else torch.device("cpu")
-        room[key] = torch.empty(size, dtype=dtype, device=device)
+        if size == parameter.shape:
+            room[key] = torch.empty_like(parameter, dtype=dtype, requires_grad=False)
+        else:
+            device = parameter.device if size or optimizer.defaults.get("fused") else torch.device("cpu")
+            room[key] = torch.empty(size, dtype=dtype, device=device)
         optimizer.state[parameter][slot] = room[key]
     return room
 

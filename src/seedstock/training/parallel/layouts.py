@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from torch import nn
@@ -28,7 +29,7 @@ def spread(
 ) -> None:
     """Lays ``passing.nets`` out over the world, in place. Weights must be there; every process has the same ones."""
     if world.alone:
-        if compile:
+        if compile is not None:
             compile(passing.nets)
         return
     from seedstock.training.parallel import mesh
@@ -41,3 +42,16 @@ def spread(
         compile(passing.nets)
     reshard = world.degrees.shard > 1 if config.reshard == "auto" else config.reshard
     shard(passing, mesh.sharding(world.mesh), reshard=reshard)
+
+
+@contextmanager
+def gathered(passing: Any) -> Iterator[None]:
+    """Inside, what lies outside of blocks can be used without a call of ``passing``; all processes enter together."""
+    if not hasattr(passing, "unshard"):
+        yield
+        return
+    passing.unshard()
+    try:
+        yield
+    finally:
+        passing.reshard()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -28,6 +29,8 @@ class World:
         self.rank, self.size, self.part, self.parts = 0, self.degrees.ranks, 0, self.degrees.batch
         self.mesh: Any = None
         self._batch: Any = None
+        self._all: Any = None
+        self._spare: Any = None
         if degrees is not None and degrees.ranks > 1:
             from seedstock.training.parallel import mesh
 
@@ -35,12 +38,19 @@ class World:
             self.mesh = mesh.build(degrees, self.device.type)
             self._batch = mesh.batch_group(self.mesh, degrees, self.device.type)
             self.part = dist.get_rank(self._batch)
+            self._spare = dist.new_group(backend="gloo")
 
     @classmethod
     def of(cls, config: ParallelConfig, device: torch.device) -> World:
         """The world of this process's group; alone where there is none."""
         ranks = dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
         return cls(config.degrees(ranks), device)
+
+    def apart(self) -> World:
+        """The same world over connections of their own, for one thread beside the training loop."""
+        other = copy.copy(self)
+        other._all = self._spare
+        return other
 
     @property
     def main(self) -> bool:
@@ -76,7 +86,7 @@ class World:
 
     def most(self, *numbers: int) -> list[int]:
         """The largest of each of these over all processes; waits for them, not for devices."""
-        return self._agree(numbers, dist.ReduceOp.MAX, None)
+        return self._agree(numbers, dist.ReduceOp.MAX, self._all)
 
     def total(self, *numbers: int) -> list[int]:
         """Each of these added up over the parts of a batch; waits for them, not for devices."""
@@ -118,7 +128,7 @@ class World:
                 held[0] = function()
             except Exception as error:  # everybody must hear of it, or wait for ever
                 held[1] = error
-        dist.broadcast_object_list(held, src=0, device=torch.device("cpu"))
+        dist.broadcast_object_list(held, src=0, group=self._all, device=torch.device("cpu"))
         if held[1] is not None:
             raise held[1]
         return held[0]
@@ -132,12 +142,18 @@ class World:
             result = function()
         except Exception as error:
             failure = error
-        held: list[Any] = [None] * self.size
-        dist.all_gather_object(held, failure)
-        for found in held:
+        for found in self.gather(failure):
             if found is not None:
                 raise found
         return result  # type: ignore[return-value]
+
+    def gather(self, value: T) -> list[T]:
+        """Everybody's value, by rank, on every process."""
+        if self.alone:
+            return [value]
+        held: list[Any] = [None] * self.size
+        dist.all_gather_object(held, value, group=self._all)
+        return held
 
     def barrier(self) -> None:
         """Waits for everybody."""
