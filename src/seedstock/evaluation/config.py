@@ -6,6 +6,7 @@ from typing import Annotated
 
 from pydantic import Field, field_validator
 
+from seedstock import kinds
 from seedstock.config import Bytes, Config, Count
 
 
@@ -17,7 +18,8 @@ class EvaluationConfig(Config):
     through the network at once, ``limit`` how much held-out text is scored at most: the documents with the lowest
     ids, which are keyed digests and so an unbiased sample; ``validation_limit`` is the same during training.
     ``floor_order`` is the highest order of the count models, ``floor_limit`` how much training text they are counted
-    on, ``compress_limit`` how much text ``xz`` gets of either split. ``tasks`` has to be empty: there are none yet.
+    on, ``compress_limit`` how much text ``xz`` gets of either split. ``test`` lists sources whose labelled texts a
+    second stage is scored on; nothing is chosen by them. ``tasks`` has to be empty: there are none yet.
     """
 
     tasks: tuple[str, ...] = ()
@@ -29,6 +31,7 @@ class EvaluationConfig(Config):
     floor_order: Annotated[int, Field(ge=0, le=6)] = 5
     floor_limit: Annotated[Bytes, Field(ge=1)] = 512_000_000
     compress_limit: Annotated[Bytes, Field(ge=0)] = 2_000_000
+    test: list[kinds.field("sources")] = Field(default=[])  # type: ignore[valid-type]
 
     @field_validator("tasks")
     @classmethod

@@ -15,7 +15,7 @@ from seedstock.models.backbone import Source
 from seedstock.models.mask import Mask
 from seedstock.objectives.base import Batch, Expectation, Objective, Spec, Sums
 from seedstock.objectives.class_heads import head_of, pooled
-from seedstock.objectives.configs.classify import POOLS, ClassifyConfig
+from seedstock.objectives.configs.classify import ClassifyConfig
 
 
 class Classify(Objective):
@@ -26,9 +26,7 @@ class Classify(Objective):
     def __init__(self, config: ClassifyConfig | None = None, spec: Spec | None = None) -> None:
         self.config, self.spec = config or ClassifyConfig(), spec or Spec(vocab_size=0, context=0)
         model = self.spec.model
-        self.pool: str = self.config.pool
-        if self.pool == "auto":
-            self.pool = POOLS.get(getattr(model, "shape", ""), "last" if model and model.kind == "decoder" else "first")
+        self.pool = self.config.pooled(model) if model is not None else self.config.pool
         if model is not None and model.kind == "decoder" and self.pool != "last":
             what = f"pool: {self.pool} asks a state of a decoder that has not read the text"
             raise RecipeError(what, where="objective.pool", fix="leave it out, or set pool: last")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -28,6 +28,21 @@ class ClassifyConfig(ObjectiveConfig):
     kind: Literal["classify"] = "classify"
     pool: Literal["auto", "first", "mean", "last"] = "auto"
     dropout: Annotated[Fraction, Field(lt=1)] = 0.1
+
+    def export_class(self, model: Any) -> str | None:
+        """``…ForSequenceClassification``; None for a state that it does not ask (a T5's, BERT's mean), or no class."""
+        base, pool = model.export_class, self.pooled(model)
+        if base is None or model.kind == "encoder-decoder":
+            return None
+        fits = {"bert": ("first",), "esm2": ("first",), "modernbert": ("first", "mean")}.get(model.shape, ("last",))
+        name = base.removesuffix("ForMaskedLM").removesuffix("ForCausalLM").removesuffix("LMHeadModel")
+        return f"{name}ForSequenceClassification" if pool in fits else None
+
+    def pooled(self, model: Any) -> str:
+        """The state that is asked of a network of this configuration."""
+        if self.pool != "auto":
+            return self.pool
+        return POOLS.get(model.shape, "last" if model.kind == "decoder" else "first")
 
     def build(self, spec: Spec | None = None) -> Classify:
         """The objective; imports torch. Raises RecipeError where there are fewer than two classes."""
