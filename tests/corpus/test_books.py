@@ -9,10 +9,10 @@ import pytest
 from test_sources import everything
 
 from seedstock.corpus.documents import Reader
+from seedstock.corpus.rights.stated import stated
 from seedstock.corpus.sources import epub
 from seedstock.corpus.sources.epub import Epub
 from seedstock.corpus.sources.plain_text import convert
-from seedstock.corpus.sources.rights import stated
 
 CONTAINER = (
     '<container xmlns="urn:oasis:names:tc:opendocument:xmlns:container">'

@@ -13,17 +13,30 @@ from pathlib import Path
 import pytest
 from test_sources import everything
 
+from seedstock.corpus.rights.stated import of_file
 from seedstock.corpus.sources import streams
 from seedstock.corpus.sources.code import Code
 from seedstock.corpus.sources.git_checkout import commit, tracked
 from seedstock.corpus.sources.languages_of_code import generated, language_of, vendored
-from seedstock.corpus.sources.licence_texts import of_text
 
 MIT = """MIT License
 
-Permission is hereby granted, free of charge, to any person obtaining a copy of this software
-and associated documentation files (the "Software"), to deal in the Software without restriction
+Copyright (c) 2020 A. Gardener
+
+Permission is hereby granted, free of charge, to any person obtaining a copy of this software and associated
+documentation files (the "Software"), to deal in the Software without restriction, including without limitation the
+rights to use, copy, modify, merge, publish, distribute, sublicense, and/or sell copies of the Software, and to permit
+persons to whom the Software is furnished to do so, subject to the following conditions:
+
+The above copyright notice and this permission notice shall be included in all copies or substantial portions of the
+Software.
+
+THE SOFTWARE IS PROVIDED "AS IS", WITHOUT WARRANTY OF ANY KIND, EXPRESS OR IMPLIED, INCLUDING BUT NOT LIMITED TO THE
+WARRANTIES OF MERCHANTABILITY, FITNESS FOR A PARTICULAR PURPOSE AND NONINFRINGEMENT. IN NO EVENT SHALL THE AUTHORS OR
+COPYRIGHT HOLDERS BE LIABLE FOR ANY CLAIM, DAMAGES OR OTHER LIABILITY, WHETHER IN AN ACTION OF CONTRACT, TORT OR
+OTHERWISE, ARISING FROM, OUT OF OR IN CONNECTION WITH THE SOFTWARE OR THE USE OR OTHER DEALINGS IN THE SOFTWARE.
 """
+APACHE = 'Licensed under the Apache License, Version 2.0 (the "License"); you may not use this file except'
 FILES = {
     "LICENSE": MIT,
     "src/main.py": "print('hello')\n",
@@ -197,21 +210,17 @@ def test_members_that_share_their_bytes_are_stopped(tmp_path, monkeypatch):
     ("text", "licence"),
     [
         (MIT, "MIT"),
-        ("Apache License\n   Version 2.0, January 2004\n http://www.apache.org/licenses/", "Apache-2.0"),
-        (
-            "GNU GENERAL PUBLIC LICENSE\n Version 3, 29 June 2007 … GNU Affero General Public License, Version 3",
-            "GPL-3.0-only",
-        ),
-        ("GNU LESSER GENERAL PUBLIC LICENSE Version 3 … GNU GENERAL PUBLIC LICENSE Version 3", "LGPL-3.0-only"),
-        ("Creative Commons Attribution-ShareAlike 4.0 International", "CC-BY-SA-4.0"),
-        ("Redistribution and use in source and binary forms … Neither the name of", "BSD-3-Clause"),
-        (MIT + "\n\nApache License Version 2.0, January 2004", None),
+        (APACHE, "Apache-2.0"),
+        ("This work is licensed under https://creativecommons.org/licenses/by-sa/4.0/ by its author.", "CC-BY-SA-4.0"),
+        (MIT + "\n\n" + APACHE, "MIT AND Apache-2.0"),
+        ("Apache License Version 2.0, January 2004", None),
         ("all rights reserved", None),
         ("SPDX-License-Identifier: ISC\n", "ISC"),
+        ("SPDX-License-Identifier: MIT OR ISC\nSPDX-License-Identifier: Zlib\n", "(MIT OR ISC) AND Zlib"),
     ],
 )
-def test_a_licence_file_is_told_by_its_sentences(text, licence):
-    assert of_text(text) == licence
+def test_a_licence_file_is_told_by_what_it_holds(text, licence):
+    assert of_file(text) == licence
 
 
 def test_the_licences_of_installed_packages_are_told_as_they_declare_them():
@@ -223,8 +232,8 @@ def test_the_licences_of_installed_packages_are_told_as_they_declare_them():
         files = [file for file in found.files or [] if file.name == "LICENSE" and ".dist-info" in str(file)]
         if declared in ("MIT", "Apache-2.0", "BSD-3-Clause", "BSD-2-Clause", "ISC", "MPL-2.0") and len(files) == 1:
             asked += 1
-            agreed += of_text(Path(str(files[0].locate())).read_text(errors="replace")) == declared
-    assert asked > 10 and agreed >= 0.8 * asked
+            agreed += of_file(Path(str(files[0].locate())).read_text(errors="replace")) == declared
+    assert asked > 10 and agreed >= 0.85 * asked
 
 
 def test_languages_and_origins_by_name():

@@ -57,8 +57,7 @@ class Heard:
             agents = sorted({name.lower() for name in _AGENT.findall(host.robots)} - {"*"})[:_NAMED]
             named = [name for name in agents if (host.refuses(url, (name,)) is not None) != everybody]
             found["robots"] = {"refused": ["*"] if everybody else named, "named": named}
-            said = {name: host.usage(url, (name,)) for name in ("*", *agents)}
-            if usage := {name: value for name, value in said.items() if value and (name == "*" or value != said["*"])}:
+            if usage := host.usages(url):
                 found["usage"] = usage
         if (reserved := host.reservation(url)) is not None:
             found["tdmrep"] = reserved

@@ -43,19 +43,25 @@ class Host:
         return next((agent for agent in agents if not self.parsed[name].can_fetch(url, agent)), None)
 
     def usage(self, url: str, agents: Sequence[str]) -> str | None:
-        """The ``Content-Usage`` value of robots.txt that holds for a URL (draft-ietf-aipref-attach): of the group of
-        the first agent that has one, or of all agents, the rule with the longest path that matches."""
+        """The ``Content-Usage`` value of robots.txt that holds for a URL: of the first agent that has one, or of all."""
+        found = self.usages(url)
+        return next((found[name] for name in (*(agent.lower() for agent in agents), "*") if name in found), None)
+
+    def usages(self, url: str) -> dict[str, str]:
+        """The ``Content-Usage`` value for a URL by agent, in small letters (draft-ietf-aipref-attach): of the rules in
+        its groups that match, the one with the longest path."""
         if not self.robots or "content-usage" not in self.robots.lower():
-            return None
+            return {}
         if "usage" not in self.parsed:
             self.parsed["usage"] = list(_usages(self.robots))
         parts = urlsplit(url)
         path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-        for wanted in (*(agent.lower() for agent in agents), "*"):
-            rules = [(rule, value) for names, rule, value in self.parsed["usage"] if wanted in names]
-            if fits := [(len(rule), value) for rule, value in rules if _fits(path, rule)]:
-                return max(fits)[1]
-        return None
+        fits: dict[str, list[tuple[int, str]]] = {}
+        for names, rule, value in self.parsed["usage"]:
+            if _fits(path, rule):
+                for name in names:
+                    fits.setdefault(name, []).append((len(rule), value))
+        return {name: max(found)[1] for name, found in sorted(fits.items())}
 
     def reservation(self, url: str) -> bool | None:
         """Whether tdmrep.json reserves the rights of text and data mining for a URL (W3C TDMRep, 2024)."""

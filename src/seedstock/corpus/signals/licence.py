@@ -3,23 +3,16 @@
 from __future__ import annotations
 
 import json
-import re
 from functools import lru_cache
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import Field
 
+from seedstock.corpus.rights.stated import tagged, together
 from seedstock.corpus.signals.base import Signal
 
 if TYPE_CHECKING:
     import pyarrow as pa
-
-# In a header the tag stands at the start of a line, after what opens a comment; in prose and code it may be a mention.
-_TAG = re.compile(
-    r"(?m)^[ \t]*(?:[#;%*\"'-]+|//+|/\*+|<!--|\.\.|dnl|REM)?[ \t]*SPDX-License-Identifier:[ \t]*([^\n]{1,200})"
-)
-_COMMENT_END = re.compile(r"\s*(\*/|-->|\*\)|\"\"\"|'''|[\"'])?\s*$")
-
 
 # Before a text's own words are compared with those of licences.
 _WORDS = r"(?i)licen[sc]e|permission is hereby|permission to use|redistribution|public domain|warranty"
@@ -51,7 +44,11 @@ class Licence(Signal):
         from seedstock.corpus.utf8 import matching
 
         head = pc.utf8_slice_codeunits(batch.column("text"), 0, self.header)
-        own = {row: said for row in matching(head, "SPDX-License-Identifier:") if (said := _tags(head[row].as_py()))}
+        own = {
+            row: (said, "SPDX-License-Identifier in the text")
+            for row in matching(head, "SPDX-License-Identifier:")
+            if (said := tagged(head[row].as_py()))
+        }
         for row in matching(batch.column("meta"), r'"licences": \['):
             if row not in own and (marked := _marked(batch.column("meta")[row].as_py())):
                 own[row] = marked
@@ -84,19 +81,12 @@ def _decide(
     if text and stated is None:
         return text[0], foreign, text[1]
     if text and stated and text[0] != stated and not _names(text[0]) <= _names(stated):
-        return _all([stated, text[0]]), None, f"{evidence or 'declared'}; {text[1]}"
+        return together([stated, text[0]]), None, f"{evidence or 'declared'}; {text[1]}"
     return stated, foreign, evidence or None
 
 
 def _names(expression: str) -> set[str]:
     return {token.strip("()") for token in expression.split()} - {"AND", "OR", "WITH"}
-
-
-def _all(expressions: list[str]) -> str:
-    """Expressions that all bind, as one."""
-    if len(expressions) == 1:
-        return expressions[0]
-    return " AND ".join(f"({one})" if " OR " in one else one for one in expressions)
 
 
 def _marked(meta: str) -> Said | None:
@@ -105,7 +95,7 @@ def _marked(meta: str) -> Said | None:
     marks = rights.get("licences") if isinstance(rights, dict) else None
     pairs = [(_canonical(mark[0]), mark[1]) for mark in marks or () if isinstance(mark, list) and len(mark) == 2]
     known = {name: str(where) for name, where in pairs if name}
-    return (_all(list(known)), ", ".join(dict.fromkeys(known.values()))) if known else None
+    return (together(list(known)), ", ".join(dict.fromkeys(known.values()))) if known else None
 
 
 def _held(head: str) -> Said | None:
@@ -117,7 +107,7 @@ def _held(head: str) -> Said | None:
         return None
     how = {"text": "the text of", "contained": "holds the text of", "notice": "says that it is under"}
     evidence = ", ".join(f"{how[one.how]} {one.name} ({one.score:.0%})" for one in found)
-    return _all(list(dict.fromkeys(one.name for one in found))), evidence
+    return together(list(dict.fromkeys(one.name for one in found))), evidence
 
 
 @lru_cache(maxsize=4096)
@@ -125,10 +115,3 @@ def _canonical(text: str | None) -> str | None:
     from seedstock.corpus.signals.spdx import canonical
 
     return canonical(text)
-
-
-def _tags(head: str) -> Said | None:
-    """The expression of a header's tags, or None where it has none that is understood."""
-    found = [_canonical(_COMMENT_END.sub("", match[1]).strip()) for match in _TAG.finditer(head)]
-    distinct = list(dict.fromkeys(expression for expression in found if expression))
-    return (_all(distinct), "SPDX-License-Identifier in the text") if distinct else None

@@ -6,16 +6,16 @@ import codecs
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
 from seedstock.config import Bytes
+from seedstock.corpus.rights.stated import LICENCE_FILE, LONGEST, of_file, tagged
 from seedstock.corpus.sources import git_checkout, zips
 from seedstock.corpus.sources.base import Item, Partition, Source, Unreadable, sample, share
 from seedstock.corpus.sources.files import Found, expand, find, problem, stem, stream
 from seedstock.corpus.sources.languages_of_code import DATA, DOCS, generated, language_of, may_be_code, vendored
-from seedstock.corpus.sources.licence_texts import LICENCE_FILE, LONGEST, of_text, tagged
 from seedstock.corpus.sources.members import tar
 from seedstock.corpus.sources.streams import is_url
 from seedstock.ledger.ids import digest
@@ -35,6 +35,7 @@ class Code(Source):
     Files longer than ``longest``, binary ones and links go to quarantine. The domain is code, docs or data.
     """
 
+    version: ClassVar[int] = 2
     kind: Literal["code"] = "code"
     path: str | list[str]
     languages: tuple[str, ...] | None = None
@@ -115,7 +116,7 @@ class Code(Source):
         for member in self._members(path, name, packed, LONGEST, _licence_file):
             if not isinstance(member, Unreadable):
                 below = member[0].partition("/")[2]
-                texts[below] = of_text(member[1].decode("utf-8", "replace"))
+                texts[below] = of_file(member[1].decode("utf-8", "replace"))
         licences = _by_folder(texts)
         for member in self._members(
             path, name, packed, self.longest, lambda name: self._wanted(name.partition("/")[2])
@@ -160,7 +161,7 @@ class Code(Source):
         while folder and folder not in licences:
             folder = folder.rpartition("/")[0]
         licence, evidence = licences.get(folder, (None, ""))
-        if tag := tagged(text):
+        if tag := tagged(text[:4000]):
             licence, evidence = tag, "the file's own SPDX tag"
         elif foreign and not folder:
             licence, evidence = None, ""  # the licence at the top is that of the repository's own files
@@ -206,7 +207,7 @@ def _licence_file(path: str) -> bool:
 def _licence(file: Found) -> str | None:
     try:
         with stream(file.path) as opened:
-            return of_text(opened.read(LONGEST).decode("utf-8", "replace"))
+            return of_file(opened.read(LONGEST).decode("utf-8", "replace"))
     except OSError:
         return None
 

@@ -11,12 +11,12 @@ from typing import Any, Literal
 from urllib.parse import unquote
 from xml.etree import ElementTree
 
+from seedstock.corpus.rights.stated import stated
 from seedstock.corpus.sources import zips
 from seedstock.corpus.sources.base import Item, Partition, Source, Unreadable, sample
 from seedstock.corpus.sources.files import find, printable, problem
 from seedstock.corpus.sources.plain_text import convert
 from seedstock.corpus.sources.ranges import changed, whole
-from seedstock.corpus.sources.rights import stated
 
 CHAPTER, PACKAGE = 16 * 2**20, 4 * 2**20  # bytes of a chapter, and of a file that describes the book
 CHAPTERS = 10_000

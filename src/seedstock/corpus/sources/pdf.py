@@ -9,10 +9,10 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from seedstock.config import Bytes, Count
+from seedstock.corpus.rights.stated import stated
 from seedstock.corpus.sources.base import LONGEST, Item, Partition, Source, Unreadable, needs, sample
 from seedstock.corpus.sources.files import find, problem, stream
 from seedstock.corpus.sources.ranges import changed, whole
-from seedstock.corpus.sources.rights import stated
 
 _HYPHEN = re.compile("[\x02\ufffe]\n?")  # how the library marks a word that is divided over lines
 _XMP = re.compile(rb"<x:xmpmeta\b.{0,65536}?</x:xmpmeta>", re.DOTALL)
