@@ -43,7 +43,7 @@ class Host:
         return next((agent for agent in agents if not self.parsed[name].can_fetch(url, agent)), None)
 
     def usage(self, url: str, agents: Sequence[str]) -> str | None:
-        """The ``Content-Usage`` value of robots.txt that holds for a URL: of the first agent that has one, or of all."""
+        """The ``Content-Usage`` value that robots.txt has for a URL: that of the first agent with one, else of all."""
         found = self.usages(url)
         return next((found[name] for name in (*(agent.lower() for agent in agents), "*") if name in found), None)
 

@@ -24,13 +24,13 @@ _RESERVED = re.compile(r"\ball rights (are )?reserved\b", re.IGNORECASE)
 def tagged(head: str) -> str | None:
     """The SPDX expression of a text's own ``SPDX-License-Identifier`` tags, which all bind; None where it has none."""
     found = (spdx.canonical(_COMMENT_END.sub("", match[1]).strip()) for match in _TAG.finditer(head))
-    return together(list(dict.fromkeys(name for name in found if name)))
+    return together(list(dict.fromkeys(name for name in found if name))) or None
 
 
-def together(expressions: list[str]) -> str | None:
-    """Expressions that all bind, as one; None where there are none."""
+def together(expressions: list[str]) -> str:
+    """Expressions that all bind, as one; empty where there are none."""
     if len(expressions) < 2:
-        return expressions[0] if expressions else None
+        return "".join(expressions)
     return " AND ".join(f"({one})" if " OR " in one else one for one in expressions)
 
 
