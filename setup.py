@@ -3,6 +3,8 @@
 from setuptools import Extension, setup
 from setuptools.command.bdist_wheel import bdist_wheel
 
+MARKUP = ("markup_module", "markup", "names", "features", "compose", "scan")
+
 
 class Stable(bdist_wheel):
     """One wheel for every Python from 3.11 on."""
@@ -32,8 +34,9 @@ setup(
         ),
         Extension(
             "seedstock.native._markup",
-            [f"src/seedstock/native/{name}.c" for name in ("markup_module", "markup")],
-            extra_compile_args=["-O3", "-std=c11"],
+            [f"src/seedstock/native/{name}.c" for name in MARKUP],
+            depends=[f"src/seedstock/native/{name}.h" for name in ("page", "text")],
+            extra_compile_args=["-O3", "-std=c11", "-ffp-contract=off"],  # the same sums wherever it is compiled
             py_limited_api=True,
             optional=True,
         ),

@@ -19,14 +19,14 @@ import extraction_data as data
 from seedstock.corpus.extract import page as ours
 from seedstock.corpus.extract.config import ExtractConfig
 from seedstock.corpus.extract.encoding import decode
-from seedstock.corpus.extract.markup import parse
+from seedstock.corpus.extract.reading import Reading
 
 Extractor = Callable[[bytes], str]
 
 
 def text_alone(kind: str) -> Extractor:
     config = ExtractConfig(kind=kind)
-    return lambda raw: ours._text(parse(decode(raw).text), config)[0]
+    return lambda raw: ours._take(Reading(raw, decode(raw)), config)[0].text
 
 
 def everything(kind: str) -> Extractor:

@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 from pages import PROSE, labelled, page
 
 from seedstock.corpus.documents import Reader
-from seedstock.corpus.extract import markup_native, repair
+from seedstock.corpus.extract import repair
 from seedstock.corpus.extract.config import ExtractConfig
 from seedstock.corpus.extract.encoding import decode
-from seedstock.corpus.extract.facts import licensing, tags
+from seedstock.corpus.extract.facts import AUTHORS, DATES, TITLES, _tells, licensing, tags
 from seedstock.corpus.extract.items import extracted
-from seedstock.corpus.extract.markup import parse, parse_plainly
+from seedstock.corpus.extract.markup import parse
 from seedstock.corpus.extract.page import extract
 from seedstock.corpus.rights import marks
 from seedstock.corpus.sources.base import Item, Unreadable
@@ -188,35 +188,16 @@ def test_any_markup_is_read_and_its_lines_lie_in_order(parts):
     extract(source.replace("\x1f", "").encode(), ExtractConfig(kind="lines"))
 
 
-def same(source: str) -> None:
-    """That the compiled pass and the one in Python see one page."""
-    end = source.find("<!--", max(0, source.rfind("-->")))
-    end = len(source) if end < 0 else end
-    last = source.rfind(">", 0, end) + 1
-    assert markup_native.parse(source, last, end) == parse_plainly(source, last, end)
-
-
-compiled = pytest.mark.skipif(markup_native.parse("", 0, 0) is None, reason="the compiled pass was not built")
-
-
-@compiled
-@settings(max_examples=500, deadline=None)
-@given(st.lists(st.sampled_from(PARTS), max_size=60))
-def test_the_compiled_pass_sees_what_the_one_in_python_sees(parts):
-    same("".join(parts))
-
-
-@compiled
-def test_the_compiled_pass_sees_the_same_real_pages(data_pack):
-    for raw, _ in labelled(data_pack, every=6).values():
-        same(raw.decode("utf-8", "replace"))
-
-
 def test_the_parts_of_a_page_that_speak_of_rights_say_what_the_whole_page_says(data_pack):
     for raw, _ in labelled(data_pack, every=6).values():
         source = raw.decode("utf-8", "replace")
         listed = tags(source, parse(source).head)
         assert marks.of_page(licensing(source, listed)) == marks.of_page(source)
+
+
+def test_every_name_of_a_fact_is_let_through():
+    for name in (*TITLES, *AUTHORS, *DATES, "content-language", "og:locale", "og:url"):
+        assert _tells(f'name="{name}" content="x"', "meta")
 
 
 def test_the_labelled_pages_reach_their_score(data_pack):

@@ -1,51 +1,33 @@
-/* The markup pass of corpus/extract/markup.py over UTF-32, step for step: the same blocks, lines and places. */
-#include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
+/* The markup pass of corpus/extract/markup.py over UTF-8, step for step: the same blocks, lines and places. */
+#include "page.h"
 
-typedef uint32_t u32;
+typedef uint8_t u8;
 enum { SKIPPED, LINK, HIDDEN, BREAK, EMPTY, ROOT, BLOCK };
-enum { RAW = 1, FENCE = 2, PASSES = 4, IS_P = 8, IS_HEAD = 16 }; /* marks of known names */
 enum { DEEPEST = 512, NEAR = 32, SLOTS = 1024, LONGEST_NAME = 15 };
 
-typedef struct {
-    int n;                   /* known names */
-    const char *names;       /* 16 bytes each, padded with zeros */
-    const uint8_t *kinds;    /* [n] */
-    const uint8_t *marks;    /* [n] */
-    const uint8_t *ends;     /* [n, n]: whether opening the first ends an open second */
-} Known;
+static int name_char(u8 c) { return letter(c) || digit(c) || c == ':' || c == '_' || c == '.' || c == '-'; }
 
-typedef struct {
-    int32_t *parent, *first, *last, *name, *attributes; /* [nodes], the last two [nodes, 2] */
-    int32_t *line;                                      /* [lines, 6]: node, chars, linked, links, break, runs so far */
-    int32_t *runs;                                      /* [runs, 2] */
-    int32_t *other;                                     /* nodes, lines, runs, head, root attributes */
-} Out;
-
-static int space(u32 c)
+static int64_t find(const u8 *s, u8 c, int64_t at, int64_t end)
 {
-    if (c < 128) return c == 32 || (c >= 9 && c <= 13) || (c >= 28 && c <= 31);
-    return c == 0x85 || c == 0xa0 || c == 0x1680 || (c >= 0x2000 && c <= 0x200a) || c == 0x2028 || c == 0x2029 ||
-           c == 0x202f || c == 0x205f || c == 0x3000;
+    const u8 *found = at < end ? memchr(s + at, c, (size_t)(end - at)) : NULL;
+    return found ? found - s : -1;
 }
 
-static int letter(u32 c) { return (c | 32) >= 'a' && (c | 32) <= 'z' && c < 128; }
-
-static int name_char(u32 c) { return letter(c) || (c >= '0' && c <= '9') || c == ':' || c == '_' || c == '.' || c == '-'; }
-
-static u32 low(u32 c) { return c >= 'A' && c <= 'Z' ? c | 32 : c; }
-
-static int64_t find(const u32 *s, u32 c, int64_t at, int64_t end)
+/* Whether anything but white space lies in [at, end). */
+static int speaks(const u8 *s, int64_t at, int64_t end)
 {
-    while (at < end && s[at] != c) at++;
-    return at < end ? at : -1;
+    while (at < end) {
+        size_t size = space(s + at, s + end);
+        if (!size) return 1;
+        at += (int64_t)size;
+    }
+    return 0;
 }
 
 typedef struct { int64_t begin, stop, name, name_end, attributes_end; int closing, named; } Tag;
 
 /* The first tag at or after `at` and before `end`; 0 where there is none. */
-static int next_tag(const u32 *s, int64_t at, int64_t end, Tag *tag)
+static int next_tag(const u8 *s, int64_t at, int64_t end, Tag *tag)
 {
     for (;; at++) {
         at = find(s, '<', at, end);
@@ -59,7 +41,7 @@ static int next_tag(const u32 *s, int64_t at, int64_t end, Tag *tag)
             tag->name_end = p;
             while (p < end && s[p] != '>') {
                 if (s[p++] != '=') continue;
-                while (p < end && space(s[p])) p++;
+                for (size_t size; p < end && (size = space(s + p, s + end));) p += (int64_t)size;
                 if (p < end && (s[p] == '"' || s[p] == '\'')) {
                     int64_t quote = find(s, s[p], p + 1, end);
                     if (quote >= 0) p = quote + 1;
@@ -96,38 +78,38 @@ static int next_tag(const u32 *s, int64_t at, int64_t end, Tag *tag)
 /* Names by number: the known ones first, then those of this page in the order of their coming. */
 typedef struct {
     const Known *known;
-    const u32 *s;
+    const u8 *s;
     int32_t slots[SLOTS];
     int32_t (*spans)[2];
     int count, room;
 } Names;
 
-static u32 hash(u32 h, u32 c) { return (h ^ c) * 16777619u; }
+static uint32_t hash(uint32_t h, uint32_t c) { return (h ^ c) * 16777619u; }
 
-static int is_known(const Known *known, int number, const u32 *s, int64_t start, int64_t end)
+static int is_known(const Known *known, int number, const u8 *s, int64_t start, int64_t end)
 {
     const char *name = known->names + 16 * number;
     if (end - start > LONGEST_NAME) return 0;
     for (int64_t i = start; i < end; i++)
-        if ((u32)name[i - start] != low(s[i])) return 0;
+        if ((u8)name[i - start] != lower(s[i])) return 0;
     return name[end - start] == 0;
 }
 
-static int same(const u32 *s, const int32_t *span, int64_t start, int64_t end)
+static int same(const u8 *s, const int32_t *span, int64_t start, int64_t end)
 {
     if (span[1] - span[0] != end - start) return 0;
     for (int64_t i = start; i < end; i++)
-        if (low(s[span[0] + i - start]) != low(s[i])) return 0;
+        if (lower(s[span[0] + i - start]) != lower(s[i])) return 0;
     return 1;
 }
 
 /* The number of a name, or -1 where memory is short. A page of very many names shares the last of them. */
 static int number_of(Names *names, int64_t start, int64_t end)
 {
-    u32 h = 2166136261u;
-    for (int64_t i = start; i < end; i++) h = hash(h, low(names->s[i]));
+    uint32_t h = 2166136261u;
+    for (int64_t i = start; i < end; i++) h = hash(h, lower(names->s[i]));
     int n = names->known->n;
-    for (u32 at = h % SLOTS;; at = (at + 1) % SLOTS) {
+    for (uint32_t at = h % SLOTS;; at = (at + 1) % SLOTS) {
         int32_t number = names->slots[at];
         if (number < 0) {
             names->spans[names->count][0] = (int32_t)start;
@@ -142,7 +124,7 @@ static int number_of(Names *names, int64_t start, int64_t end)
 }
 
 /* Where "</name" with what may follow it stands at or after `at`: its start, or -1. */
-static int64_t closing_of(const u32 *s, const char *name, int64_t at, int64_t size)
+static int64_t closing_of(const u8 *s, const char *name, int64_t at, int64_t size)
 {
     int length = (int)strlen(name);
     for (;; at++) {
@@ -150,14 +132,14 @@ static int64_t closing_of(const u32 *s, const char *name, int64_t at, int64_t si
         if (at < 0) return -1;
         if (at + 2 + length >= size || s[at + 1] != '/') continue;
         int i = 0;
-        while (i < length && low(s[at + 2 + i]) == (u32)name[i]) i++;
-        u32 after = s[at + 2 + length];
-        if (i == length && (after == '/' || after == '>' || (after < 128 && space(after) && !(after >= 28 && after <= 31)))) return at;
+        while (i < length && lower(s[at + 2 + i]) == (u8)name[i]) i++;
+        u8 after = s[at + 2 + length];
+        if (i == length && (after == '/' || after == '>' || after == ' ' || (after >= '\t' && after <= '\r'))) return at;
     }
 }
 
 /* Returns 0; 1 where the page has more names than there is room for, 2 where memory is short. */
-int seedstock_markup(const u32 *s, int64_t size, int64_t last, int64_t end, const Known *known, const Out *out)
+int seedstock_markup(const Known *known, const u8 *s, int64_t size, int64_t last, int64_t end, Page *out)
 {
     int n = known->n, code = 0;
     Names *names = calloc(1, sizeof *names);
@@ -168,9 +150,9 @@ int seedstock_markup(const u32 *s, int64_t size, int64_t last, int64_t end, cons
     names->known = known, names->s = s, names->spans = spans;
     memset(names->slots, -1, sizeof names->slots);
     for (int i = 0; i < n; i++) {
-        u32 h = 2166136261u;
-        for (const char *c = known->names + 16 * i; *c; c++) h = hash(h, (u32)*c);
-        u32 at = h % SLOTS;
+        uint32_t h = 2166136261u;
+        for (const char *c = known->names + 16 * i; *c; c++) h = hash(h, (uint32_t)*c);
+        uint32_t at = h % SLOTS;
         while (names->slots[at] >= 0) at = (at + 1) % SLOTS;
         names->slots[at] = i;
     }
@@ -179,18 +161,18 @@ int seedstock_markup(const u32 *s, int64_t size, int64_t last, int64_t end, cons
     int64_t at = 0;
     Tag tag;
     stack[0] = 0, tag_of[0] = -1;
-    out->parent[0] = -1, out->first[0] = 0, out->last[0] = -1;
+    out->parent[0] = -1, out->first[0] = 0, out->last[0] = -1, out->number[0] = n;
+    out->name[0] = out->name[1] = out->attributes[0] = out->attributes[1] = 0;
+    out->head = out->head_end = out->root = out->root_end = 0;
     while (at < last && next_tag(s, at, last, &tag)) {
         if (tag.begin > at) {
-            int some = runs > run0;
-            if (!some)
-                for (int64_t i = at; i < tag.begin && !some; i++) some = !space(s[i]);
-            if (some) {
+            if (runs > run0 || speaks(s, at, tag.begin)) {
                 if (runs == run0) chars = linked = 0;
-                out->runs[2 * runs] = (int32_t)at, out->runs[2 * runs + 1] = (int32_t)tag.begin;
+                out->run[2 * runs] = (int32_t)at, out->run[2 * runs + 1] = (int32_t)tag.begin;
                 runs++;
-                chars += (int)(tag.begin - at);
-                if (link) linked += (int)(tag.begin - at);
+                int count = (int)characters(s + at, tag.begin - at);
+                chars += count;
+                if (link) linked += count;
             }
         }
         at = tag.stop;
@@ -205,7 +187,7 @@ int seedstock_markup(const u32 *s, int64_t size, int64_t last, int64_t end, cons
             if (tag.closing || endless[name] || (slash && !(marks & RAW))) continue;
             int64_t found = closing_of(s, known->names + 16 * name, tag.stop, size);
             if (found >= 0) {
-                if ((marks & IS_HEAD) && !out->other[4]) out->other[3] = (int32_t)tag.begin, out->other[4] = (int32_t)found;
+                if ((marks & IS_HEAD) && !out->head_end) out->head = (int32_t)tag.begin, out->head_end = (int32_t)found;
                 at = find(s, '>', found + 2, size);
                 at = at < 0 ? end : at + 1;
             } else if (marks & RAW) at = last = end;
@@ -236,7 +218,7 @@ int seedstock_markup(const u32 *s, int64_t size, int64_t last, int64_t end, cons
         }
         if (kind == ROOT) {
             if (tag.attributes_end > tag.name_end)
-                out->other[5] = (int32_t)tag.name_end, out->other[6] = (int32_t)tag.attributes_end;
+                out->root = (int32_t)tag.name_end, out->root_end = (int32_t)tag.attributes_end;
             continue;
         }
         if (name < n)
@@ -247,29 +229,26 @@ int seedstock_markup(const u32 *s, int64_t size, int64_t last, int64_t end, cons
         }
         if (depth < DEEPEST) {
             out->parent[nodes] = stack[depth - 1], out->first[nodes] = lines, out->last[nodes] = -1;
+            out->number[nodes] = name < n ? name : n;
             out->name[2 * nodes] = (int32_t)tag.name, out->name[2 * nodes + 1] = (int32_t)tag.name_end;
             out->attributes[2 * nodes] = (int32_t)tag.name_end, out->attributes[2 * nodes + 1] = (int32_t)tag.attributes_end;
             stack[depth] = nodes++, tag_of[depth++] = name;
             open[name] = 1;
         }
     }
-    if (at < end) {
-        int some = runs > run0;
-        if (!some) {
-            chars = linked = 0;
-            for (int64_t i = at; i < end && !some; i++) some = !space(s[i]);
-        }
-        if (some) {
-            out->runs[2 * runs] = (int32_t)at, out->runs[2 * runs + 1] = (int32_t)end;
-            runs++;
-            chars += (int)(end - at);
-        }
+    if (at < end && (runs > run0 || speaks(s, at, end))) {
+        if (runs == run0) chars = linked = 0;
+        out->run[2 * runs] = (int32_t)at, out->run[2 * runs + 1] = (int32_t)end;
+        runs++;
+        chars += (int)characters(s + at, end - at);
     }
     if (runs > run0) {
         int32_t *line = out->line + 6 * lines++;
         line[0] = stack[depth - 1], line[1] = chars, line[2] = linked, line[3] = links, line[4] = after_break, line[5] = runs;
     }
-    out->other[0] = nodes, out->other[1] = lines, out->other[2] = runs;
+    for (int i = 0; i < nodes; i++)
+        if (out->last[i] < 0) out->last[i] = lines;
+    out->nodes = nodes, out->lines = lines, out->runs = runs;
     free(names), free(spans);
     return code;
 }

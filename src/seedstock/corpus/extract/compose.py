@@ -15,6 +15,7 @@ PLAIN = re.compile(r"[^&\s]++(?: [^&\s]++)*+")
 VERBATIM = re.compile(r"&(?:#[0-9]{1,9}|#[xX][0-9a-fA-F]{1,8}|[A-Za-z][A-Za-z0-9]{1,31});?|[^&]+|&")
 CLOSE = frozenset({"li", "dt", "dd", "tr", "option"})
 CELLS = frozenset({"td", "th"})
+VERBATIM_IN = frozenset({"pre", "xmp", "listing"})
 BEYOND = re.compile("[^\x00-\x7f]{1,8}|[\x00-\x7f]+")
 WIDE = re.compile(".{1,8}", re.S)  # for encodings in which no character is one byte
 
@@ -89,7 +90,7 @@ def _is_verbatim(page: Page, node: int, known: dict[int, bool]) -> bool:
     if node <= 0:
         return False
     if node not in known:
-        known[node] = page.tags[node] in ("pre", "xmp", "listing") or _is_verbatim(page, page.parents[node], known)
+        known[node] = page.tags[node] in VERBATIM_IN or _is_verbatim(page, page.parents[node], known)
     return known[node]
 
 

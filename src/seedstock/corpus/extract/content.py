@@ -31,17 +31,23 @@ def texts(page: Page) -> list[str]:
 
 def probabilities(page: Page, lines: list[str]) -> np.ndarray:
     """float32 [lines]: how likely each line is content."""
-    if not lines:
-        return np.zeros(0, np.float32)
+    return judge(measure(page, lines)) if lines else np.zeros(0, np.float32)
+
+
+def judge(columns: np.ndarray) -> np.ndarray:
+    """float32 [lines]: how likely lines of these features are content."""
     weights = _weights()
-    inputs = np.clip((measure(page, lines) - weights["mean"]) * weights["scale"], -5, 5)
-    hidden = np.maximum(inputs @ weights["w1"] + weights["b1"], 0)
+    inputs = columns - weights["mean"]
+    inputs *= weights["scale"]
+    np.clip(inputs, -5, 5, out=inputs)
+    hidden = inputs @ weights["w1"]
+    hidden += weights["b1"]
+    np.maximum(hidden, 0, out=hidden)
     return 1 / (1 + np.exp(-(hidden @ weights["w2"] + weights["b2"])))
 
 
-def doubt(likely: np.ndarray, lines: list[str]) -> float:
+def doubt(likely: np.ndarray, words: np.ndarray) -> float:
     """How unsure the choice is: words by which it may be wrong over words taken; 0 for a clear page."""
-    words = np.array([text.count(" ") + 1 for text in lines], float)
     return float((words * np.minimum(likely, 1 - likely)).sum() / (words[likely > 0.5].sum() + 1))
 
 

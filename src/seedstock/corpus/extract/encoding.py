@@ -11,6 +11,8 @@ import codecs
 import re
 from dataclasses import dataclass
 
+from seedstock.corpus.extract.compiled import has_controls
+
 HEAD = 4096  # bytes in which a page may declare its encoding; browsers look at 1,024
 DECLARED = re.compile(
     rb"<meta[^>]{0,512}?charset\s*=\s*[\"']?\s*([A-Za-z0-9_:.-]{2,40})|<\?xml[^>]{0,128}?encoding\s*=\s*[\"']([A-Za-z0-9_:.-]{2,40})",
@@ -31,7 +33,6 @@ AS_BROWSERS = {
     "utf-16": "utf-16-le",
 }
 CONTROLS = re.compile("[\x00-\x08\x0b\x0e-\x1f\x7f]")
-CONTROL_BYTES = bytes([*range(9), 11, *range(14, 32), 127])
 UNKNOWN = re.compile("[\udc80-\udcff]")  # a byte that the encoding does not know, kept by "surrogateescape"
 DAMAGED = 0.25  # of the characters beyond ASCII: what is called UTF-8 and has more broken ones is something else
 WORST = 0.05  # share of unknown characters above which this is no text in that encoding
@@ -60,9 +61,10 @@ def decode(raw: bytes, declared: str | None = None) -> Decoded:
     try:
         text = raw.decode()
         if "\x00" not in text[:HEAD]:
-            clean = len(raw.translate(None, CONTROL_BYTES)) == len(raw)  # ten times as quick as to look in the text
             how = "page" if text.isascii() else "valid"
-            return Decoded(text, text, "utf-8", how, 0, 0) if clean else _finish(text, text, "utf-8", how, 0)
+            return (
+                _finish(text, text, "utf-8", how, 0) if has_controls(raw) else Decoded(text, text, "utf-8", how, 0, 0)
+            )
     except UnicodeDecodeError:
         pass
     named = DECLARED.search(raw, 0, HEAD)

@@ -5,16 +5,16 @@ from __future__ import annotations
 from functools import cache
 from importlib import metadata
 
-from seedstock.corpus.extract.markup import Page
+from seedstock.corpus.extract.reading import Reading
 from seedstock.corpus.sources.base import needs
 
 BLOCKS = 20_000  # of a page: what has more takes trafilatura minutes, and is a list or an archive
 LENGTH = 4 * 2**20  # characters
 
 
-def hard(page: Page) -> bool:
+def hard(reading: Reading) -> bool:
     """Whether a page is too large for an extractor whose time grows faster than the page."""
-    return len(page.tags) > BLOCKS or len(page.source) > LENGTH
+    return reading.blocks > BLOCKS or len(reading.read.text) > LENGTH
 
 
 def resiliparse(source: str, everything: bool = False) -> str:

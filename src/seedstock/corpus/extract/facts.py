@@ -8,9 +8,10 @@ from __future__ import annotations
 import html
 import json
 import re
-from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urljoin
+
+from seedstock.corpus.extract.compiled import places
 
 FRONT = 1 << 17  # characters in which a head is looked for where none is marked
 TAGS = re.compile(r"<(meta|link|html)\s((?:[^>=]++|=\s*+(?:\"[^\"]*+\"|'[^']*+')?+)*+)>", re.I)
@@ -25,7 +26,10 @@ DATES = (
     *("article:published_time", "datepublished", "og:published_time", "date", "dc.date", "dcterms.created", "pubdate"),
     *("dc.date.issued", "publish-date", "sailthru.date", "parsely-pub-date", "citation_publication_date"),
 )
-SPEAKS = re.compile(r"licen[sc]e|rights|bot|tdm|creativecommons|copyright", re.I)
+TELLING = ("title", "headline", "author", "creat", "byl", "date", "publi", "og:url", "language", "locale")
+"""One of these is in the name of every meta element above."""
+SPEAKS = ("license", "licence", "rights", "bot", "tdm", "creativecommons", "copyright")
+WORDS = tuple(word.encode() for word in ("icense", "icence", "creativecommons", 'robots"', 'bot"'))
 LONGEST = 500  # characters of a fact
 LARGEST = 200_000  # characters of a block of JSON-LD
 
@@ -38,14 +42,19 @@ def tags(source: str, head: tuple[int, int]) -> list[re.Match[str]]:
     return list(TAGS.finditer(source, 0, min(end, head[0] + (1 << 20))))
 
 
-def facts(source: str, listed: list[re.Match[str]], url: str | None = None) -> dict[str, Any]:
-    """What is found of title, author, date (YYYY-MM-DD), language, canonical address; ``listed`` are its ``tags``."""
+def facts(
+    source: str, listed: list[re.Match[str]], url: str | None = None, blocks: list[str] | None = None
+) -> dict[str, Any]:
+    """What is found of title, author, date (YYYY-MM-DD), language, canonical address; ``listed`` are its ``tags``,
+    ``blocks`` its ``scripts``."""
     metas: dict[str, list[str]] = {}
     links: dict[str, list[str]] = {}
     language = None
     for match in listed:
-        pairs = _pairs(match[2])
-        kind = match[1].lower()
+        kind, attributes = match[1].lower(), match[2]
+        if kind != "html" and not _tells(attributes.lower(), kind):
+            continue
+        pairs = _pairs(attributes)
         if kind == "html":
             language = language or pairs.get("lang") or pairs.get("xml:lang")
         elif kind == "meta":
@@ -55,7 +64,7 @@ def facts(source: str, listed: list[re.Match[str]], url: str | None = None) -> d
         elif pairs.get("rel") and pairs.get("href"):
             for relation in pairs["rel"].lower().split():
                 links.setdefault(relation, []).append(pairs["href"])
-    linked = _linked_data(source)
+    linked = _linked_data(scripts(source) if blocks is None else blocks)
     title = _first(metas, TITLES) or linked.get("title") or _heading(source) or _tidy(_found(TITLE, source))
     address = next(iter(links.get("canonical", [])), None) or _first(metas, ("og:url",))
     author = _first(metas, AUTHORS)
@@ -70,6 +79,18 @@ def facts(source: str, listed: list[re.Match[str]], url: str | None = None) -> d
         "canonical": _joined(url, address) if address else None,
     }
     return {name: value[:LONGEST] if isinstance(value, str) else value for name, value in result.items() if value}
+
+
+def _tells(attributes: str, kind: str) -> bool:
+    """Whether a meta or link element can hold a fact; a page has fifty of them, and a handful do."""
+    if "&" in attributes:  # a name may be written in references
+        return True
+    if kind == "link":
+        return "canonical" in attributes
+    for word in TELLING:  # noqa: SIM110 - half the time of any()
+        if word in attributes:
+            return True
+    return False
 
 
 def _pairs(attributes: str) -> dict[str, str]:
@@ -109,14 +130,12 @@ def _joined(url: str | None, address: str) -> str | None:
     return found if found.startswith(("http://", "https://")) else None
 
 
-def _linked_data(source: str) -> dict[str, Any]:
-    """Title, author and date of schema.org's JSON-LD; of the first five scripts, as far as they parse."""
+def _linked_data(blocks: list[str]) -> dict[str, Any]:
+    """Title, author and date of schema.org's JSON-LD, as far as it parses."""
     found: dict[str, Any] = {}
-    if "ld+json" not in source:
-        return found
-    for start, stop in _scripts(source, 0):
+    for block in blocks:
         try:
-            data = json.loads(source[start:stop], strict=False)
+            data = json.loads(block, strict=False)
         except (ValueError, RecursionError):
             continue
         graph = data.get("@graph", data) if isinstance(data, dict) else data
@@ -133,17 +152,18 @@ def _linked_data(source: str) -> dict[str, Any]:
     return found
 
 
-def _scripts(source: str, start: int) -> Iterator[tuple[int, int]]:
-    """Where the contents of the first five blocks of JSON-LD lie."""
-    at = start
+def scripts(source: str) -> list[str]:
+    """The contents of the first five blocks of JSON-LD of a page; without those that are too long."""
+    at, found = 0, list[str]()
     for _ in range(5):
         named = source.find("application/ld+json", at)
         begin = source.find(">", named, named + 400) + 1 if named >= 0 else 0
         at = source.find("</script", begin) if begin else -1
         if at < 0:
-            return
+            break
         if at - begin <= LARGEST:
-            yield begin, at
+            found.append(source[begin:at])
+    return found
 
 
 def _names(author: Any) -> str:
@@ -152,27 +172,31 @@ def _names(author: Any) -> str:
     return ", ".join(_tidy(name) for name in names if isinstance(name, str) and not name.startswith("http"))
 
 
-def licensing(source: str, listed: list[re.Match[str]]) -> str:
+def licensing(
+    source: str, listed: list[re.Match[str]], data: bytes | None = None, blocks: list[str] | None = None
+) -> str:
     """The parts of a page that can speak of rights, to ``rights.marks``: those of its ``tags`` that do, links that name
-    a licence, and JSON-LD that does.
+    a licence, and JSON-LD that does. ``data`` is the page in UTF-8, ``blocks`` its ``scripts``, where they are at hand.
 
     A page's links are a hundred times as many as those to licences, and need not all be looked at.
     """
-    parts = [tag for match in listed if SPEAKS.search(tag := match[0])]
+    parts = [match[0] for match in listed if _speaks(match[0].lower())]
+    data = source.encode("utf-8", "surrogatepass") if data is None else data
     end = listed[-1].end() if listed else 0
-    for word in ("icense", "icence", "creativecommons", 'robots"', 'bot"'):
-        at = source.find(word, end)
-        for _ in range(100):
-            if at < 0:
-                break
-            low, high = source.rfind("<", max(end, at - 2000), at), source.find(">", at, at + 2000)
+    if len(data) != len(source):
+        end = len(source[:end].encode("utf-8", "surrogatepass"))
+    for word in WORDS:
+        for at in places(data, word, end, 100):
+            low, high = data.rfind(b"<", max(end, at - 2000), at), data.find(b">", at, at + 2000)
             if 0 <= low < high:
-                parts.append(source[low : high + 1])
-            at = source.find(word, at + len(word))
-    if "ld+json" in source:
-        parts += [
-            f'<script type="application/ld+json">{source[a:b]}</script>'
-            for a, b in _scripts(source, 0)
-            if source.find("icense", a, b) >= 0
-        ]
+                parts.append(data[low : high + 1].decode("utf-8", "surrogatepass"))
+    speaking = [block for block in (scripts(source) if blocks is None else blocks) if "icense" in block]
+    parts += [f'<script type="application/ld+json">{block}</script>' for block in speaking]
     return "\n".join(parts)
+
+
+def _speaks(tag: str) -> bool:
+    for word in SPEAKS:  # noqa: SIM110 - half the time of any()
+        if word in tag:
+            return True
+    return False

@@ -28,22 +28,22 @@ ABOVE = (
     *(("figure",), ("section",), ("blockquote",)),
 )
 WORDS = (
-    r"comment|disqus|repl(y|ies)|respond|discuss",
+    "comment|disqus|reply|replies|respond|discuss",
     r"nav|menu|breadcrumb|paginat|pager|toolbar|topbar",
     r"foot|copyright|colophon",
     r"sidebar|^side$|rail|secondary|widget",
     r"relat|recommend|trend|popular|^more|most|also|teaser|promo|outbrain|taboola|readmore|latest|next|prev|carousel",
     r"shar|social|follow|facebook|twitter|addthis",
-    r"^ads?$|^ad[sv]|advert|sponsor|banner|dfp|commercial|affiliate",
+    r"^ad$|^ads|^adv|advert|sponsor|banner|dfp|commercial|affiliate",
     r"newsletter|subscri|^sign|login|regist|paywall|donat|^cta$",
-    r"meta|byline|author|date|publish|timestamp|posted|categor|^tags?$|kicker|eyebrow|contributor|^bio$",
+    r"meta|byline|author|date|publish|timestamp|posted|categor|^tag$|^tags$|kicker|eyebrow|contributor|^bio$",
     r"caption|credit|image|photo|gallery|slide|media|video|figure|thumb|player",
     r"cookie|consent|gdpr|modal|popup|overlay|alert|notice|disclaimer|legal|hidden|^sr$|visually",
     r"headline|title|heading|header|masthead|branding|logo",
-    r"sub(title|head)|standfirst|summary|^de[ck]k?$|^lead$|lede|intro|excerpt|abstract|descri",
-    r"article|story|^posts?$|^entry$|hentry|blog",
+    r"subtitle|subhead|standfirst|summary|^dec$|^dek$|^deck$|^dekk$|^lead$|lede|intro|excerpt|abstract|descri",
+    r"article|story|^post$|^posts$|^entry$|hentry|blog",
     r"content|text|copy|paragraph|body|prose|markdown",
-    r"^list|items?$|card|grid|tile|feed",
+    r"^list|item$|items$|card|grid|tile|feed",
     r"search|filter|sort|form|input|button|btn",
     r"quote|pull",
     r"infobox|reflist|references|navbox|^toc$|editsection|catlinks",
@@ -52,18 +52,19 @@ WORDS = (
     r"^doc|api|code|highlight|example|tutorial|wiki",
     r"^main",
 )
-_TAG = {tag: 1 << at for at, group in enumerate(TAGS) for tag in group}
-_ABOVE = {tag: 1 << at for at, group in enumerate(ABOVE) for tag in group}
+TAG_BITS = {tag: 1 << at for at, group in enumerate(TAGS) for tag in group}
+ABOVE_BITS = {tag: 1 << at for at, group in enumerate(ABOVE) for tag in group}
 _WORDS = [re.compile(words) for words in WORDS]
 SHIFT = len(ABOVE)
 BITS = SHIFT + len(WORDS) + 1
 BODY = 1 << (BITS - 1)  # a name that says both, as "article-body" and "entry__content" do
 PARTS = re.compile("[a-z]+")
-ENDS = frozenset(".!?…。！？؟।։።:;")
-QUOTES = frozenset("\"'”’»)]」』")
+ENDS = ".!?…。！？؟।։።:;"
+QUOTES = "\"'”’»)]」』"
+COLUMNS, DIGITS, UPPER = 152, 37, 38  # how many features there are, and the numbers of two of them
 
 
-_ARTICLE, _TEXT = (1 << (SHIFT + WORDS.index(words)) for words in WORDS if words.startswith(("article|", "content|")))
+ARTICLE, TEXT = (1 << (SHIFT + WORDS.index(words)) for words in WORDS if words.startswith(("article|", "content|")))
 
 
 @lru_cache(1 << 14)
@@ -78,12 +79,12 @@ def _name_hints(name: str) -> int:
     found = 0
     for word in PARTS.findall(name):
         found |= _word_hints(word)
-    return found | BODY if found & _ARTICLE and found & _TEXT else found
+    return found | BODY if found & ARTICLE and found & TEXT else found
 
 
 @lru_cache(1 << 15)
 def _hints(tag: str, names: str) -> int:
-    found = _ABOVE.get(tag, 0)
+    found = ABOVE_BITS.get(tag, 0)
     for name in names.split()[:8] if names else ():
         found |= _name_hints(name[:64])
     return found
@@ -91,8 +92,8 @@ def _hints(tag: str, names: str) -> int:
 
 def _ends(text: str) -> bool:
     """Whether a line ends as a sentence does."""
-    end = text[-1:]
-    return end in ENDS or (end in QUOTES and text[-2:-1] in ENDS)
+    end, before = text[-1:], text[-2:-1]
+    return bool(end) and (end in ENDS or (end in QUOTES and bool(before) and before in ENDS))
 
 
 def measure(page: Page, texts: list[str]) -> np.ndarray:
@@ -132,7 +133,7 @@ def measure(page: Page, texts: list[str]) -> np.ndarray:
     bits = np.arange(BITS)
     far = (np.array(inherited)[node][:, None] >> bits) & 1
     close = (np.array(near)[node][:, None] >> bits) & 1
-    tag_of = np.array([_TAG.get(tag, 0) for tag in page.tags])
+    tag_of = np.array([TAG_BITS.get(tag, 0) for tag in page.tags])
     kinds = (tag_of[node][:, None] >> np.arange(len(TAGS))) & 1
 
     # Which element gathers the prose: a block's prose counts for its parent, and half for the one above.

@@ -47,6 +47,8 @@ KINDS = {
     **dict.fromkeys(("div", "p", "li", "ul", "h1", "h2", "h3", "section", "article", "td", "tr", "table"), BLOCK),
 }
 FENCE = frozenset({"table", "ul", "ol", "dl", "body", "html"})
+PASSES = frozenset({"div", "section", "article", "main"})
+"""Closing tags that end what a fence holds open."""
 DEEPEST = 512  # elements inside one another, as in browsers; deeper ones count as their 512th ancestor
 
 TAG = re.compile(
@@ -90,20 +92,20 @@ class Page:
 
 def parse(source: str) -> Page:
     """The page of some HTML. Never fails: whatever the markup, text stays text."""
-    end = len(source)
+    from seedstock.corpus.extract import markup_native
+
+    native = markup_native.read(source, source.encode("utf-8", "surrogatepass"))
+    return native.page if native else parse_plainly(source)
+
+
+def parse_plainly(source: str) -> Page:
+    """``parse`` in Python: the reference of the compiled pass."""
+    page, end = Page(source), len(source)
     # A comment that nothing ends hides the rest of the page; no tag begins after the last ">".
     open_comment = source.find("<!--", max(0, source.rfind("-->")))
     if open_comment >= 0:
         end = open_comment
     last = source.rfind(">", 0, end) + 1
-    from seedstock.corpus.extract import markup_native
-
-    return markup_native.parse(source, last, end) or parse_plainly(source, last, end)
-
-
-def parse_plainly(source: str, last: int, end: int) -> Page:
-    """``parse`` in Python: the reference of the compiled pass. Tags end before ``last``, text before ``end``."""
-    page = Page(source)
     tags, names, parents, lines = page.tags, page.names, page.parents, page.lines
     tags_open = set()
     search = TAG.search
@@ -217,13 +219,13 @@ def _close(page: Page, name: str, stack: list[int], count: int) -> None:
                 page.last[node] = count
             del stack[depth:]
             return
-        if tag in FENCE and name not in FENCE and name not in ("div", "section", "article", "main"):
+        if tag in FENCE and name not in FENCE and name not in PASSES:
             return
 
 
 def named(attributes: str) -> str:
-    """Class, id, role and itemprop of an element."""
-    attributes = attributes[:2048]
+    """Class, id, role and itemprop of an element; a character beyond ASCII is a question mark."""
+    attributes = attributes[:2048].encode("ascii", "replace").decode()
     if "'" in attributes or "itemprop" in attributes or "role" in attributes or "=" not in attributes:
         return " ".join(value.strip("\"'") for value in NAMED.findall(attributes)).lower()
     # Nearly all markup is double-quoted, and need not be matched.

@@ -9,12 +9,11 @@ import numpy as np
 
 from seedstock.corpus.extract import content, extractors, repair
 from seedstock.corpus.extract.align import align
-from seedstock.corpus.extract.compose import bytewise, compose, edited
 from seedstock.corpus.extract.config import VERSION, ExtractConfig
 from seedstock.corpus.extract.encoding import decode
-from seedstock.corpus.extract.facts import facts, licensing, tags
-from seedstock.corpus.extract.markup import Page, parse
-from seedstock.corpus.extract.spans import SpanMap, Stretch
+from seedstock.corpus.extract.facts import facts, licensing, scripts, tags
+from seedstock.corpus.extract.reading import Reading, Taken
+from seedstock.corpus.extract.spans import SpanMap
 from seedstock.corpus.rights import marks
 
 
@@ -54,57 +53,57 @@ def extract(
     config = config or ExtractConfig()
     if len(raw) > config.longest:
         raise ValueError(f"a page of {len(raw)} bytes, more than corpus.extract.longest ({config.longest})")
-    read = decode(raw, charset)
-    page = parse(read.text)
-    text, stretches, by = _text(page, config)
-    mended = repair.edits(text) if config.repair else []
+    reading = Reading(raw, decode(raw, charset))
+    read = reading.read
+    taken, by = _take(reading, config)
+    mended = repair.edits(taken.text) if config.repair else []
     if mended:
-        text, stretches = edited(text, stretches, mended)
-    listed = tags(read.text, page.head)
+        taken = reading.edited(taken, mended)
+    listed, blocks = tags(read.text, reading.head), scripts(read.text)
     return Extracted(
-        text,
-        bytewise(text, stretches, read, len(raw)),
+        taken.text,
+        reading.map(taken),
         by,
         read.encoding,
         read.how,
         read.unknown,
         len(mended),
-        facts(read.text, listed, url),
-        marks.of_page(licensing(read.text, listed)),
+        facts(read.text, listed, url, blocks),
+        marks.of_page(licensing(read.text, listed, reading.data, blocks)),
     )
 
 
-def _text(page: Page, config: ExtractConfig) -> tuple[str, list[Stretch], str]:
+def _take(reading: Reading, config: ExtractConfig) -> tuple[Taken, str]:
     kind = config.kind
     if kind == "all-text":
-        return *compose(page, range(len(page.lines))), "all-text"
+        return reading.compose(range(reading.count)), "all-text"
+    source, hard = reading.read.text, extractors.hard(reading)
     if kind == "fast":
-        return _foreign(extractors.resiliparse(page.source), page, "resiliparse")
-    if kind == "quality" and not extractors.hard(page):
-        return _foreign(extractors.trafilatura(page.source), page, "trafilatura")
-    lines = content.texts(page)
-    likely = content.probabilities(page, lines)
-    chosen = set(np.flatnonzero(likely > 0.5).tolist())
-    ask = kind == "union" or (kind == "router" and content.doubt(likely, lines) > config.doubt)
-    if ask and not extractors.hard(page):
-        theirs = extractors.trafilatura(page.source)
+        return _foreign(extractors.resiliparse(source), reading, "resiliparse")
+    if kind == "quality" and not hard:
+        return _foreign(extractors.trafilatura(source), reading, "trafilatura")
+    likely, words = reading.judged()
+    chosen = np.flatnonzero(likely > 0.5).tolist()
+    ask = kind == "union" or (kind == "router" and content.doubt(likely, words) > config.doubt)
+    if ask and not hard:
+        theirs = extractors.trafilatura(source)
         if kind == "union":
-            return *compose(page, sorted(chosen | _held(page, lines, theirs))), "union"
-        own = compose(page, sorted(chosen))
+            return reading.compose(sorted({*chosen, *_held(reading.texts, theirs)})), "union"
+        own = reading.compose(chosen)
         # In doubt the classifier has mostly left out: the longer text is the better one on more pages.
-        if len(theirs) > len(own[0]):
-            return _foreign(theirs, page, "trafilatura")
-        return *own, "lines"
-    return *compose(page, sorted(chosen)), "lines"
+        if len(theirs) > len(own.text):
+            return _foreign(theirs, reading, "trafilatura")
+        return own, "lines"
+    return reading.compose(chosen), "lines"
 
 
-def _foreign(text: str, page: Page, package: str) -> tuple[str, list[Stretch], str]:
+def _foreign(text: str, reading: Reading, package: str) -> tuple[Taken, str]:
     # Some take characters that no table can hold.
     text = text.strip().encode("utf-8", "replace").decode()
-    return text, align(text, page), extractors.version(package)
+    return Taken(text, align(text, reading.page)), extractors.version(package)
 
 
-def _held(page: Page, lines: list[str], text: str) -> set[int]:
+def _held(lines: list[str], text: str) -> set[int]:
     """The lines of a page that a text holds, in its order; short ones only beside others."""
     flat = " ".join(text.split())
     found, at = set[int](), 0
