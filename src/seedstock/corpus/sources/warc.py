@@ -184,7 +184,7 @@ def _page(record: Any, source: Any, where: str, heard: Heard) -> Item | Unreadab
     host_file = record.is_http and record.http_headers.status_code == 200 and is_host_file(url)
     if kind not in source.content_types and not host_file:
         return None
-    body = record.reader.read(LONGEST + 1)
+    body = record.reader.read(min(LONGEST, record.content_length) + 1)  # as much room is taken as is asked for
     body = decoded(body, answer, LONGEST)
     if host_file:
         heard.take(url, body)
