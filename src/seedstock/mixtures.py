@@ -77,7 +77,8 @@ def _shards(recipe: Any, runs: Path) -> Any:
     inputs = tokenizers.inputs_of(with_specials(recipe), corpus, seed=recipe.seed)
     if not store.has(tokenizers.STAGE, inputs):
         return None
-    inputs = write.inputs_of(corpus, Tokenizer(store.folder(tokenizers.STAGE, inputs)))
+    made = Tokenizer(store.folder(tokenizers.STAGE, inputs))
+    inputs = write.inputs_of(corpus, made, scores=recipe.objective.scores())
     return Shards(store.folder(write.STAGE, inputs)) if store.has(write.STAGE, inputs) else None
 
 

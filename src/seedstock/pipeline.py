@@ -182,11 +182,12 @@ def shards(run: Run, reporter: Reporter) -> bool:
 
     if _begun(run):
         return False
-    inputs = write.inputs_of(run.corpus, run.tokenizer)
+    scores = run.recipe.objective.scores()
+    inputs = write.inputs_of(run.corpus, run.tokenizer, scores=scores)
     if run.store.has(write.STAGE, inputs):
         return run.record_stage("shards", run.store.folder(write.STAGE, inputs))
     with _stage(run, reporter, "shards"):
-        folder = write.write(run.corpus, run.tokenizer, store=run.store, reporter=reporter)
+        folder = write.write(run.corpus, run.tokenizer, store=run.store, reporter=reporter, scores=scores)
         run.record_stage("shards", folder)
         tokens = sum(stratum.tokens for stratum in run.shards.strata("train"))
         reporter.say(f"   {tokens:,} tokens of {len(run.shards.strata('train'))} strata to train on")
@@ -219,7 +220,8 @@ def resolve(run: Run, reporter: Reporter) -> Any:
     recipe = run.recipe
     model, training, derived = dial(recipe.model, recipe.training, run.vocab_size)
     training = training.resolved(model.context)
-    resolved = recipe.model_copy(update={"model": model.filled(), "training": training})
+    objective = recipe.objective.measured(run.shards, reporter.say)
+    resolved = recipe.model_copy(update={"model": model.filled(), "training": training, "objective": objective})
     if derived:
         for value in derived:
             reporter.say(f"   {value}")

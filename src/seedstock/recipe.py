@@ -169,6 +169,7 @@ def _check(document: Any, path: Path, given: set[tuple[str | int, ...]]) -> Any:
         recipe = model().model_validate(_plain(document))
         _same_tokenizer(recipe, path)
         _known_length(recipe, path)
+        _known_scores(recipe, path)
         return recipe
     except ValidationError as error:
         problems = error.errors(include_url=False)
@@ -200,6 +201,24 @@ def _known_length(recipe: Any, path: Path) -> None:
             where=path,
             fix="set training.steps or training.tokens in its place",
         )
+
+
+def _known_scores(recipe: Any, path: Path) -> None:
+    """What the objective wants to know of documents is measured by a signal of the policy."""
+    from seedstock.errors import nearest
+    from seedstock.inputs.scores import FIELDS, PREFIX, known
+
+    signals = recipe.corpus.policy.signals
+    columns = {f"{one.name}.{column}": kind for one in signals for column, kind in one.types().items()}
+    for name in recipe.objective.scores():
+        if known(name, columns):
+            continue
+        there = [*(one for one in columns if known(one, columns)), *(f"{PREFIX}{field}" for field in FIELDS)]
+        signal, close = name.partition(".")[0], nearest(name, there)
+        add = f"add the signal {signal!r} to corpus.policy.signals"
+        if signal in {one.name for one in signals} or signal not in kinds.names("signals"):
+            add = f"did you mean {close!r}?" if close else f"numbers there: {', '.join(there)}"
+        raise RecipeError(f"objective: no signal of the policy gives the numbers {name!r}", where=path, fix=add)
 
 
 def _plain(node: Any) -> Any:

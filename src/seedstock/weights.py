@@ -45,6 +45,7 @@ def spec(run: Run) -> Any:
         seed=recipe.seed,
         models={name: _parent(run, name) for name in recipe.objective.networks()},
         tokenizer=tokenizer,
+        examples=recipe.training.steps and recipe.training.steps * recipe.training.batch_examples,
         shards=run.shards,
         logits=Stored(run.stage_folder(LOGITS)) if stored else None,
         fields={name: one.shape for name, one in getattr(run.shards, "fields", {}).items()},
@@ -191,8 +192,12 @@ def sample(run: Run, nets: Any, own: Any, *, prompt: str = "", tokens: int = 60,
 
 
 def generate(run: Run, prompt: str = "", *, tokens: int = 120, step: int | None = None, **options: Any) -> str:
-    """A text from a run's model: ``temperature``, ``top_k``, ``top_p``, ``seed`` as in models.generate."""
+    """A text from a run's model: ``temperature``, ``top_k``, ``top_p``, ``seed`` as in models.generate; ``tag`` for an
+    objective that has tags (None: none of them)."""
     nets, own, _ = load_nets(run, step)
+    if "tag" in options and not own.tags:
+        what = f"the objective {run.recipe.objective.kind} has no tags"
+        raise SeedstockError(what, where=run.folder, fix="leave --tag out")
     try:
         if not run.recipe.input.tokenized:
             raise NotImplementedError

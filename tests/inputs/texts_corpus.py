@@ -18,6 +18,15 @@ SCRIPTS = {
 }
 
 
+SCORES = {
+    "letters.share": lambda text: sum(map(str.isalpha, text)) / len(text),
+    "lines.mean": lambda text: len(text) / text.count("\n") if text.isascii() else None,
+    "none.given": lambda text: None,
+    "broken.ratio": lambda text: float("nan") if text.isascii() else 1.0,
+}
+"""What signals would have found, by their names in recipes."""
+
+
 def real_texts():
     """(source, domain, language, text, split) of small modules, and of one sentence in four scripts."""
     library = Path(sysconfig.get_paths()["stdlib"])
@@ -74,11 +83,13 @@ class TextsCorpus:
     def _of(self, part):
         return self.rows[int(part[-5:]) * self.part :][: self.part]
 
-    def texts(self, split, stratum=None, batch=None, parts=None, media=None):
+    def texts(self, split, stratum=None, batch=None, parts=None, media=None, scores=()):
         chosen = [row for part in (self.parts if parts is None else parts) for row in self._of(part)]
         rows = [r for r in chosen if r["split"] == split and stratum in (None, r["stratum"])]
         for first in range(0, len(rows), batch or self.batch):
             piece = pa.RecordBatch.from_pylist(rows[first : first + (batch or self.batch)])
+            for name in scores:
+                piece = piece.append_column(name, pa.array([SCORES[name](t) for t in piece["text"].to_pylist()]))
             yield piece.append_column("media", pa.nulls(len(piece), pa.large_binary())) if media else piece
 
     def document(self, id):

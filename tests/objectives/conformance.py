@@ -39,6 +39,7 @@ from seedstock.training import batches
 from seedstock.training.gradients import accumulate
 
 SEED, BATCH, CONTEXT = 1, 6, 48
+EXAMPLES = 400  # of a run
 _KEPT: list[TemporaryDirectory] = []  # until the tests end
 
 
@@ -86,14 +87,14 @@ class Family:
 
 
 @cache
-def real_shards(specials: tuple[str, ...]) -> tuple[Tokenizer, Shards]:
-    """Real texts by bytes, with the specials that an objective asks for."""
+def real_shards(specials: tuple[str, ...], scores: tuple[str, ...] = ()) -> tuple[Tokenizer, Shards]:
+    """Real texts by bytes, with the specials and the scores that an objective asks for."""
     _KEPT.append(TemporaryDirectory(prefix="conformance-"))
     folder = Path(_KEPT[-1].name)
     corpus, store = TextsCorpus(folder, real_texts()), Store(folder / "runs")
     config = BytesConfig(specials=specials, reserved=4)
     tokenizer = Tokenizer(train(config, corpus, seed=SEED, store=store, reporter=Silent()))
-    return tokenizer, Shards(write(corpus, tokenizer, store=store, reporter=Silent()))
+    return tokenizer, Shards(write(corpus, tokenizer, store=store, reporter=Silent(), scores=scores))
 
 
 class Made:
@@ -102,7 +103,7 @@ class Made:
     def __init__(self, family: Family) -> None:
         self.family = family
         if family.input is None:
-            self.tokenizer, self.shards = real_shards(family.objective.specials())
+            self.tokenizer, self.shards = real_shards(family.objective.specials(), family.objective.scores())
         else:
             self.tokenizer, self.shards = made_items(family.input, family.objective.specials())
         self.model = family.model.resolved()
@@ -116,12 +117,13 @@ class Made:
             models={name: one.build(size, 7).requires_grad_(False) for name, one in family.parents.items()},
             tokenizer=self.tokenizer,
             shards=self.shards,
+            examples=EXAMPLES,
             fields={name: one.shape for name, one in getattr(self.shards, "fields", {}).items()},
             labels=tuple(getattr(self.shards, "labels", ())),
         )
         if getattr(family.objective, "stored", None):
             self.spec = replace(self.spec, logits=self._stored())
-        self.objective = family.objective.build(self.spec)
+        self.objective = family.objective.measured(self.shards, lambda told: None).build(self.spec)
 
     def _stored(self) -> Stored:
         """What the family's parent says of the windows that the suite reads, written as a run would."""

@@ -5,7 +5,7 @@ draws anything, the ``statistics`` of what it draws. See ``conformance.Family`` 
 from __future__ import annotations
 
 import torch
-from conformance import CONTEXT, Family, Secret
+from conformance import CONTEXT, EXAMPLES, Family, Secret
 
 from seedstock.inputs.items.images import ImagesConfig
 from seedstock.models.configs.decoder import DecoderConfig
@@ -21,8 +21,10 @@ from seedstock.objectives.configs.distillation import DistillationConfig
 from seedstock.objectives.configs.fim import FimConfig
 from seedstock.objectives.configs.mae import MaeConfig
 from seedstock.objectives.configs.masked import MaskedConfig
+from seedstock.objectives.configs.metadata import MetadataConfig
 from seedstock.objectives.configs.multi_token import MultiTokenConfig
 from seedstock.objectives.configs.prefix import PrefixConfig
+from seedstock.objectives.configs.scored import RewardWeightedConfig, TagsConfig, UnlikelihoodConfig
 from seedstock.objectives.configs.span_corruption import SpanCorruptionConfig, Ul2Config
 
 SIZES = {"width": 32, "layers": 2, "heads": 2, "mlp_width": 64, "context": CONTEXT}
@@ -193,6 +195,30 @@ def masked_spans(objective, batch):
     yield "tokens a mask", float(hidden / masks), 3, 0.35  # the last span of a window is cut short
 
 
+def tagged(objective, batch):
+    """Korbak et al. 2023: every document begins with its tag, but for the untagged share."""
+    first = (batch["positions"] == 0) & (batch["documents"] >= 0)
+    head, side = batch["tokens"][first], batch["sides"][first]
+    for name, value in (("good", 1), ("bad", 0)):
+        shown = head == objective.spec.specials[name]
+        yield f"{name} tags", float((shown != (side == value)).sum()), 0, 0
+        yield f"{name} tags elsewhere", float((batch["tokens"][~first] == objective.spec.specials[name]).sum()), 0, 0
+    yield "untagged", float((side < 0).float().mean()), objective.config.untagged, 0.03
+
+
+def cooled_down(objective, batch):
+    """Gao et al. 2025: 90 % of the run with the line, the rest without; the line is no target."""
+    tokens, late = batch["tokens"], batch["examples"] >= objective.last
+    begins = torch.zeros(len(tokens), dtype=torch.bool)
+    for line in map(torch.from_numpy, objective.lines):
+        for at in (0, 1):  # BOS stays first
+            begins |= (tokens[:, at : at + len(line)] == line).all(1)
+    yield "windows with the line before the cool-down", float(begins[~late].float().mean()), 1, 0
+    yield "windows with the line in it", float(begins[late].float().sum()), 0, 0
+    yield "where it begins", objective.last / EXAMPLES, 0.9, 0
+    yield "lines among the targets", float((batch["given"][:, 1:] & (objective.targets(batch) >= 0)).sum()), 0, 0
+
+
 TEACHER = {"run:teacher": DecoderConfig(shape="llama", initialisation="normal", init_std=0.2, **SIZES)}
 
 
@@ -250,6 +276,18 @@ FAMILIES = {
         next_tokens,
     ),
     "fim": Family(FimConfig(), DecoderConfig(shape="llama", **SIZES), next_tokens, rearranged),
+    "tags": Family(
+        TagsConfig(score="letters.share", good="above"), DecoderConfig(shape="llama", **SIZES), next_tokens, tagged
+    ),
+    "unlikelihood": Family(
+        UnlikelihoodConfig(score="letters.share"), DecoderConfig(shape="gpt2", **SIZES), next_tokens, steps=200
+    ),
+    "reward-weighted": Family(
+        RewardWeightedConfig(score="lines.mean", beta=20), DecoderConfig(shape="llama", **SIZES), next_tokens
+    ),
+    "metadata": Family(
+        MetadataConfig(field="domain", room=16), DecoderConfig(shape="llama", **SIZES), next_tokens, cooled_down
+    ),
     "prefix": Family(PrefixConfig(), DecoderConfig(shape="llama", **SIZES), after_prefixes, ends, padded=False),
     "t5": Family(
         SpanCorruptionConfig(), EncoderDecoderConfig(shape="t5", **SIZES), target_tokens, hidden_spans, padded=False

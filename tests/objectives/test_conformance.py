@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import copy
 from functools import cache
 
 import numpy as np
@@ -137,7 +138,7 @@ def test_a_run_that_was_cut_off_goes_on_bit_for_bit(made, tmp_path):
     def train(name, *callbacks):
         return fit(
             network=made.model.build(made.spec.vocab_size, SEED),
-            objective=made.family.objective.build(made.spec),
+            objective=copy.deepcopy(made.objective),
             loader=made.loader(),
             config=config,
             run_folder=tmp_path / name,

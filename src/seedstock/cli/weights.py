@@ -19,6 +19,7 @@ def add(commands: Any) -> None:
     generate.add_argument("--top-k", type=int, default=50, help="choose among the k likeliest tokens; 0: all (50)")
     generate.add_argument("--seed", type=int, default=1, help="the same seed gives the same text (1)")
     generate.add_argument("--step", type=int, help="a checkpoint's step (the newest)")
+    generate.add_argument("--tag", help="how a model of the objective tags begins: good (as it does), bad or none")
     generate.add_argument("--trace", action="store_true", help="name the training documents nearest to the text")
     generate.set_defaults(run=_generate)
     text = "write the model in the ecosystem's format, with a parity proof; or the shards, with their ledger"
@@ -50,6 +51,7 @@ def _generate(options: argparse.Namespace) -> None:
         top_k=options.top_k or None,
         seed=options.seed,
         step=options.step,
+        **({} if options.tag is None else {"tag": None if options.tag == "none" else options.tag}),
     )
     near = answers.nearest(run, passage) if options.trace else []
     shared.show(options, {"text": passage, "nearest": near}, lambda: views.passage(passage, near))

@@ -52,10 +52,10 @@ class Corpus:
         """The kept documents of a split, of one stratum or of some parts, in the order of the corpus, edits made.
 
         Batches of at most ``batch`` rows with the columns id, stratum, source, domain, language, licence, url, locator
-        and text (large_string); ``more`` of those of documents/ (``meta``); and with ``media``, the beginning of a MIME type, ``media`` (large_binary, null where a
-        document has none of it); and columns of signals by the names of ``scores`` (``toxicity.score``), as float32. The
-        order and the rows are the same at every call; one part is held in memory. Raises DataError where the corpus has
-        no such signal or column.
+        and text (large_string); ``more`` of those of documents/ (``meta``); with ``media``, the beginning of a MIME
+        type, ``media`` (large_binary, null where a document has none of it); and columns of signals by the names of
+        ``scores`` (``toxicity.score``), as float32. The order and the rows are the same at every call; one part is held
+        in memory. Raises DataError where the corpus has no such signal or column.
         """
         import numpy as np
         import pyarrow as pa

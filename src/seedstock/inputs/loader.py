@@ -62,7 +62,8 @@ class Loader:
 
         ``examples``, ``strata``, ``starts`` int64 ``[B]``; ``tokens``, ``documents``, ``positions`` int64
         ``[B, raw_length]`` (see ``Shards.boundaries``; document -1 is padding, or was erased), and of partners
-        ``partner_tokens`` ``[B, partners, raw_length]`` and so on, if there are any; ``digests`` uint8 ``[B, 16]``.
+        ``partner_tokens`` ``[B, partners, raw_length]`` and so on, if there are any; ``digests`` uint8 ``[B, 16]``;
+        where the shards hold scores, ``scores`` float32 ``[B, raw_length, names]`` of each token's document (or NaN).
         Raises DataError beyond the plan's capacity.
         """
         known = self._made.pop(step, None)  # handed out once, so that nobody can change what another call returns
@@ -140,13 +141,18 @@ def windows(shards: Shards, split: str, strata: np.ndarray, starts: np.ndarray, 
     """
     stored = np.empty((*strata.shape, length), shards.dtype)
     documents, positions = np.empty(stored.shape, np.int64), np.empty(stored.shape, np.int64)
+    names = shards.score_names
+    scores = np.empty((*stored.shape, len(names)), np.float32) if names else None
     for stratum in np.unique(strata).tolist():
         rows = strata == stratum
         stored[rows] = shards.read(split, stratum, starts[rows], length)
         documents[rows], positions[rows] = shards.boundaries(split, stratum, starts[rows], length)
+        if scores is not None:
+            scores[rows] = shards.scores(split, stratum, starts[rows], length)
     documents[stored == shards.specials["pad"]] = -1  # padding, and what was erased
-    made = {"digests": example_digests(strata, starts, stored)}
-    for name, values in {"tokens": stored.astype(np.int64), "documents": documents, "positions": positions}.items():
+    made = {"digests": example_digests(strata, starts, stored, scores)}
+    arrays = {"tokens": stored.astype(np.int64), "documents": documents, "positions": positions}
+    for name, values in (arrays if scores is None else arrays | {"scores": scores}).items():
         made[name] = values[:, 0]
         if strata.shape[1] > 1:
             made[f"partner_{name}"] = values[:, 1:]
@@ -159,17 +165,24 @@ def hand_over(batch: Batch, prepare: Callable[[Batch, Keys], Batch], seed: int) 
     return {**prepare(batch, Keys(seed, batch["examples"])), **kept}
 
 
-def example_digests(strata: np.ndarray, starts: np.ndarray, tokens: np.ndarray) -> np.ndarray:
+def example_digests(
+    strata: np.ndarray, starts: np.ndarray, tokens: np.ndarray, scores: np.ndarray | None = None
+) -> np.ndarray:
     """BLAKE2b-128 (RFC 7693) of each example as stored: stratum, start (8 bytes each) and tokens, little-endian.
 
     ``tokens`` are ``[B, raw_length]`` in the shards' type, before any cutting or corruption, ``strata`` and ``starts``
-    ``[B]``; or ``[B, windows, raw_length]`` and ``[B, windows]``. Returns uint8 ``[B, 16]``.
+    ``[B]``; or ``[B, windows, raw_length]`` and ``[B, windows]``. ``scores`` (float32, an axis more than ``tokens``)
+    come last where there are any. Returns uint8 ``[B, 16]``.
     """
     rows = [len(tokens), math.prod(tokens.shape[1:])]
     body = np.ascontiguousarray(tokens, tokens.dtype.newbyteorder("<")).reshape(rows).view(np.uint8)
     places = np.stack([strata, starts], axis=-1).astype("<i8")
     head = places.reshape(len(places), math.prod(places.shape[1:])).view(np.uint8)
-    found = b"".join(hashlib.blake2b(row, digest_size=16).digest() for row in np.concatenate([head, body], axis=1))
+    parts = [head, body]
+    if scores is not None:
+        fixed = np.where(np.isnan(scores), np.float32(np.nan), scores).astype("<f4")  # one NaN of the many
+        parts.append(fixed.reshape(len(fixed), -1).view(np.uint8))
+    found = b"".join(hashlib.blake2b(row, digest_size=16).digest() for row in np.concatenate(parts, axis=1))
     return np.frombuffer(found, np.uint8).reshape(-1, 16).copy()
 
 

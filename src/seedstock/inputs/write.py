@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,7 +11,8 @@ import numpy as np
 
 from seedstock.corpus.media.types import TOKENS
 from seedstock.errors import DataError, SeedstockError
-from seedstock.inputs.shards import DOCUMENT, FORMAT
+from seedstock.inputs.scores import Scores
+from seedstock.inputs.shards import DOCUMENT, FORMAT, SCORE
 from seedstock.ledger import manifest
 from seedstock.ledger.files import write_json
 
@@ -27,34 +28,46 @@ FILE_BYTES = 1 << 30
 CHECKED, CHECKED_PARTS, CHECKED_CHARACTERS = 256, 16, 4096  # texts, parts of the corpus, characters of a text
 
 
-def inputs_of(corpus: Corpus, tokenizer: Tokenizer, *, file_bytes: int = FILE_BYTES) -> dict[str, Any]:
+def inputs_of(
+    corpus: Corpus, tokenizer: Tokenizer, *, file_bytes: int = FILE_BYTES, scores: Sequence[str] = ()
+) -> dict[str, Any]:
     """What the shards follow from: their digest names their folder in the store."""
     root = manifest.read(corpus.folder).origin  # an erasure changes the corpus, and not what followed from it
-    return {"format": FORMAT, "corpus": root, "tokenizer": tokenizer.sha256, "file_bytes": file_bytes}
+    named = {"scores": list(scores)} if scores else {}
+    return {"format": FORMAT, "corpus": root, "tokenizer": tokenizer.sha256, "file_bytes": file_bytes, **named}
 
 
 def write(
-    corpus: Corpus, tokenizer: Tokenizer, *, store: Store, reporter: Reporter, file_bytes: int = FILE_BYTES
+    corpus: Corpus,
+    tokenizer: Tokenizer,
+    *,
+    store: Store,
+    reporter: Reporter,
+    file_bytes: int = FILE_BYTES,
+    scores: Sequence[str] = (),
 ) -> Path:
     """Writes the shards of a corpus into the store and returns their folder; does nothing where they are there.
 
-    Memory is bounded by one batch of the corpus. A stratum's stream is cut into files of ``file_bytes``. Raises
-    DataError where the corpus has no training documents.
+    Memory is bounded by one batch of the corpus. A stratum's stream is cut into files of ``file_bytes``. ``scores`` go
+    along with every document (``inputs.scores``). Raises DataError where the corpus has no training documents, or none
+    with one of the scores.
     """
-    inputs = inputs_of(corpus, tokenizer, file_bytes=file_bytes)
+    inputs = inputs_of(corpus, tokenizer, file_bytes=file_bytes, scores=scores)
     folder = store.folder(STAGE, inputs)
     if store.has(STAGE, inputs):
         return folder
     with store.build(STAGE, inputs) as partial:
         splits = {}
         choice = tokenizer.settle(list(check_texts(corpus)), reporter)
+        beside = Scores(scores, corpus.folder)
         for split in SPLITS:
             with reporter.bar(f"shards, {split}", _total(corpus, split), "B") as bar:
-                splits[split] = _write_split(partial, split, corpus, tokenizer, file_bytes, bar)
+                splits[split] = _write_split(partial, split, corpus, tokenizer, file_bytes, bar, beside)
         if not splits["train"]:
             raise DataError(
                 "the corpus has no training documents", where=corpus.folder, fix="relax the policy or add sources"
             )
+        beside.check("train")
         write_json(
             partial / "index.json",
             {
@@ -65,6 +78,8 @@ def write(
                 "tokenizer": tokenizer.sha256,
                 "encoder": choice.record(),
                 "encoding": {"byte_order": "little", "document": ["bos", "tokens", "eos"]},
+                **({"scores": list(scores)} if scores else {}),
+                **({"values": beside.values} if beside.values else {}),
                 "splits": splits,
             },
         )
@@ -90,7 +105,7 @@ def _total(corpus: Corpus, split: str) -> int:
 
 
 def _write_split(
-    folder: Path, split: str, corpus: Corpus, tokenizer: Tokenizer, file_bytes: int, bar: Bar
+    folder: Path, split: str, corpus: Corpus, tokenizer: Tokenizer, file_bytes: int, bar: Bar, beside: Scores
 ) -> list[dict[str, Any]]:
     """The index entries of one split, by stratum number."""
     (folder / split).mkdir()
@@ -101,9 +116,11 @@ def _write_split(
     keys: tuple[str, ...] = ("repeats", "band")
     more = {one["stratum"]: {key: one[key] for key in keys if key in one} for one in corpus.strata}
     media: dict[str, Any] = {"media": TOKENS} if (corpus.folder / "media").is_dir() else {}
-    for batch in corpus.texts(split=split, **media):
+    asked: dict[str, Any] = {"scores": beside.signals} if beside.signals else {}
+    for batch in corpus.texts(split=split, **media, **asked):
         ids, texts, strata, *names = (batch.column(column).to_pylist() for column in columns)
         size = 0
+        scores = beside.rows(split, batch) if beside.names else None
         rows: dict[int, list[int]] = {}
         for row, stratum in enumerate(strata):
             rows.setdefault(stratum, []).append(row)
@@ -115,13 +132,14 @@ def _write_split(
             if stratum not in writers:
                 entry = dict(zip(("source", "domain", "language"), (name[own[0]] for name in names), strict=True))
                 entry |= more.get(stratum, {})
-                writers[stratum] = _Writer(folder, split, stratum, entry, dtype, file_bytes // dtype.itemsize)
+                limit = file_bytes // dtype.itemsize
+                writers[stratum] = _Writer(folder, split, stratum, entry, dtype, limit, len(beside.names))
             text_bytes = sum(len(texts[row].encode()) for row in own)
             pieces = [part for row in own for part in (bos, encoded[row].astype(dtype), eos)]
             table = np.empty(len(own), DOCUMENT)
             table["id"] = np.frombuffer(b"".join(bytes(ids[row]) for row in own), np.uint8).reshape(-1, 16)
             table["tokens"] = [len(encoded[row]) + 2 for row in own]
-            writers[stratum].append(np.concatenate(pieces), table, text_bytes)
+            writers[stratum].append(np.concatenate(pieces), table, text_bytes, None if scores is None else scores[own])
             size += text_bytes
         bar.advance(size)
     return [writers[stratum].finish() for stratum in sorted(writers)]
@@ -154,6 +172,7 @@ class _Writer:
     names: dict[str, Any]
     dtype: np.dtype
     file_tokens: int
+    scores: int = 0
     files: list[dict[str, Any]] = field(default_factory=list)
     documents: int = 0
     text_bytes: int = 0
@@ -162,10 +181,11 @@ class _Writer:
         if self.file_tokens < 1:
             raise SeedstockError("a shard file must hold at least one token", fix="raise the size limit of files")
         self.table = f"{self.split}/{self.stratum:05d}.documents.npy"
-        (self.folder / self.table).write_bytes(self._header())
+        self.beside = f"{self.split}/{self.stratum:05d}.scores.npy"
+        self._write_headers()
 
-    def append(self, tokens: np.ndarray, table: np.ndarray, text_bytes: int) -> None:
-        """Adds documents: their tokens one after another, and their rows of the table."""
+    def append(self, tokens: np.ndarray, table: np.ndarray, text_bytes: int, scores: np.ndarray | None = None) -> None:
+        """Adds documents: tokens one after another, their rows of the table, and of scores where there are any."""
         while len(tokens):
             if not self.files or self.files[-1]["tokens"] == self.file_tokens:
                 path = f"{self.split}/{self.stratum:05d}-{len(self.files):05d}.tokens"
@@ -177,13 +197,15 @@ class _Writer:
             file["tokens"] += len(part)
         with (self.folder / self.table).open("ab") as out:
             out.write(table.tobytes())
+        if scores is not None:
+            with (self.folder / self.beside).open("ab") as out:
+                out.write(scores.astype(SCORE).tobytes())
         self.documents += len(table)
         self.text_bytes += text_bytes
 
     def finish(self) -> dict[str, Any]:
-        """Writes the true number of documents into the table's header; the stratum's entry of the index."""
-        with (self.folder / self.table).open("r+b") as out:
-            out.write(self._header())
+        """Writes the true number of documents into the tables' headers; the stratum's entry of the index."""
+        self._write_headers()
         return {
             "stratum": self.stratum,
             **self.names,
@@ -192,13 +214,22 @@ class _Writer:
             "bytes": self.text_bytes,
             "files": self.files,
             "table": self.table,
+            **({"scores": self.beside} if self.scores else {}),
         }
 
-    def _header(self) -> bytes:
-        """The head of an .npy file. numpy leaves room for the first axis to grow, so that its size stays the same."""
+    def _write_headers(self) -> None:
+        """The heads of .npy files. numpy leaves room for the first axis to grow, so that their sizes stay the same."""
         from io import BytesIO
 
-        head = BytesIO()
-        description = np.lib.format.header_data_from_array_1_0(np.empty(0, DOCUMENT)) | {"shape": (self.documents,)}
-        np.lib.format.write_array_header_1_0(head, description)
-        return head.getvalue()
+        tables = {self.table: np.empty(0, DOCUMENT)}
+        if self.scores:
+            tables[self.beside] = np.empty((0, self.scores), SCORE)
+        for name, empty in tables.items():
+            head = BytesIO()
+            shape = (self.documents, *empty.shape[1:])
+            np.lib.format.write_array_header_1_0(
+                head, np.lib.format.header_data_from_array_1_0(empty) | {"shape": shape, "fortran_order": False}
+            )
+            path = self.folder / name
+            with path.open("r+b" if path.exists() else "wb") as out:
+                out.write(head.getvalue())

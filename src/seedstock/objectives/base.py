@@ -34,6 +34,8 @@ class Spec:
     logits: Any = None
     fields: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     labels: tuple[str, ...] = ()
+    examples: int | None = None
+    """How many the run trains on, where that is known."""
 
 
 @dataclass(frozen=True)
@@ -78,6 +80,8 @@ class Objective:
     """How often held-out windows are corrupted for the final score, where that is a mean over what is drawn."""
     bounds: str | None = None
     """The loss that is, over all tokens, an upper bound of their negative log-likelihood, if one is."""
+    tags: Mapping[str, int] = {}
+    """Special tokens that a text may begin with in the place of BOS, by name, to say of what kind it shall be."""
     exports: str | None = None
     """The map in ``transfer.maps`` that exports what it trains, where the input is no text (``transfer.items``)."""
     own_class: str | None = None

@@ -36,9 +36,13 @@ class Causal(Objective):
         """One more than the positions, for the last target."""
         return window + 1
 
+    def targets(self, batch: Batch) -> Tensor:
+        """The module's ``targets``, or what of them is to be predicted."""
+        return targets(batch)
+
     def counts(self, batch: Batch) -> Sums:
         """``causal``: predicted tokens; and what the network's own losses count."""
-        return {"causal": (targets(batch) >= 0).sum(), **auxiliary_counts(self.spec, batch)}
+        return {"causal": (self.targets(batch) >= 0).sum(), **auxiliary_counts(self.spec, batch)}
 
     def inputs(self, nets: Any, batch: Batch) -> dict[str, Any]:
         """Embedded tokens ``[B, T, D]``, without the last, which is a target alone."""
@@ -55,7 +59,7 @@ class Causal(Objective):
         """``causal``: the sum of nats, and of the z-loss if there is one. Beside that, or the network's own losses, the
         metric ``nats`` is without them."""
         total, nats = linear_cross_entropy(
-            output.hidden.flatten(0, 1), nets["network"].head.matrix, targets(batch).flatten(), self.config.z_loss
+            output.hidden.flatten(0, 1), nets["network"].head.matrix, self.targets(batch).flatten(), self.config.z_loss
         )
         own = self.config.z_loss or output.aux
         return {"causal": total, **output.aux}, {"nats": nats.sum()} if own else {}

@@ -10,7 +10,7 @@ import numpy as np
 
 from seedstock.errors import DataError, SeedstockError
 from seedstock.evaluation import events
-from seedstock.evaluation.doctor import collapse, data, loss
+from seedstock.evaluation.doctor import collapse, data, loss, tags
 from seedstock.evaluation.doctor.finding import LEVELS, Finding
 from seedstock.ledger.chain import Chain
 from seedstock.ledger.files import read_json
@@ -53,6 +53,7 @@ def _of_loss(steps: list[dict[str, Any]], expected: list[dict[str, Any]]) -> Ite
         yield check(losses)
     yield loss.rate_too_high(losses, events.column(steps, "learning_rate"))
     yield loss.gradient_norm(events.column(steps, "grad_norm"))
+    yield tags.balance(events.column(steps, "good"), events.column(steps, "bad"))
 
 
 def _of_evaluation(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Self
 
 from seedstock.config import Config
 from seedstock.errors import RecipeError
@@ -23,6 +24,14 @@ class ObjectiveConfig(Config):
     def parents(self) -> tuple[str, ...]:
         """Runs (``run:NAME`` or ``run:NAME@step``) whose networks it learns from."""
         return ()
+
+    def scores(self) -> tuple[str, ...]:
+        """What goes along with every document into the shards (``inputs.scores``): ``toxicity.score``, say."""
+        return ()
+
+    def measured(self, shards: Any, say: Callable[[str], None]) -> Self:
+        """Itself, with what is measured on the training split of ``shards`` filled in, and so frozen in the recipe."""
+        return self
 
     def networks(self) -> tuple[str, ...]:
         """Those of ``parents()`` whose networks the objective is handed."""

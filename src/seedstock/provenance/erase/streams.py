@@ -15,7 +15,7 @@ import numpy as np
 
 from seedstock.inputs.items.shards import ItemShards
 from seedstock.inputs.shards import Shards
-from seedstock.ledger.files import atomic
+from seedstock.ledger.files import atomic, read_json
 
 Span = tuple[int, int]
 
@@ -26,14 +26,32 @@ def is_shards(folder: Path) -> bool:
 
 
 def concerned(folder: Path, ids: frozenset[bytes]) -> list[str]:
-    """The files that hold tokens of documents."""
-    return [name for name, _, _ in _in_files(folder, ids)]
+    """The files that hold tokens, or scores, of documents."""
+    return [name for name, _, _ in _in_files(folder, ids)] + [name for name, _ in _scored(folder, ids)]
 
 
 def erase(folder: Path, ids: frozenset[bytes]) -> None:
-    """Overwrites the documents' spans."""
+    """Overwrites the documents' spans, and their scores with NaN."""
     for name, inside, blank in _in_files(folder, ids):
         _overwrite(folder / name, inside, blank)
+    for name, rows in _scored(folder, ids):
+        scores = np.load(folder / name, allow_pickle=False)
+        if not np.isnan(scores[rows]).all():
+            scores[rows] = np.nan
+            with atomic(folder / name) as out:
+                np.save(out, scores, allow_pickle=False)
+
+
+def _scored(folder: Path, ids: frozenset[bytes]) -> Iterator[tuple[str, np.ndarray]]:
+    """(file of scores, rows in it)."""
+    index = read_json(folder / "index.json")
+    for strata in index["splits"].values() if index.get("scores") else ():
+        for stratum in strata:
+            table = np.load(folder / stratum["table"], allow_pickle=False)
+            keys = np.ascontiguousarray(table["id"]).view("S16").ravel()
+            rows = np.flatnonzero(np.isin(keys, np.array([*ids], "S16")))
+            if rows.size:
+                yield stratum["scores"], rows
 
 
 def _in_files(folder: Path, ids: frozenset[bytes]) -> Iterator[tuple[str, list[Span], np.ndarray]]:
