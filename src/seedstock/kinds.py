@@ -92,6 +92,8 @@ TABLE: dict[str, dict[str, str]] = {
         "ul2": "seedstock.objectives.configs.span_corruption:Ul2Config",
         "denoising": "seedstock.objectives.configs.denoising:DenoisingConfig",
         "mae": "seedstock.objectives.configs.mae:MaeConfig",
+        "restoration": "seedstock.objectives.configs.restoration:RestorationConfig",
+        "rotation": "seedstock.objectives.configs.rotation:RotationConfig",
         "classify": "seedstock.objectives.configs.classify:ClassifyConfig",
         "text-to-text": "seedstock.objectives.configs.answer:AnswerConfig",
     },

@@ -313,7 +313,7 @@ def train(run: Run, reporter: Reporter) -> bool:
         objective = weights.objective(run)
         parents = weights.parents(run)
         _record_parents(run, "training", parents)
-        expected = objective.expect(weights.spec(run))
+        expected = _expected(run, objective)
         if not recipe.training.start:
             reporter.event("expect", first=expected.first, tolerance=expected.tolerance)
         first = ", ".join(f"{name} {value:.3f}" for name, value in expected.first.items())
@@ -365,6 +365,18 @@ def train(run: Run, reporter: Reporter) -> bool:
         speed = f", {rate:,.0f} a second, MFU {result.mfu:.0%}" if rate else ""
         reporter.say(f"   step {result.step:,}: {result.tokens:,} tokens{speed}")
     return True
+
+
+def _expected(run: Run, objective: Any) -> Any:
+    """What a healthy run looks like; where the first loss is for the data to say, held-out items say it."""
+    from seedstock import weights
+    from seedstock.evaluation import objective_loss
+
+    expected = objective.expect(weights.spec(run))
+    if not any(isinstance(one, str) for one in expected.first.values()):
+        return expected
+    few = _held_out(run, objective, run.recipe.evaluation.validation_limit)
+    return expected.with_floors(objective_loss.floors(objective, few, batch=run.recipe.training.batch_examples))
 
 
 def _tell_mixture(run: Run, made: Any, reporter: Reporter) -> None:

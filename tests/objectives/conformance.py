@@ -57,6 +57,8 @@ class Secret:
     place: int | tuple[int, ...]
     hidden: torch.Tensor
     input: bool = False
+    of: int | None = None
+    """The row of hidden states that may not change, where it is not the same."""
 
 
 @dataclass(frozen=True)
@@ -69,6 +71,7 @@ class Family:
     come to on one batch, as a part of the first one's, after ``steps`` of AdamW. ``padded`` is whether padding may
     be put behind every row. ``export(made, folder)`` returns (theirs, ours), logits of the same tokens, for a network
     that no class of transformers holds. ``parents`` are configurations of the networks that the objective learns from.
+    ``guessed`` is whether anything is hidden (noise lies over all, and hides nothing).
     ``input`` is that of an objective over items (drawn pictures and the like, by ``made_items``), None over tokens.
     """
 
@@ -84,6 +87,7 @@ class Family:
     export: Callable[[Made, Path], tuple[torch.Tensor, torch.Tensor]] | None = None
     parents: dict[str, Any] = field(default_factory=dict)
     input: Any = None
+    guessed: bool = True
 
 
 @cache

@@ -24,6 +24,8 @@ from seedstock.objectives.configs.masked import MaskedConfig
 from seedstock.objectives.configs.metadata import MetadataConfig
 from seedstock.objectives.configs.multi_token import MultiTokenConfig
 from seedstock.objectives.configs.prefix import PrefixConfig
+from seedstock.objectives.configs.restoration import RestorationConfig
+from seedstock.objectives.configs.rotation import RotationConfig
 from seedstock.objectives.configs.scored import RewardWeightedConfig, TagsConfig, UnlikelihoodConfig
 from seedstock.objectives.configs.span_corruption import SpanCorruptionConfig, Ul2Config
 
@@ -241,11 +243,74 @@ def shares_of_patches(objective, batch):
     yield "how the shares of places scatter", float(hidden.mean(0).std()), 0, 0.06
 
 
+def turned_pictures(objective, batch):
+    """The turn is no part of what is read; a picture may not be seen in the place of another."""
+    count, length = len(batch["image"]), objective.spec.model.context
+    for row in range(count - 1):
+        yield Secret("image", row + 1, (0, 0, 0), torch.ones(length, dtype=torch.bool), of=row)
+
+
+def spoilt_pixels(objective, batch):
+    """What lies in the hole may not be seen."""
+    for row, places in enumerate(batch["counted"]):
+        top, left = torch.nonzero(places)[0].tolist()
+        yield Secret(
+            "image", row, (top, left, 0), torch.ones(objective.spec.model.context, dtype=torch.bool), input=True
+        )
+
+
+def holes(objective, batch):
+    """A square of the side that was asked for, anywhere."""
+    side = round(objective.spec.model.image * objective.config.level)
+    counted = batch["counted"].flatten(1).sum(1)
+    yield "pixels of a hole", float(counted.float().mean()), side**2, 0
+    yield "holes of another size", float((counted != side**2).sum()), 0, 0
+    tops = batch["counted"].any(2).int().argmax(1).float()
+    yield "mean of the first row", float(tops.mean()), (objective.spec.model.image - side) / 2, 0.5
+
+
+def noises(objective, batch):
+    """Normal noise of the deviation that was asked for."""
+    noise = batch["spoilt"] - (batch["image"].float() / 127.5 - 1)
+    yield "mean", float(noise.mean()), 0, 0.01
+    yield "deviation", float(noise.std()), objective.config.level, 0.01
+    yield "fourth moment", float((noise / objective.config.level).pow(4).mean()), 3, 0.1
+
+
 PICTURES = ImagesConfig(size=16, label="label")
 VISION = {"width": 32, "layers": 2, "heads": 2, "mlp_width": 64, "image": 16, "patch": 4}
 
 
 FAMILIES = {
+    "rotation": Family(
+        RotationConfig(),
+        VisionConfig(shape="vit", **VISION),
+        turned_pictures,
+        padded=False,
+        by_heart=0.3,
+        input=PICTURES,
+    ),
+    "inpainting": Family(
+        RestorationConfig(damage="hole", level=0.4),
+        VisionConfig(shape="vit", **VISION),
+        spoilt_pixels,
+        holes,
+        padded=False,
+        by_heart=0.1,
+        steps=200,
+        input=PICTURES,
+    ),
+    "denoising-pictures": Family(
+        RestorationConfig(damage="noise", level=0.5),
+        VisionConfig(shape="vit", **VISION),
+        lambda objective, batch: (),
+        noises,
+        guessed=False,
+        padded=False,
+        by_heart=0.25,
+        steps=200,
+        input=PICTURES,
+    ),
     "mae": Family(
         MaeConfig(decoder_width=32, decoder_layers=1, decoder_heads=2, mask=0.5),
         VisionConfig(shape="mae", **VISION),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from torch import Tensor, nn
@@ -40,9 +40,10 @@ class Spec:
 
 @dataclass(frozen=True)
 class Expectation:
-    """What a healthy run looks like: ``first`` is each loss before training, within ``tolerance`` of it."""
+    """What a healthy run looks like: ``first`` is each loss before training, within ``tolerance`` of it; where that is
+    for the data to say, the name of a floor (``Objective.floors``)."""
 
-    first: dict[str, float]
+    first: dict[str, Any]
     tolerance: float = 0.05
     floor: str = ""
     collapse: str = ""
@@ -53,6 +54,11 @@ class Expectation:
     the name of a floor (``order 0``: the entropy of single tokens). A loss that is not clearly below it rings."""
     collapse_below: dict[str, float] = field(default_factory=dict)
     """The same for metrics that rise with learning: one that is not clearly above its value rings."""
+
+    def with_floors(self, floors: Mapping[str, float]) -> Expectation:
+        """With the values of floors in the place of their names in ``first``; unknown ones are left out."""
+        known = {name: floors.get(one) if isinstance(one, str) else one for name, one in self.first.items()}
+        return replace(self, first={name: one for name, one in known.items() if one is not None})
 
 
 class Objective:

@@ -18,7 +18,7 @@ from seedstock.models.patches import normalised, patchify, sines, unpatchify
 from seedstock.models.roles import ROLES, assign
 from seedstock.objectives.base import Batch, Expectation, Objective, Spec, Sums
 from seedstock.objectives.configs.mae import MaeConfig
-from seedstock.objectives.pictures import crops, flips
+from seedstock.objectives.pictures import crops, features, flips
 
 EPSILON = 1e-6
 
@@ -103,8 +103,7 @@ class Mae(Objective):
 
     def features(self, nets: Any, batch: Batch) -> Tensor:
         """The mean over the patches of whole pictures ``[B, D]``."""
-        network = nets["network"]
-        return network.pooled(network.backbone(**network.inputs(batch["image"])).hidden)
+        return features(nets, batch)
 
     def pictures(self, nets: Any, batch: Batch) -> np.ndarray:
         """Rows of: the picture; what is seen of it; what is drawn, its own mean and deviation lent where it was

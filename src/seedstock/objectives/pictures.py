@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from torch import Tensor
 
 from seedstock.errors import RecipeError
-from seedstock.objectives.base import Spec
+from seedstock.objectives.base import Batch, Spec
 
 
 def insist(kind: str, spec: Spec) -> None:
@@ -23,6 +24,12 @@ def insist(kind: str, spec: Spec) -> None:
         sees = f"{spec.model.image} pixels and {spec.model.channels} channels"
         what = f"the model is for pictures of {sees}, the input gives {height} and {channels}"
         raise RecipeError(what, where="model.image", fix=f"write model.image: {height}, model.channels: {channels}")
+
+
+def features(nets: Any, batch: Batch) -> Tensor:
+    """The mean over the patches of whole pictures, fp32 ``[B, D]``."""
+    network = nets["network"]
+    return network.pooled(network.backbone(**network.inputs(batch["image"])).hidden)
 
 
 def crops(images: np.ndarray, keys: Any, padding: int) -> np.ndarray:
