@@ -30,6 +30,12 @@ tokenizer = AutoTokenizer.from_pretrained("model")
 inputs = tokenizer(f"The {{tokenizer.mask_token}}", return_tensors="pt")
 hidden = inputs["input_ids"][0] == tokenizer.mask_token_id
 print(tokenizer.decode(model(**inputs).{logits}[0, hidden].argmax(-1)))"""
+_TELLS = """from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+model = AutoModelForSequenceClassification.from_pretrained("model")
+tokenizer = AutoTokenizer.from_pretrained("model")
+logits = model(**tokenizer("A text.", truncation=True, return_tensors="pt")).logits
+print(model.config.id2label[int(logits.argmax())])"""
 _OWN = """from seedstock.transfer import own
 
 model = own.load("model")  # logits of every place, of use where the input is masked"""
@@ -46,6 +52,7 @@ _LOADED = {
         "It fills in hidden tokens, and says whether one segment follows another.",
         _FILLS.format(auto="AutoModelForPreTraining", logits="prediction_logits"),
     ),
+    "ForSequenceClassification": Loading("text-classification", "It says which class a text is of.", _TELLS),
     "ForConditionalGeneration": Loading(
         "text2text-generation", "It reads a text and writes another.", _WRITES.format(auto="AutoModelForSeq2SeqLM")
     ),

@@ -161,6 +161,22 @@ class Rows:
             rows.append([name, f.decimals(value, 3), f.decimals(None, 3)])
         return rows
 
+    def judged(self, sets: list[dict[str, Any]]) -> list[list[str]]:
+        """What a second stage got right of each set of texts."""
+        f = self.f
+        return [
+            [
+                one["set"],
+                f.count(one["texts"]),
+                f.share(one["accuracy"]),
+                " to ".join(f.share(bound) for bound in one["accuracy_interval"]),
+                f.decimals(one.get("macro_f1"), 3),
+                f.share(one["most_frequent"]) if "most_frequent" in one else "–",
+                f.count(one["in_training"]) if "in_training" in one else "–",
+            ]
+            for one in sets
+        ]
+
     def losses(self, evaluation: dict[str, Any]) -> list[list[str]]:
         """The losses and metrics of a model that does not predict the next token, then what counts reach."""
         f = self.f

@@ -26,6 +26,8 @@ def collect(records: Records) -> dict[str, Any] | None:
     )
     found = {name: scores[name] for name in kept if name in scores}
     found["step"] = (records.chain.last("evaluation") or {}).get("step")
+    judged = {"validation": scores.get("validation"), **(scores.get("test") or {})}
+    found["judged"] = [{"set": name, **one} for name, one in judged.items() if one]
     if scores.get("probes"):
         found["probes"] = scores["probes"]
     if floors is not None and "items" in floors:

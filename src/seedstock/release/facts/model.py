@@ -53,13 +53,19 @@ def architecture(records: Records) -> dict[str, Any]:
         "kind": recipe["model"].get("kind", "decoder"),
         "vocab_size": vocab_size,
         **{name: values[name] for name in (*SIZES, *CHOICES) if name in values},
-        "class": config.export_class,
+        "class": _class(records, config),
         "parameters": sum(parts.values()),
         "parts": parts,
         "active": sum(parameters.active(shape, vocab_size).values()),
         "flops_a_token": {"training": flops.training(shape, vocab_size), "forward": flops.forward(shape, vocab_size)},
         "weights_sha256": sha256_file(weights) if weights.is_file() else None,
     }
+
+
+def _class(records: Records, config: Any) -> str | None:
+    """The class of ``transformers`` that the network is exported to, with what it was trained for."""
+    settings = records.recipe.get("objective") or {}
+    return kinds.load("objectives", settings.get("kind", "causal"))(**settings).export_class(config)
 
 
 def objective(records: Records) -> dict[str, Any]:

@@ -26,6 +26,8 @@ def collect(records: Records) -> dict[str, Any]:
         "examples": checkpoint["example"],
         "tokens": state["tokens"],
         "digest": checkpoint["digest"],
+        "start": _start(records),
+        "chosen": _chosen(records, checkpoint["step"]),
         "attempts": len(attempts),
         "seed": records.recipe.get("seed", 1),
         **{name: recipe[name] for name in SETTINGS if recipe.get(name) is not None},
@@ -39,6 +41,21 @@ def collect(records: Records) -> dict[str, Any]:
         "loss": _loss(records, checkpoint["step"]),
         "energy": _energy(records, time["seconds"]),
     }
+
+
+def _start(records: Records) -> dict[str, Any] | None:
+    """The checkpoint of another run that training began from: run, step and digest; None for fresh weights."""
+    named = records.recipe["training"].get("start")
+    found = [body["runs"][named] for body in records.chain.of("parents") if named in body["runs"]]
+    return found[-1] if found else None
+
+
+def _chosen(records: Records, step: int) -> dict[str, Any] | None:
+    """How the checkpoint was chosen on validation: by which number, among how many; None where it is the newest."""
+    body = records.chain.last("chosen")
+    if body is None or body["step"] != step:
+        return None
+    return {"by": body["by"], "value": body[body["by"]], "among": len(body["among"])}
 
 
 def _events(records: Records, kind: str, last: int) -> list[dict[str, Any]]:
