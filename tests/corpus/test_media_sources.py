@@ -6,6 +6,7 @@ import gzip
 import io
 import json
 import pickle
+import random
 import tarfile
 from pathlib import Path
 
@@ -14,9 +15,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from made_media import animation, bomb, clip, deep, picture, sound, tar
 
 from seedstock.corpus.media import pictures, sounds
+from seedstock.corpus.sources import ranges
 from seedstock.corpus.sources.audio import Audio
 from seedstock.corpus.sources.base import Item, Source, Unreadable
 from seedstock.corpus.sources.episodes import pack, unpack
@@ -267,9 +271,10 @@ def test_fasta_sequences_are_joined_and_headers_taken_apart(tmp_path):
     assert [(item.locator, item.text) for item in items] == [
         ("x.fasta.gz#sp|P1|A_B", "MKVLL"),
         ("x.fasta.gz#P1", "MK*"),
-        ("x.fasta.gz:6", "MM"),
+        ("x.fasta.gz#P1", "MM"),
     ]
     assert items[0].meta == {
+        "at": 16,
         "id": "sp|P1|A_B",
         "description": "Some protein",
         "OS": "Homo sapiens",
@@ -279,9 +284,38 @@ def test_fasta_sequences_are_joined_and_headers_taken_apart(tmp_path):
     assert items[1].meta["gene"] == "abc" and items[1].meta["kingdom"] == "Archaea" and items[1].title == "Thing A"
     assert all((item.language, Fasta(name="f", path="x").domain) == ("und", "proteins") for item in items)
     assert {where: reason.split()[0] for where, reason in bad.items()} == {
-        "x.fasta.gz:1": "a", "x.fasta.gz:3": "a", "x.fasta.gz:5": "byte",
+        "x.fasta.gz@0": "a", "x.fasta.gz@81": "a", "x.fasta.gz@140": "byte",
     }  # fmt: skip
     assert parse("only") == {"id": "only"}
+
+
+ENTRIES = st.lists(
+    st.sampled_from([b">a one", b">b", b">", b"MKV", b"ACDEFGHIKLMNPQRSTVWY" * 4, b";x", b"", b"M1", b" M K "]),
+    max_size=30,
+)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(lines=ENTRIES, size=st.integers(1, 120), end=st.sampled_from([b"\n", b"\r\n"]))
+def test_each_entry_of_a_fasta_file_is_read_once_whatever_the_cuts(tmp_path, lines, size, end):
+    (tmp_path / "x.fa").write_bytes(end.join(lines) + b"\n")
+    source = Fasta(name="f", path=str(tmp_path / "x.fa"))
+    with pytest.MonkeyPatch.context() as patch:
+        whole = everything(source)
+        patch.setattr(ranges, "SIZE", size)
+        parts = source.partitions()
+        assert everything(source) == whole
+        assert len(parts) == max(1, -(-(tmp_path / "x.fa").stat().st_size // size))
+    places = [item.meta["at"] for item in whole[0]]
+    assert places == sorted(set(places))
+
+
+def test_a_sequence_that_breaks_off_is_named_and_not_taken_for_whole(tmp_path):
+    letters = random.Random(1).randbytes(8_000_000).hex().encode().translate(None, b"0123456789")
+    packed = gzip.compress(b">a\nMKV\n>b\n" + letters, 1)
+    (tmp_path / "x.fa.gz").write_bytes(packed[: len(packed) * 9 // 10])
+    items, bad = everything(Fasta(name="f", path=str(tmp_path)))
+    assert [item.text for item in items] == ["MKV"] and "breaks off" in next(iter(bad.values()))
 
 
 def test_a_sequence_of_one_long_line_is_whole(tmp_path):

@@ -12,7 +12,7 @@ from itertools import chain
 import pyarrow as pa
 import pytest
 import zstandard
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_sources import everything
 from warcs import record
@@ -134,15 +134,41 @@ def test_the_crawls_own_robots_txt_holds_for_the_pages_after_it(tmp_path, suffix
     assert answers[1]["evidence"] == ["robots: GPTBot may not fetch it"]
 
 
+@pytest.mark.parametrize("suffix", ["", ".gz"])
 @given(sizes=st.integers(1, 4000), count=st.integers(1, 25))
-def test_each_record_of_a_gz_file_is_read_once_whatever_the_pieces(tmp_path_factory, sizes, count):
-    path = tmp_path_factory.mktemp("w") / "a.warc.gz"
-    path.write_bytes(b"".join(map(gzip.compress, pages(count))))
+def test_each_record_is_read_once_whatever_the_pieces(tmp_path_factory, suffix, sizes, count):
+    path = tmp_path_factory.mktemp("w") / f"a.warc{suffix}"
+    path.write_bytes(b"".join(map(PACKERS[suffix], pages(count))))
     whole, _ = everything(Warc(name="w", path=str(path)))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(warc, "SIZE", sizes)
         items, bad = everything(Warc(name="w", path=str(path)))
     assert items == whole and bad == [] and bodies(items) == [b"page %d" % n for n in range(count)]
+
+
+@settings(max_examples=30)
+@given(sizes=st.integers(1, 900), inner=st.lists(st.integers(0, 5), min_size=1, max_size=6))
+def test_a_page_that_is_a_warc_file_is_one_page_whatever_the_pieces(tmp_path_factory, sizes, inner):
+    path = tmp_path_factory.mktemp("w") / "a.warc"
+    path.write_bytes(b"".join(record(b"<p>outer</p>" + b"".join(pages(count))) for count in inner))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(warc, "SIZE", sizes)
+        items, bad = everything(Warc(name="w", path=str(path)))
+    assert bad == [] and bodies(items) == [b"outer"] * len(inner)
+
+
+@settings(max_examples=30)
+@given(sizes=st.integers(1, 4000), at=st.floats(0, 1), hole=st.integers(1, 500))
+def test_damage_is_named_and_the_rest_read_once_whatever_the_pieces(tmp_path_factory, sizes, at, hole):
+    data = b"".join(pages(12))
+    start = int(at * (len(data) - hole))
+    path = tmp_path_factory.mktemp("w") / "a.warc"
+    path.write_bytes(data[:start] + bytes(hole) + data[start + hole :])
+    whole, _ = everything(Warc(name="w", path=str(path)))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(warc, "SIZE", sizes)
+        items, _ = everything(Warc(name="w", path=str(path)))
+    assert [item.locator for item in items] == [item.locator for item in whole]
 
 
 def test_a_file_of_one_member_is_read_whole_by_its_first_piece(tmp_path, monkeypatch):

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import IO, Any, Literal
+from dataclasses import replace
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 
 from seedstock.corpus.sources.base import LONGEST, Item, Partition, Source, Unreadable, share
 from seedstock.corpus.sources.families import families
-from seedstock.corpus.sources.files import find, problem, stream
+from seedstock.corpus.sources.files import find
+from seedstock.corpus.sources.ranges import Piece, changed, cut, records, whole
 
 SUFFIXES = (".fasta", ".fa", ".faa", ".fna", ".ffn", ".fas")
 _ALLOWED = re.compile(rb"[A-Za-z*.-]*")
 _FIELD = re.compile(r"(?:^|\s)([A-Za-z][A-Za-z0-9_.]*)=")
-_READ = 1 << 20
+HEADER = 1 << 20  # bytes of a header that are looked at
 
 
 class Fasta(Source):
@@ -25,9 +27,11 @@ class Fasta(Source):
     (as UniProt writes them) go into the meta; prokka's ``EC~~~gene~~~product`` is taken apart. A header without a
     sequence, a sequence without a header, and one with other characters than letters, ``*``, ``-`` and ``.`` go to
     quarantine. ``families`` puts sequences of one file that share descent on one side of the held-out split
-    (``sources.families``); the file is then read twice, and its sequences are in memory together.
+    (``sources.families``); the file is then read twice, and its sequences are in memory together. Without it a large
+    file is cut where entries begin. ``at`` in the meta is where an entry begins in the file's content.
     """
 
+    version: ClassVar[int] = 2
     kind: Literal["fasta"] = "fasta"
     path: str | list[str]
     families: bool = False
@@ -36,32 +40,29 @@ class Fasta(Source):
 
     def partitions(self) -> list[Partition]:
         found = find(self.path, SUFFIXES, f"source {self.name!r}")
-        return share([Partition(file.name, file.fingerprint, file.bytes, file.path) for file in found], self.limit)
+        return share([part for file in found for part in ([whole(file)] if self.families else cut(file))], self.limit)
 
     def read(self, partition: Partition) -> Iterator[Item | Unreadable]:
-        seen: set[str] = set()
+        piece: Piece = partition.payload
+        kin = self._families(piece) if self.families else None
         number = 0
-        try:
-            kin = self._families(partition) if self.families else None
-            with stream(partition.payload) as file:
-                for header, sequence in _entries(file):
-                    item = self._item(partition.name, number + 1, header, sequence, seen)
-                    if kin is not None and isinstance(item, Item):
-                        item.meta["split_group"] = f"{partition.name}:{kin[number] + 1}"
-                    number += 1
-                    yield item
-        except OSError as error:
-            yield Unreadable(f"{partition.name}:{number + 1}", f"the file breaks off: {problem(error)}")
+        for entry in _entries(piece):
+            if isinstance(entry, Unreadable):
+                yield entry
+                continue
+            item = self._item(piece.name, *entry)
+            if kin is not None:
+                if isinstance(item, Item):
+                    item.meta["split_group"] = f"{partition.name}:{kin[number] + 1}"
+                number += 1
+            yield item
 
     @staticmethod
-    def _families(partition: Partition) -> np.ndarray:
-        with stream(partition.payload) as file:
-            return families([sequence or b"" for _, sequence in _entries(file)])
+    def _families(piece: Piece) -> np.ndarray:
+        return families([entry[2] or b"" for entry in _entries(piece) if not isinstance(entry, Unreadable)])
 
-    def _item(
-        self, name: str, number: int, header: str | None, sequence: bytes | None, seen: set[str]
-    ) -> Item | Unreadable:
-        where = f"{name}:{number}"
+    def _item(self, name: str, at: int, header: str | None, sequence: bytes | None) -> Item | Unreadable:
+        where = f"{name}@{at}"
         if header is None:
             return Unreadable(where, "a sequence without a header")
         if sequence is None:
@@ -70,16 +71,14 @@ class Fasta(Source):
         if not sequence:
             return Unreadable(where, "a header without its sequence")
         if (good := _ALLOWED.match(sequence)) is None or good.end() < len(sequence):
-            at = good.end() if good else 0
-            return Unreadable(where, f"byte 0x{sequence[at]:02x} at {at} is no letter of a sequence")
-        own = meta["id"] if meta["id"] not in seen else ""
-        seen.add(meta["id"])
+            first = good.end() if good else 0
+            return Unreadable(where, f"byte 0x{sequence[first]:02x} at {first} is no letter of a sequence")
         return Item(
-            locator=f"{name}#{own}" if own else where,
+            locator=f"{name}#{meta['id']}" if meta["id"] else where,
             text=sequence.decode("ascii"),
             title=meta.get("description"),
             language=self.language,
-            meta=meta,
+            meta={**meta, "at": at},
         )
 
 
@@ -89,10 +88,10 @@ def parse(header: str) -> dict[str, Any]:
     meta: dict[str, Any] = {"id": number}
     cuts = list(_FIELD.finditer(rest))
     description = rest[: cuts[0].start()] if cuts else rest
-    for cut, following in zip(cuts, [*cuts[1:], None], strict=False):
-        value = rest[cut.end() : following.start() if following else None].strip()
-        if cut[1] not in meta and value:
-            meta[cut[1]] = value
+    for found, following in zip(cuts, [*cuts[1:], None], strict=False):
+        value = rest[found.end() : following.start() if following else None].strip()
+        if found[1] not in meta and value:
+            meta[found[1]] = value
     if "~~~" in description:
         names = ("ec", "gene", "product", "cog")
         meta |= {
@@ -104,28 +103,45 @@ def parse(header: str) -> dict[str, Any]:
     return meta
 
 
-def _entries(file: IO[bytes]) -> Iterator[tuple[str | None, bytes | None]]:
-    """(header, sequence); the header is None before the first one, the sequence where it is too long."""
-    header: str | None = None
-    pieces: list[bytes] = []
-    size, fresh = 0, True  # fresh: at the beginning of a line, not inside of a long one
-    in_header = comment = False
-    while line := file.readline(_READ):
-        if fresh and line.startswith(b">"):
-            if header is not None or size:
-                yield header, b"".join(pieces) if size <= LONGEST else None
-            header, pieces, size, in_header = line[1:].decode("utf-8", "backslashreplace").strip(), [], 0, True
-        elif fresh and line.startswith(b";"):
-            comment = True
-        elif not (in_header or comment):
-            piece = b"".join(line.split())
-            size += len(piece)
+Entry = tuple[int, str | None, bytes | None]
+
+
+def _entries(piece: Piece) -> Iterator[Entry | Unreadable]:
+    """(offset, header, sequence) of the entries whose headers are lines of a piece; the header is None before the first
+    one of a file, the sequence where it is too long.
+    """
+    at, header = piece.start, None
+    mine, parts, size = piece.start == 0, list[bytes](), 0
+
+    def entry() -> Entry:
+        return at, header, b"".join(parts) if size <= LONGEST else None
+
+    for line in records(replace(piece, end=None)):  # an entry goes on into the next piece
+        if isinstance(line, Unreadable):
+            if mine and (header is not None or size) and line.locator == piece.name:  # else the entry is cut off
+                yield entry()
+            yield line
+            return
+        offset, data = line
+        if data is not None and data.startswith(b">"):
+            if mine and (header is not None or size):
+                yield entry()
+            if piece.end is not None and offset > piece.end:
+                yield from changed(piece)
+                return
+            at, header, mine, parts, size = offset, _text(data), True, [], 0
+        elif data is None:
+            size = LONGEST + 1
+        elif not data.startswith(b";"):
+            data = b"".join(data.split())
+            size += len(data)
             if size <= LONGEST:
-                pieces.append(piece)
+                parts.append(data)
             else:
-                pieces = []
-        fresh = line.endswith(b"\n")
-        if fresh:
-            in_header = comment = False
-    if header is not None or size:
-        yield header, b"".join(pieces) if size <= LONGEST else None
+                parts.clear()
+    if mine and (header is not None or size):
+        yield entry()
+
+
+def _text(line: bytes) -> str:
+    return line[1:HEADER].decode("utf-8", "backslashreplace").strip()

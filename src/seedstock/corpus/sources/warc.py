@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import zlib
 from collections.abc import Iterator
 from typing import Annotated, Any, ClassVar, Literal
@@ -17,6 +18,7 @@ from seedstock.corpus.sources.streams import compressed, raw
 from seedstock.corpus.sources.webpage import RIGHTS, TYPES, decoded, page
 
 _GZIP, _PLAIN = b"\x1f\x8b\x08", b"\r\n\r\nWARC/1."
+_LENGTH = re.compile(rb"(?i)\r\ncontent-length:[ \t]*(\d{1,15})[ \t]*\r\n")
 _STEP = 1 << 20
 
 
@@ -36,10 +38,10 @@ class Warc(Source):
 
     A document is a ``response`` of an HTTP ``status`` and of one of ``content_types``, a ``resource``, or a
     ``conversion``; its locator is ``FILE@OFFSET``, the offset as stored, as in a CDX index. A record that is clipped,
-    damaged or longer than 64 MiB goes to quarantine, and reading goes on with the next. A large .gz file is read in
-    pieces. The meta holds the date, the type, and those headers that speak of rights; no addresses of machines.
-    robots.txt, tdmrep.json and ai.txt are no documents: what they say of the pages that come after them in the file (in
-    the same piece of it) is in the meta of these, as ``host``.
+    damaged or longer than 64 MiB goes to quarantine, and reading goes on with the next. A large plain or .gz file
+    is read in pieces. The meta holds the date, the type, and those headers that speak of rights; no addresses of
+    machines. robots.txt, tdmrep.json and ai.txt are no documents: what they say of the pages that come after them in
+    the file (in the same piece of it) is in the meta of these, as ``host``.
     """
 
     version: ClassVar[int] = 2
@@ -66,8 +68,8 @@ class Warc(Source):
 
 
 def _cut(file: Found) -> list[Partition]:
-    """A .gz file in pieces, each of which begins with the first member in it; others as they are."""
-    if compressed(file.path) != ".gz" or file.bytes <= SIZE:
+    """A plain or .gz file in pieces, each of which begins with the first record in it; others as they are."""
+    if compressed(file.path) not in ("", ".gz") or file.bytes <= SIZE:
         return [whole(file)]
     starts = range(0, file.bytes, SIZE)
     return [
@@ -93,7 +95,7 @@ def records(file: Any, beside: Any, piece: Piece, source: Any, warc: Any, base: 
     heard = Heard()
     wanted = kinds.response | kinds.resource | kinds.conversion | kinds.unknown | kinds.no_type
     if at:
-        at = _next_member(file, at, piece.end)
+        at = _next_member(file, at, piece.end) if suffix else _next_record(file, at, piece.end)
     damage: Unreadable | None = None  # told unless what is found after it tells of the same
     while at is not None:
         file.seek(at)
@@ -227,6 +229,30 @@ def _next_member(file: Any, start: int, end: int | None) -> int | None:
         if head.startswith(b"WARC/"):
             return at
     return None
+
+
+def _next_record(file: Any, start: int, end: int | None) -> int | None:
+    """The first record of a plain file from ``start`` on, and before ``end``; not one of a WARC file that is a page."""
+    for at in _occurrences(file, _PLAIN, max(0, start - 4), None if end is None else end - 4):
+        if not _inside(file, at + 4):
+            return at + 4
+    return None
+
+
+def _inside(file: Any, at: int) -> bool:
+    """Whether what looks like a record lies in another one's content: the records after it then end where that one
+    ends, an empty line before the next. Looked at are as many bytes as a record may have."""
+    last = at + LONGEST
+    while at < last:
+        file.seek(at)
+        head = file.read(1 << 12)
+        if head.startswith(_PLAIN) or head == b"\r\n\r\n":
+            return True
+        length = _LENGTH.search(head[: head.find(b"\r\n\r\n") + 2])
+        if not head.startswith(b"WARC/1.") or length is None:
+            return False  # the file's end, or damage, which is the reader's to name
+        at += head.find(b"\r\n\r\n") + 4 + int(length[1]) + 4
+    return False
 
 
 def _next_plain(file: Any, start: int) -> int | None:
