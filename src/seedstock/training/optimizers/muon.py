@@ -17,8 +17,10 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from seedstock.training.configs.optimizers import MuonConfig
+from seedstock.training.norm import local
 from seedstock.training.optimizers import adamw
 from seedstock.training.optimizers.groups import Parameters, hidden_matrices
+from seedstock.training.optimizers.whole import through
 
 LEARNING_RATE = {"original": 0.02, "match_rms_adamw": 3e-3}
 COEFFICIENTS = (3.4445, -4.7750, 2.0315)
@@ -81,22 +83,48 @@ class Muon(Optimizer):
         parameters = [p for p in group["params"] if p.grad is not None]
         if not parameters:
             return
-        gradients = [p.grad for p in parameters]
         for p in parameters:
             if "momentum_buffer" not in self.state[p]:
                 self.state[p]["momentum_buffer"] = torch.zeros_like(p)
-        buffers = [self.state[p]["momentum_buffer"] for p in parameters]
+        gradients = [local(p.grad) for p in parameters]
+        buffers = [local(self.state[p]["momentum_buffer"]) for p in parameters]
         torch._foreach_lerp_(buffers, gradients, 1 - group["momentum"])
         directions = list(torch._foreach_lerp(gradients, buffers, group["momentum"])) if group["nesterov"] else buffers
         if group["weight_decay"]:
-            torch._foreach_mul_(parameters, 1 - group["lr"] * group["weight_decay"])
-        parameters, directions = apart(parameters), apart(directions)
-        for indices in stacks(directions):
-            stack = torch.stack([upright(directions[i]).to(group["dtype"]) for i in indices])
-            for i, update in zip(indices, orthogonalize(stack, group["iterations"]), strict=True):
-                p = parameters[i]
-                turned = update.T if p.shape[0] > p.shape[1] else update
-                p.add_(turned, alpha=-group["lr"] * adjustment(group["adjust"], p.shape))
+            torch._foreach_mul_([local(p) for p in parameters], 1 - group["lr"] * group["weight_decay"])
+        rate = -group["lr"]
+        if hasattr(parameters[0], "placements"):
+            for p, update in zip(parameters, _parts(parameters, directions, group), strict=True):
+                local(p).add_(update, alpha=rate * adjustment(group["adjust"], p.shape[-2:]))
+            return
+        matrices = apart(parameters)
+        for i, update in updates(apart(directions), group["iterations"], group["dtype"]):
+            matrices[i].add_(update, alpha=rate * adjustment(group["adjust"], matrices[i].shape))
+
+
+def updates(matrices: list[Tensor], iterations: int, dtype: torch.dtype) -> Iterator[tuple[int, Tensor]]:
+    """Each matrix orthogonalized in ``dtype``, with its number, in any order."""
+    for indices in stacks(matrices):
+        stack = torch.stack([upright(matrices[i]).to(dtype) for i in indices])
+        for i, update in zip(indices, orthogonalize(stack, iterations), strict=True):
+            rows, columns = matrices[i].shape
+            yield i, update.T if rows > columns else update
+
+
+def _parts(parameters: list[Any], directions: list[Tensor], group: dict[str, Any]) -> list[Tensor]:
+    """This process's parts of the orthogonalized directions of parameters that are DTensors."""
+    from torch.distributed.tensor import DTensor
+
+    def work(whole: list[Tensor]) -> list[Tensor]:
+        found = dict(updates(apart(whole), group["iterations"], group["dtype"]))
+        flat = iter(found[i] for i in range(len(found)))
+        return [torch.stack([next(flat) for _ in one]) if one.ndim == 3 else next(flat) for one in whole]
+
+    laid = []
+    for p, one in zip(parameters, directions, strict=True):
+        lies = {"shape": p.shape, "stride": torch.empty(p.shape, device="meta").stride()}
+        laid.append(DTensor.from_local(one, p.device_mesh, p.placements, run_check=False, **lies))
+    return through(laid, work, group["dtype"])
 
 
 def apart(tensors: list[Tensor]) -> list[Tensor]:
