@@ -269,9 +269,15 @@ def export_shards(run: Run, folder: Path, *, reporter: Reporter | None = None) -
     return write(run.shards, Path(folder), about=about, beside=documents, reporter=reporter)
 
 
-def import_folder(folder: Path) -> dict[str, Any]:
-    """Reads a folder that ``transformers`` wrote; returns the parity report, with what was found."""
+def import_folder(folder: Path | str) -> dict[str, Any]:
+    """Reads a folder that ``transformers`` wrote, or ``hf:OWNER/NAME[@REVISION]``; returns the parity report, with what
+    was found, and of a checkpoint of the hub which commit and files it was."""
+    from seedstock.transfer import hub
     from seedstock.transfer.importing import import_model
+
+    if str(folder).startswith(hub.PREFIX):
+        fetched = hub.fetch(str(folder))
+        return {**import_folder(fetched.folder), "hub": fetched.record()}
 
     found = import_model(Path(folder))
     return {"parameters": sum(p.numel() for p in found.network.parameters()), **(found.report or {})}

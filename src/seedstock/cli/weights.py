@@ -35,7 +35,9 @@ def add(commands: Any) -> None:
     export.set_defaults(run=_export)
     text = "check that a model folder of the ecosystem can be read here, with a parity proof"
     imported = shared.common(commands.add_parser("import", help=text, description=text))
-    imported.add_argument("folder", type=Path, metavar="DIR", help="a folder that transformers wrote")
+    imported.add_argument(
+        "folder", metavar="DIR", help="a folder that transformers wrote, or hf:OWNER/NAME[@REVISION] of the hub"
+    )
     imported.set_defaults(run=_import)
 
 
