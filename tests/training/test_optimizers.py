@@ -8,7 +8,7 @@ from torch import nn
 from seedstock.errors import IntegrityError, SeedstockError
 from seedstock.training.configs.optimizers import AdamWConfig, MuonConfig
 from seedstock.training.optimizers import state
-from seedstock.training.optimizers.groups import trained
+from seedstock.training.optimizers.groups import by_rate, trained
 from seedstock.training.optimizers.muon import Muon, orthogonalize
 
 SHAPES = [(24, 40), (40, 24), (24, 40), (16, 16), (40, 24), (700, 800)]
@@ -129,3 +129,29 @@ def test_muon_takes_experts_one_by_one():
         optimizer.step()
         optimizer.step()
     torch.testing.assert_close(stacked[0], torch.stack(apart))
+
+
+def test_rates_by_name_and_depth():
+    names = ["network.embedding.tokens.weight", "network.head.dense.weight", "class_head.classifier.weight"]
+    names += [f"network.backbone.blocks.{n}.mlp.up.weight" for n in range(3)]
+    parameters = {name: nn.Parameter(torch.ones(2, 2)) for name in names}
+    found = by_rate(parameters, {"class_head.*": 10, "*blocks.0*": 0}, 0.5)
+    factors = {name: factor for factor, group in found.items() for name in group}
+    assert factors == {
+        "class_head.classifier.weight": 10,
+        "network.head.dense.weight": 1,
+        "network.backbone.blocks.2.mlp.up.weight": 1,
+        "network.backbone.blocks.1.mlp.up.weight": 0.5,
+        "network.backbone.blocks.0.mlp.up.weight": 0,
+        "network.embedding.tokens.weight": 0.125,
+    }
+
+
+def test_a_rate_of_nothing_leaves_a_parameter_as_it_is():
+    parameters = {name: nn.Parameter(torch.ones(2, 2)) for name in ("class_head.weight", "network.weight")}
+    (optimizer,) = AdamWConfig(learning_rate=0.1, rates={"network.*": 0}).build(parameters, {})
+    for parameter in parameters.values():
+        parameter.grad = torch.ones(2, 2)
+    optimizer.step()
+    assert torch.equal(parameters["network.weight"], torch.ones(2, 2))
+    assert not torch.equal(parameters["class_head.weight"], torch.ones(2, 2))
