@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from made_media import animation, bomb, clip, deep, picture, sound, tar
 
 from seedstock.corpus.media import pictures, sounds
-from seedstock.corpus.sources import ranges
+from seedstock.corpus.sources import members, ranges
 from seedstock.corpus.sources.audio import Audio
 from seedstock.corpus.sources.base import Item, Source, Unreadable
 from seedstock.corpus.sources.episodes import pack, unpack
@@ -122,6 +122,59 @@ def test_a_header_of_an_absurd_size_is_refused(tmp_path):
     (tmp_path / "x.tar").write_bytes(tar({"a.png": picture()})[: -10240 + 512] + huge.tobuf() + b"x" * 1024)
     items, bad = everything(Images(name="x", path=str(tmp_path / "x.tar"), label=None))
     assert len(items) <= 1 and "breaks off" in bad["x.tar"]
+
+
+NAMES = st.lists(
+    st.tuples(
+        st.sampled_from(["a", "b", "a/b", "long" * 40, ".hidden", "c"]), st.sampled_from([".jpg", ".txt", ".json", ""])
+    ),
+    max_size=25,
+)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=60)
+@given(
+    names=NAMES,
+    size=st.integers(1, 6000),
+    form=st.sampled_from([tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT]),
+    cut=st.integers(0, 20_000),
+)
+def test_each_group_of_a_tar_archive_is_read_once_whatever_the_pieces(tmp_path, names, size, form, cut):
+    path = tmp_path / "x.tar"
+    with tarfile.open(path, "w", format=form) as archive:
+        for number, (name, suffix) in enumerate(names):
+            if form == tarfile.USTAR_FORMAT and len(name) > 90:
+                continue
+            info = tarfile.TarInfo(name + suffix)
+            info.size = number * 37 % 900
+            info.type = tarfile.DIRTYPE if number % 11 == 10 else tarfile.REGTYPE
+            archive.addfile(info, io.BytesIO(bytes([number]) * info.size))
+    if cut < 4000:
+        path.write_bytes(path.read_bytes()[: max(1, len(path.read_bytes()) - 1024 - cut)])
+
+    def found():
+        parts = members.partitions(str(path), (".jpg",), "test")
+        groups = [one for part in parts for one in members.groups(pickle.loads(pickle.dumps(part)))]
+        return len(parts), [one if isinstance(one, Unreadable) else (one.key, one.members) for one in groups]
+
+    _, whole = found()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ranges, "SIZE", size)
+        assert found()[1] == whole
+
+
+def test_a_large_tar_archive_comes_in_pieces_and_one_with_a_header_for_all_does_not(tmp_path, monkeypatch):
+    monkeypatch.setattr(ranges, "SIZE", 5000)
+    for name, headers in (("a", {}), ("b", {"comment": "of all"})):
+        with tarfile.open(tmp_path / f"{name}.tar", "w", format=tarfile.PAX_FORMAT, pax_headers=headers) as archive:
+            for number in range(50):
+                info = tarfile.TarInfo(f"{number}.png")
+                info.size = len(picture(seed=number))
+                archive.addfile(info, io.BytesIO(picture(seed=number)))
+    source = Images(name="i", path=str(tmp_path / "a.tar"))
+    assert len(source.partitions()) > 5 and len(everything(source)[0]) == 50
+    assert sum(part.bytes for part in source.partitions()) == (tmp_path / "a.tar").stat().st_size
+    assert len(Images(name="i", path=str(tmp_path / "b.tar")).partitions()) == 1
 
 
 def test_pairs_need_both_halves(tmp_path):

@@ -17,6 +17,7 @@ from seedstock.corpus.sources.base import Item, Partition, Source, Unreadable, s
 from seedstock.corpus.sources.files import Found, expand, find, problem, stem, stream
 from seedstock.corpus.sources.languages_of_code import DATA, DOCS, generated, language_of, may_be_code, vendored
 from seedstock.corpus.sources.members import tar
+from seedstock.corpus.sources.ranges import Piece
 from seedstock.corpus.sources.streams import is_url
 from seedstock.ledger.ids import digest
 
@@ -129,7 +130,7 @@ class Code(Source):
 
     def _members(self, path: str, name: str, packed: bool, limit: int, wanted: Any) -> Iterator[Any]:
         plain = name.replace("/", "\\")  # the archive's name is one part of its members' names
-        found = zips.members(path, plain, limit, wanted) if packed else tar(path, plain, limit)
+        found = zips.members(path, plain, limit, wanted) if packed else tar(Piece(path, plain, ""), limit)
         for member in found:
             if isinstance(member, Unreadable) and member.locator == plain:
                 yield Unreadable(name, member.reason)

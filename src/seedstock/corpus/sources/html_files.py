@@ -6,8 +6,9 @@ import zlib
 from collections.abc import Iterator
 from typing import Literal
 
+from seedstock.corpus.sources import tar_pieces
 from seedstock.corpus.sources.base import LONGEST, Item, Partition, Source, Unreadable, sample
-from seedstock.corpus.sources.files import find, problem, stem, stream
+from seedstock.corpus.sources.files import Found, find, problem, stem, stream
 from seedstock.corpus.sources.members import tar
 from seedstock.corpus.sources.ranges import Piece, changed, whole
 from seedstock.corpus.sources.webpage import HTML
@@ -23,11 +24,11 @@ class Html(Source):
     def partitions(self) -> list[Partition]:
         found = find(self.path, (*SUFFIXES, ".tar"), f"source {self.name!r}")
         chosen = sample({file.name: file.bytes for file in found}, self.limit)
-        return [whole(file) for file in found if file.name in chosen]
+        return [part for file in found if file.name in chosen for part in _cut(file)]
 
     def read(self, partition: Partition) -> Iterator[Item | Unreadable]:
         piece = partition.payload
-        if stem(piece.name).lower().endswith(".tar"):
+        if _is_archive(piece.name):
             yield from self._members(piece)
             yield from changed(piece)
             return
@@ -45,7 +46,7 @@ class Html(Source):
 
     def _members(self, piece: Piece) -> Iterator[Item | Unreadable]:
         """The pages of an archive, each plain or in gzip; other members are left out."""
-        for member in tar(piece.path, piece.name, LONGEST):
+        for member in tar(piece, LONGEST):
             if isinstance(member, Unreadable):
                 yield member
                 continue
@@ -68,6 +69,14 @@ class Html(Source):
 
 
 SUFFIXES = (".html", ".htm", ".xhtml")
+
+
+def _is_archive(name: str) -> bool:
+    return stem(name).lower().endswith(".tar")
+
+
+def _cut(file: Found) -> list[Partition]:
+    return tar_pieces.pieces(file) if _is_archive(file.name) else [whole(file)]
 
 
 def _type(name: str) -> str:

@@ -9,13 +9,14 @@ from __future__ import annotations
 import json
 import tarfile
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 from typing import Any
 
 from seedstock.corpus.media.types import LONGEST
 from seedstock.corpus.sources.base import Partition, Unreadable
 from seedstock.corpus.sources.files import Found, find, problem, stem, stream
+from seedstock.corpus.sources.ranges import Piece
 from seedstock.ledger.ids import digest
 
 CHUNK = 16 * 2**20  # bytes of files in one partition
@@ -53,14 +54,16 @@ def suffix_of(name: str) -> str:
 def partitions(
     path: str | Sequence[str], suffixes: Sequence[str], where: str, records: dict[str, Any] | None = None
 ) -> list[Partition]:
-    """A partition for each tar archive, and for each chunk of plain files; groups are not divided.
+    """Partitions of each tar archive, and one for each chunk of plain files; groups are not divided.
 
     ``records`` are those of a table of captions, by the file names that it gives.
     """
+    from seedstock.corpus.sources import tar_pieces
+
     files, listed = list[Found](), list[Partition]()
     for file in find(path, (*suffixes, ".tar"), where):
         if stem(file.name).lower().endswith(".tar"):
-            listed.append(Partition(file.name, file.fingerprint, file.bytes, ("tar", file.path)))
+            listed += [replace(part, payload=("tar", part.payload)) for part in tar_pieces.pieces(file)]
         else:
             files.append(file)
     chunk, size = list[Found](), 0
@@ -87,8 +90,7 @@ def groups(partition: Partition, limit: int = LONGEST) -> Iterator[Group | Unrea
     """The groups of a partition; what could not be read of it stands in their place."""
     how, *payload = partition.payload
     if how == "tar":
-        members = tar(payload[0], partition.name, limit)
-        yield from _grouped(members)
+        yield from _grouped(tar(payload[0], limit))
         return
     files, records = payload
     found = _files(files, limit)
@@ -130,7 +132,7 @@ def _files(files: list[tuple[str, str]], limit: int) -> Iterator[tuple[str, byte
         yield (name, data) if len(data) <= limit else Unreadable(name, f"longer than {limit} bytes")
 
 
-class _Info(tarfile.TarInfo):
+class Header(tarfile.TarInfo):
     """A header that says when it is damaged, which the library takes for the archive's end; and is bounded."""
 
     @classmethod
@@ -146,19 +148,21 @@ class _Info(tarfile.TarInfo):
         return found
 
 
-def tar(path: str, archive: str, limit: int) -> Iterator[tuple[str, bytes] | Unreadable]:
-    """(name, bytes) of every plain member, read in one pass."""
-    seen = 0
+def tar(piece: Piece, limit: int) -> Iterator[tuple[str, bytes] | Unreadable]:
+    """(name, bytes) of every plain member that begins in a piece of an archive, read in one pass."""
+    last: int | None = None
     try:
         with (
-            stream(path) as file,
-            tarfile.open(fileobj=file, mode="r|", tarinfo=_Info, errors="surrogateescape") as archived,
+            stream(piece.path, piece.seek) as file,
+            tarfile.open(fileobj=file, mode="r|", tarinfo=Header, errors="surrogateescape") as archived,
         ):
             for member in archived:
                 archived.members = []  # type: ignore[attr-defined] # the library keeps every header that it has seen
-                seen += 1
-                name = f"{archive}/{printable(member.name.removeprefix('./'))}"
-                if member.isdir() or PurePosixPath(member.name).name.startswith("."):
+                if piece.end is not None and piece.start + member.offset >= piece.end:
+                    return
+                last = piece.start + member.offset
+                name = f"{piece.name}/{printable(member.name.removeprefix('./'))}"
+                if member.isdir() or hidden(member.name):
                     continue
                 if not member.isreg() or member.sparse is not None:
                     yield Unreadable(name, "not a plain file: a link, a device or a sparse file")
@@ -168,7 +172,13 @@ def tar(path: str, archive: str, limit: int) -> Iterator[tuple[str, bytes] | Unr
                     data = archived.extractfile(member).read()  # type: ignore[union-attr]
                     yield name, data
     except (OSError, tarfile.TarError, EOFError, ValueError, OverflowError) as error:
-        yield Unreadable(archive, f"the archive breaks off after {seen} members: {problem(error)}")
+        where = "at its beginning" if last is None else f"after the member at byte {last}"
+        yield Unreadable(piece.name, f"the archive breaks off {where}: {problem(error)}")
+
+
+def hidden(name: str) -> bool:
+    """Whether a member's name begins with a dot."""
+    return PurePosixPath(name).name.startswith(".")
 
 
 def printable(name: str) -> str:
