@@ -231,6 +231,8 @@ def export(run: Run, folder: Path, *, step: int | None = None) -> dict[str, Any]
     network = nets["network"].use(torch.float32)
     if "class_head" in nets:
         return _export_classifier(run, nets, own, Path(folder))
+    if network.config.kind == "embedding":
+        return export_words(run, folder, network)
     if own.own_class:
         from seedstock.transfer.own import export as write_own
 
@@ -248,6 +250,13 @@ def _export_classifier(run: Run, nets: Any, own: Any, folder: Path) -> dict[str,
         fix = "fine-tune it by objective: {kind: text-to-text}, or leave objective.pool out"
         raise SeedstockError(what, where="objective", fix=fix)
     return write(nets, own, chosen, run.stage_folder("tokenizer"), folder)
+
+
+def export_words(run: Run, folder: Path, network: Any = None, *, step: int | None = None) -> dict[str, Any]:
+    """Writes the vectors of words in the text format of word2vec; returns the parity report."""
+    from seedstock.transfer.word2vec import export as write
+
+    return write(network or load_nets(run, step)[0]["network"], run.tokenizer, Path(folder))
 
 
 def export_shards(run: Run, folder: Path, *, reporter: Reporter | None = None) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from conformance import CONTEXT, EXAMPLES, Family, Secret
 
 from seedstock.inputs.items.images import ImagesConfig
 from seedstock.models.configs.decoder import DecoderConfig
+from seedstock.models.configs.embedding import EmbeddingConfig
 from seedstock.models.configs.encoder import EncoderConfig
 from seedstock.models.configs.encoder_decoder import EncoderDecoderConfig
 from seedstock.models.configs.vision import VisionConfig
@@ -27,6 +28,7 @@ from seedstock.objectives.configs.prefix import PrefixConfig
 from seedstock.objectives.configs.restoration import RestorationConfig
 from seedstock.objectives.configs.rotation import RotationConfig
 from seedstock.objectives.configs.scored import RewardWeightedConfig, TagsConfig, UnlikelihoodConfig
+from seedstock.objectives.configs.skip_gram import SkipGramConfig
 from seedstock.objectives.configs.span_corruption import SpanCorruptionConfig, Ul2Config
 
 SIZES = {"width": 32, "layers": 2, "heads": 2, "mlp_width": 64, "context": CONTEXT}
@@ -221,6 +223,39 @@ def cooled_down(objective, batch):
     yield "lines among the targets", float((batch["given"][:, 1:] & (objective.targets(batch) >= 0)).sum()), 0, 0
 
 
+def words_alone(objective, batch):
+    """A word's vector knows nothing of any other place."""
+    count = batch["tokens"].shape[1]
+    for row, place in torch.nonzero(batch["documents"] >= 0)[::23].tolist():
+        yield Secret("tokens", row, place, torch.arange(count) != place)
+
+
+def neighbours(objective, batch):
+    """Mikolov et al. 2013: distances from 1 to the window, each as often; noise by frequencies to the power 3/4."""
+    spans, noise = batch["spans"].float(), torch.bincount(batch["noise"].flatten(), minlength=len(objective.noise))
+    yield "mean distance", float(spans.mean()), (objective.config.window + 1) / 2, 0.05
+    yield "largest distance", float(spans.max()), objective.config.window, 0
+    wanted = torch.from_numpy(objective.noise)
+    yield "noise", float((noise / noise.sum() - wanted).abs().sum()) / 2, 0, 0.05
+    special = torch.tensor(list(objective.spec.specials.values()))
+    yield "special tokens in the noise", float(noise[special].sum()), 0, 0
+    known = batch["documents"] >= 0
+    yield "special tokens that stay", float((torch.isin(batch["tokens"], special) & known).sum()), 0, 0
+    stays = float((objective.shares * objective.kept).sum())
+    yield "tokens that stay", float(known.float().mean()), stays, 0.02
+
+
+def word_vectors(made, folder):
+    """The text format, read back."""
+    from seedstock.transfer import word2vec
+
+    network = made.nets(lively=True)["network"]
+    assert word2vec.export(network, made.tokenizer, folder)["passed"]
+    words, vectors = word2vec.read(folder / word2vec.NAME)
+    rows = [made.tokenizer.written[word] for word in words]
+    return torch.from_numpy(vectors), network.embedding.tokens.weight.detach()[rows]
+
+
 TEACHER = {"run:teacher": DecoderConfig(shape="llama", initialisation="normal", init_std=0.2, **SIZES)}
 
 
@@ -400,6 +435,15 @@ FAMILIES = {
         by_heart=0.2,
         steps=150,
         parents={"run:encoder": EncoderConfig(shape="bert", init_std=0.2, **SIZES)},
+    ),
+    # A neighbour is noise beside others, so that even one batch keeps most of its loss.
+    "skip-gram": Family(
+        SkipGramConfig(subsample=0.02),
+        EmbeddingConfig(width=32, context=CONTEXT),
+        words_alone,
+        neighbours,
+        by_heart=0.6,
+        export=word_vectors,
     ),
     "diffusion": Family(
         DiffusionConfig(),

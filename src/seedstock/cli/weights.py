@@ -27,9 +27,10 @@ def add(commands: Any) -> None:
     export.add_argument("folder", type=Path, metavar="DIR", help="a folder that does not exist yet")
     export.add_argument(
         "--to",
-        choices=["hf", "megatron"],
+        choices=["hf", "word2vec", "megatron"],
         default="hf",
-        help="hf: the model (transformers); megatron: the shards (.bin, .idx)",
+        help="hf: the model (transformers; word vectors in their own format); word2vec: word vectors as text; "
+        "megatron: the shards (.bin, .idx)",
     )
     export.add_argument("--step", type=int, help="a checkpoint's step (the newest)")
     export.set_defaults(run=_export)
@@ -65,6 +66,10 @@ def _export(options: argparse.Namespace) -> None:
     if options.to == "megatron":
         ledger = weights.export_shards(shared.open_run(options), options.folder, reporter=shared.reporter(options))
         shared.show(options, ledger, lambda: views.exported(ledger))
+        return
+    if options.to == "word2vec":
+        report = weights.export_words(shared.open_run(options), options.folder, step=options.step)
+        shared.show(options, report, lambda: views.parity(report))
         return
     report = weights.export(shared.open_run(options), options.folder, step=options.step)
     shared.show(options, report, lambda: views.parity(report))

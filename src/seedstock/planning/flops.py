@@ -17,13 +17,16 @@ def forward(
 
     ``targets`` is the share of positions that the head is run on: all by convention, since configurations do not know
     what an objective skips. Of an encoder-decoder a token is one of the target, together with its share of a source of
-    ``source`` tokens: by convention as long as the target.
+    ``source`` tokens: by convention as long as the target. Of a sampled head each token is held against as many
+    neighbours, and as many words of the noise, as its sequence is long.
     """
     s = shape
     length = length or s.context
     source = length if source is None else source
     share = source / length if s.cross else 0.0
     a_square = 4.0 * s.heads * s.head_size
+    if s.sampled:
+        return 2.0 * targets * s.width * 2 * length
     mlp = active(s, vocab_size)["mlp"] / sum(layers for layers, _ in s.stacks)
     head = 2.0 * targets * (s.width * vocab_size + dense(s)) + 2.0 * s.width * s.patch  # and of patches the first
     near = min(length, s.sight or length)

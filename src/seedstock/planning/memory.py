@@ -53,5 +53,5 @@ def memory(
         "optimizer": 4 * states,
         "average": 4 * count if ema else 0,
         "activations": tokens * kept,
-        "logits": tokens * vocab_size * (number + 4 + 4),
+        "logits": tokens * (2 * shape.context if shape.sampled else vocab_size) * (number + 4 + 4),
     }

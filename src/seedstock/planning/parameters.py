@@ -52,6 +52,8 @@ class Shape:
     patch: int = 0
     """Numbers in a patch of a picture, which a matrix takes to the width; 0: the input is tokens."""
     class_token: bool = False
+    sampled: bool = False
+    """Whether few rows of the head are multiplied for a token: as many as twice its example has positions."""
 
     @classmethod
     def of(cls, model: Any) -> Shape:
@@ -97,6 +99,7 @@ def choices(filled: Any) -> dict[str, Any]:
         "offset": getattr(filled, "offset", 0),
         "patch": getattr(filled, "patch_values", 0),
         "class_token": getattr(filled, "class_token", False),
+        "sampled": getattr(filled, "sampled", False),
     }
 
 

@@ -96,6 +96,7 @@ def plan(
     batch = examples * shape.context
     tokens = training.steps * batch if training.steps else training.tokens or training.time * speed
     seconds = training.time or tokens / speed
+    objective = getattr(recipe, "objective", None)
     if hardware.local:
         low, middle, high = (one * processors() for one in CPU_WATTS)
     else:
@@ -122,7 +123,7 @@ def plan(
         seconds=seconds,
         energy=estimate(seconds, (low, middle, high)),
         derived=derived,
-        disk=recipe.objective.disk(tokens, vocab_size) if hasattr(recipe.objective, "disk") else 0,
+        disk=objective.disk(tokens, vocab_size) if objective else 0,
     )
 
 

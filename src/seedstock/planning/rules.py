@@ -18,7 +18,7 @@ def learning_rate(body: int, tokens: float) -> float:
     Step Law (Li et al. 2025, arXiv 2503.04715), fitted on 60 M to 1 B parameters and 2 B to 100 B tokens, and
     extrapolated beyond.
     """
-    return 1.79 * body**-0.713 * tokens**0.307
+    return 1.79 * max(body, 1) ** -0.713 * tokens**0.307
 
 
 def batch_tokens(tokens: float) -> float:

@@ -40,6 +40,11 @@ _OWN = """from seedstock.transfer import own
 
 model = own.load("model")  # logits of every place, of use where the input is masked"""
 
+_WORDS = """from gensim.models import KeyedVectors
+
+vectors = KeyedVectors.load_word2vec_format("model/vectors.txt")
+print(vectors.most_similar("house"))"""
+
 _CAUSAL = Loading("text-generation", "It continues text.", _WRITES.format(auto="AutoModelForCausalLM"))
 _LOADED = {
     "ForCausalLM": _CAUSAL,
@@ -57,6 +62,7 @@ _LOADED = {
         "text2text-generation", "It reads a text and writes another.", _WRITES.format(auto="AutoModelForSeq2SeqLM")
     ),
     "Diffusion": Loading("text-generation", "It writes text by filling in hidden tokens, in any order.", _OWN),
+    "word2vec": Loading("feature-extraction", "It gives each word a vector; words in like company are near.", _WORDS),
 }
 UNKNOWN = Loading("feature-extraction", "No class of transformers computes what it does.", "")
 

@@ -68,6 +68,18 @@ class UnigramConfig(_TrainedConfig):
     kind: Literal["unigram"] = "unigram"
 
 
+class WordsConfig(_TrainedConfig):
+    """One token a word: a run of letters with their marks. What stands between words is dropped; the rarer words are
+    ``<|unk|>``. For word embeddings: a text does not come back from it.
+
+    ``min_frequency`` is how often a word must occur; ``lowercase`` makes one word of those that differ by it.
+    """
+
+    kind: Literal["words"] = "words"
+    min_frequency: Annotated[Count, Field(ge=1)] = 5
+    lowercase: bool = True
+
+
 class BytesConfig(_TokenizerConfig):
     """One token a UTF-8 byte."""
 
@@ -95,4 +107,6 @@ class ImportedConfig(_TokenizerConfig):
     pattern: str = "cl100k"
 
 
-TokenizerConfig = BpeConfig | UnigramConfig | WordPieceConfig | BytesConfig | CharactersConfig | ImportedConfig
+TokenizerConfig = (
+    BpeConfig | UnigramConfig | WordPieceConfig | WordsConfig | BytesConfig | CharactersConfig | ImportedConfig
+)

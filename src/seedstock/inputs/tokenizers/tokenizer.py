@@ -50,13 +50,16 @@ class Tokenizer:
         except (ValueError, KeyError, TypeError, IndexError) as error:
             raise IntegrityError(f"not a tokenizer: {error!r}", where=path, fix="train the tokenizer again") from None
         self.sha256 = sha256(data)
+        self.written: dict[str, int] = vocabulary | added
+        """Every token as ``tokenizer.json`` writes it → its id."""
         self.specials = self._specials({text: number for text, number in added.items() if text in special})
         self.vocab_size = 1 + max([*vocabulary.values(), *added.values()])
-        plain = set(added) if self.kind != "characters" else {*added, *vocabulary}
+        plain = {*added, *vocabulary} if self.kind in ("characters", "words") else set(added)
         self._bytes = token_bytes.of_tokens(vocabulary | added, self.vocab_size, plain, self._decoder)
         self.byte_lengths = np.array([len(item) for item in self._bytes], np.int64)
         self.byte_lengths[list(self.specials.values())] = 0
-        self.exact = self._record.get("normalizer") is None and not token_bytes.begins_with_space(self._decoder)
+        changes = self._record.get("normalizer") is not None or self.kind == "words"
+        self.exact = not changes and not token_bytes.begins_with_space(self._decoder)
         self._encoder: Encoder | None = None
 
     @cached_property
@@ -122,11 +125,14 @@ class Tokenizer:
         """The text of ids; bytes that are not UTF-8 (a character cut in half) become U+FFFD."""
         if skip_specials:
             ids = (number for number in ids if self.byte_lengths[number])
-        text = b"".join(self.bytes_of(ids)).decode("utf-8", "replace")
+        between = b" " if self.kind == "words" else b""
+        text = between.join(self.bytes_of(ids)).decode("utf-8", "replace")
         return text.removeprefix(" ") if token_bytes.begins_with_space(self._decoder) else text
 
     def _kind(self) -> str:
         model = self._record["model"]
+        if model.get("type") == "WordLevel" and not self._decoder:
+            return "words"
         kind = {"Unigram": "unigram", "WordPiece": "wordpiece"}.get(model.get("type", "BPE"), "bpe")
         if kind == "bpe" and not model["merges"]:  # tables, in our own files
             if self._decoder and self._decoder["type"] == "Fuse":

@@ -15,6 +15,7 @@ from seedstock.inputs.tokenizers.config import (
     TokenizerConfig,
     UnigramConfig,
     WordPieceConfig,
+    WordsConfig,
 )
 from seedstock.inputs.tokenizers.counts import weigh
 from seedstock.inputs.tokenizers.counts.corpus import tables
@@ -89,7 +90,7 @@ def _build(
     if isinstance(config, CharactersConfig):
         characters = weigh.characters(paths)
         return vocabulary.of_characters(characters, config.reserved, config.specials), {}
-    assert isinstance(config, BpeConfig | UnigramConfig | WordPieceConfig)
+    assert isinstance(config, BpeConfig | UnigramConfig | WordPieceConfig | WordsConfig)
     words = weigh.weigh(paths, weigh.weights(corpus, config.balance, config.temperature), config.words)
     learnt = {"words": len(words.counts), "distinct": words.seen, "occurrences": int(words.counts.sum())}
     return vocabulary.LEARN[config.kind](config, words), {"learnt_from": learnt | {"left_out": words.left_out}}

@@ -10,7 +10,7 @@ import numpy as np
 from seedstock.errors import DataError
 from seedstock.inputs.tokenizers import specials
 from seedstock.inputs.tokenizers import unigram as unigrams
-from seedstock.inputs.tokenizers.config import MULTIPLE, BpeConfig, UnigramConfig, WordPieceConfig
+from seedstock.inputs.tokenizers.config import MULTIPLE, BpeConfig, UnigramConfig, WordPieceConfig, WordsConfig
 from seedstock.inputs.tokenizers.counts.weigh import Words
 from seedstock.inputs.tokenizers.merges import learn
 from seedstock.inputs.tokenizers.pieces import LIMIT, PATTERN, bounded
@@ -78,6 +78,35 @@ def unigram(config: UnigramConfig, words: Words) -> Backend:
     return _finish(Backend.from_str(json.dumps(json.loads(backend.to_str()) | {"model": model})), names)
 
 
+def whole_words(config: WordsConfig, words: Words) -> Backend:
+    """Whole words, the most frequent ones; equal ones in the order of their letters."""
+    from collections import Counter
+
+    from tokenizers import Regex, models, normalizers, pre_tokenizers
+    from tokenizers import Tokenizer as Backend
+
+    names = specials.names(config.reserved, unknown=True, extra=config.specials)
+    split, lower = pre_tokenizers.Split(Regex(WORD), "removed", invert=True), normalizers.Lowercase()
+    counts = Counter[str]()
+    for word, count in words:
+        text = word.decode("utf-8", "replace").strip()
+        if config.lowercase:
+            text = text.lower() if text.isascii() else lower.normalize_str(text)
+        whole = text.isascii() and text.isalpha()
+        for piece in (text,) if whole else (piece for piece, _ in split.pre_tokenize_str(text)):
+            counts[piece] += count
+    often = sorted((-count, word) for word, count in counts.items() if count >= config.min_frequency)
+    chosen = [word for _, word in often[: config.vocab_size - len(names)]]
+    _reached(config, names, len(chosen), 1)
+    vocabulary = _numbered([*map(specials.text_of, names), *chosen])
+    backend = Backend(models.WordLevel(vocabulary, unk_token=specials.text_of(specials.UNKNOWN)))
+    if config.lowercase:
+        backend.normalizer = lower
+    backend.pre_tokenizer = split
+    return _finish(backend, names)
+
+
+WORD = r"[\p{L}\p{M}]+"
 INSIDE = "…"  # begins a WordPiece token inside a word; no byte is written so, so that no text can be mistaken for it
 
 
@@ -109,7 +138,7 @@ def _learnt(
     return tokens, merges
 
 
-def _reached(config: BpeConfig | WordPieceConfig | UnigramConfig, names: list[str], tokens: int, least: int) -> None:
+def _reached(config: Any, names: list[str], tokens: int, least: int) -> None:
     reached = len(names) + tokens
     if reached >= config.vocab_size and tokens >= least:
         return
@@ -183,4 +212,9 @@ def _numbered(tokens: Iterable[str]) -> dict[str, int]:
     return {token: number for number, token in enumerate(tokens)}
 
 
-LEARN: dict[str, Callable[[Any, Words], Any]] = {"bpe": bpe, "unigram": unigram, "wordpiece": wordpiece}
+LEARN: dict[str, Callable[[Any, Words], Any]] = {
+    "bpe": bpe,
+    "unigram": unigram,
+    "wordpiece": wordpiece,
+    "words": whole_words,
+}
