@@ -233,3 +233,22 @@ def test_a_fork_that_waits_for_a_lock_is_replaced_by_a_started_worker(tmp_path, 
     found, unreadable = pieces.finished(tasks)
     assert not unreadable and not any(piece.record["failures"] for piece in found)
     assert sum(piece.signal("roses@1")["roses"].null_count for piece in found) == 0
+
+
+def test_a_worker_at_our_own_tasks_spares_pandas_and_leaves_it_to_others(tmp_path):
+    """pyarrow looks for pandas at its first list; what imports pandas by itself must find it all the same."""
+    pytest.importorskip("pandas")
+    (tmp_path / "a.txt").write_text("one\n")
+    script = """
+        import sys
+        from seedstock.corpus import worker
+        from seedstock.corpus.sources.text import Text
+        from seedstock.corpus.tasks import Task
+        source = Text(name="poems", path="a.txt")
+        worker._spare_pandas(Task(source, tuple(source.partitions()), (), ".", bytes(32), 1))
+        import pyarrow as pa
+        assert pa.array([1, None]).null_count == 1 and "pandas" not in sys.modules
+        import pandas
+        assert pa.array(pandas.Series([1, 2])).to_pylist() == [1, 2]
+    """
+    subprocess.run([sys.executable, "-c", textwrap.dedent(script)], cwd=tmp_path, check=True)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
+import threading
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -51,11 +53,11 @@ def build(
     inputs = _inputs(listed, config, seed, key, store.path.parent)
     if store.has(STAGE, inputs):
         return store.folder(STAGE, inputs)
-    from seedstock.corpus import backends, duplicates, engine, output, phases, pieces, split
+    from seedstock.corpus import backends, duplicates, engine, pieces
     from seedstock.corpus.memory import lean
     from seedstock.corpus.pace import Pace
 
-    with store.build(STAGE, inputs, resumable=True) as folder, lean():
+    with store.build(STAGE, inputs, resumable=True) as folder, contextlib.ExitStack() as stack:
         work = folder / "work"
         tasks = pieces.plan(
             listed,
@@ -68,7 +70,11 @@ def build(
         )
         pieces.reuse(tasks, [folder, *_sealed(store)])
         pending = [task for task in tasks if task.pieces() is None]
-        with reporter.bar("reading and measuring", sum(task.bytes for task in pending), "B") as bar:
+        apart = workers != 0 and not (workers is None and engine.small(pending))  # in programs of their own
+        if not apart:
+            stack.enter_context(lean())
+        bytes_ = sum(task.bytes for task in pending)
+        with reporter.bar("reading and measuring", bytes_, "B") as bar, _imported(apart and bool(pending)):
             backends.run(
                 config.engine,
                 pending,
@@ -78,6 +84,10 @@ def build(
                 done=Pace(bar, pending),
                 reporter=reporter,
             )
+        if apart:
+            stack.enter_context(lean())
+        from seedstock.corpus import output, phases, split
+
         found, unreadable = pieces.finished(tasks)
         state = phases.Phases(
             found,
@@ -97,6 +107,29 @@ def build(
         output.write(folder, state, unreadable)
         shutil.rmtree(work)
     return store.folder(STAGE, inputs)
+
+
+@contextlib.contextmanager
+def _imported(wanted: bool) -> Iterator[None]:
+    """Imports what comes after the block while others work in it, half a second's worth."""
+
+    def work() -> None:
+        import pyarrow as pa
+        import pyarrow.dataset
+        import pyarrow.parquet
+
+        from seedstock.corpus import output, report  # noqa: F401
+
+        pa.array([0])  # pyarrow imports pandas at the first list that it is given, where there is pandas
+
+    thread = threading.Thread(target=work, daemon=True)
+    if wanted:
+        thread.start()
+    try:
+        yield
+    finally:
+        if wanted:
+            thread.join()
 
 
 def _listed(sources: Sequence[Source]) -> list[tuple[Source, list[Partition]]]:

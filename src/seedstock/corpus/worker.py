@@ -14,6 +14,7 @@ import sys
 import threading
 import traceback
 from collections.abc import Sequence
+from importlib.abc import MetaPathFinder
 from multiprocessing.connection import Connection
 from typing import Any
 
@@ -42,12 +43,40 @@ def serve(pipe: Connection[Any, Any], known: Sequence[Task] = ()) -> None:
     while True:
         try:
             task, findings = pipe.recv()
+            if isinstance(task, Task):
+                _spare_pandas(task)
             tasks.run(known[task] if isinstance(task, int) else task, lambda place: pipe.send(("at", place)), findings)
             pipe.send(("done", None))
         except (EOFError, BrokenPipeError):
             return
         except Exception as error:
             _send_failure(pipe, error)
+
+
+def _spare_pandas(task: Task) -> None:
+    """Keeps pyarrow from importing pandas, which takes as long as a hundred pages.
+
+    At the first list that it is given it looks whether that is one of pandas' arrays, if there is pandas; in code of
+    ours there are none. Whatever imports pandas by itself can do so.
+    """
+    import pyarrow as pa
+
+    modules = {type(kind).__module__ for kind in (task.source, *task.signals)}
+    strange = any(not name.startswith("seedstock.") or name.endswith(".huggingface") for name in modules)
+    if strange or "pandas" in sys.modules:
+        return
+    refusal = _NoPandas()
+    sys.meta_path.insert(0, refusal)
+    try:
+        pa.array([0])
+    finally:
+        sys.meta_path.remove(refusal)
+
+
+class _NoPandas(MetaPathFinder):
+    def find_spec(self, name: str, path: Any, target: Any = None) -> None:
+        if name == "pandas":
+            raise ModuleNotFoundError(name)
 
 
 def _send_failure(pipe: Connection[Any, Any], error: Exception) -> None:
