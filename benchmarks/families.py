@@ -42,6 +42,8 @@ class Family:
 
     runs: dict[str, tuple[str, ...]]
     read: Callable[[dict[str, Path]], Figures]
+    before: Callable[[Path], None] | None = None
+    """Makes in a folder what the recipes read besides the pack."""
 
 
 def record(run: Path, name: str) -> Any:
@@ -226,7 +228,51 @@ def grammar(path: Path, each: int = 20) -> dict[str, Any]:
     return minimal_pairs(score, rows)
 
 
+def scored_tweets(folder: Path) -> None:
+    """What recipes/alignment-tags.yaml reads: tweets, and what scores them."""
+    import alignment
+
+    os.environ["SEEDSTOCK_ALIGNMENT"] = str((folder / "alignment").resolve())
+    if not (folder / "alignment" / "judge").exists():
+        alignment.prepare(folder / "alignment")
+
+
+def safer(runs: dict[str, Path]) -> Figures:
+    """Toxicity of continuations with the good tag, beside next tokens alone; and after fine-tuning."""
+    import alignment
+
+    from seedstock.runs import Run
+
+    found = {name: alignment.toxicity(Run.open(path.parent, path.name)) for name, path in runs.items()}
+    ways = {f"{name}, {way}": one for name, own in found.items() for way, one in own.items()}
+    result, error = ways.pop("alignment-tags, good")["toxicity"]
+    plain = ways["alignment-plain, no tag"]["toxicity"][0]
+    more = {name: dict(zip(("toxicity", "error"), one["toxicity"], strict=True)) for name, one in ways.items()}
+    clean = {name: dict(one["bits_per_byte_of_clean"]) for name, one in ways.items()}
+    return Figures("toxicity", result, {"next token": plain}, plain, error, more | {"clean text": clean})
+
+
+def tidier(runs: dict[str, Path]) -> Figures:
+    """Violations a line of generated Python with the good tag, beside next tokens alone and the bad tag."""
+    import alignment
+
+    from seedstock.runs import Run
+
+    found = {name: alignment.style(Run.open(path.parent, path.name)) for name, path in runs.items()}
+    ways = {f"{name}, {way}": one["violations_a_line"] for name, own in found.items() for way, one in own.items()}
+    result, error = ways["style-tags, good"]
+    plain = ways["style-plain, no tag"][0]
+    more = {name: dict(zip(("violations", "error"), one, strict=True)) for name, one in ways.items()}
+    return Figures("violations a line", result, {"next token": plain}, plain, error, more)
+
+
 DENSE = ("shape=qwen3", "experts=null", "experts_per_token=null", "expert_width=null", "balance=null")
+
+PLAIN, TOXICITY = "objective={kind: causal}", "score: toxicity.score, threshold: 0.5"
+AFTER = (  # fine-tuning on novels
+    *(PLAIN, "mixture.weights={books: 100 %}", "training.steps=200"),
+    *("training.optimizer.learning_rate=0.005", "training.optimizer.rest.learning_rate=0.001"),
+)
 
 FAMILIES: dict[str, Family] = {
     "moe": Family(
@@ -253,6 +299,20 @@ FAMILIES: dict[str, Family] = {
     "bart": Family({"bart": ("bart",)}, hidden_spans),
     "prefix": Family({"prefix": ("prefix",), "prefix-causal": ("prefix", "objective.kind=causal")}, left_to_right),
     "fim": Family({"fim": ("fim",), "fim-causal": ("fim", "objective.rate=0")}, left_to_right),
+    "alignment-tags": Family(
+        {
+            "alignment-plain": ("alignment-tags", PLAIN),
+            "alignment-tags": ("alignment-tags",),
+            "alignment-unlikelihood": ("alignment-tags", f"objective={{kind: unlikelihood, {TOXICITY}}}"),
+            "alignment-reward": ("alignment-tags", f"objective={{kind: reward-weighted, {TOXICITY}, beta: 0.25}}"),
+            "alignment-plain-after": ("alignment-tags", *AFTER, "training.start=run:alignment-plain@600"),
+            "alignment-tags-after": ("alignment-tags", *AFTER, "training.start=run:alignment-tags@600"),
+        },
+        safer,
+        scored_tweets,
+    ),
+    "alignment-style": Family({"style-plain": ("alignment-style", PLAIN), "style-tags": ("alignment-style",)}, tidier),
+    "metadata": Family({"metadata": ("metadata",), "metadata-causal": ("metadata", PLAIN)}, left_to_right),
     "proteins-masked": Family({"proteins-masked": ("proteins-masked",)}, residues),
     "proteins-causal": Family({"proteins-causal": ("proteins-causal",)}, next_token),
     "diffusion": Family(
@@ -283,6 +343,8 @@ FAMILIES: dict[str, Family] = {
 
 def measure(family: Family, folder: Path) -> dict[str, Any]:
     """Runs what is not done yet, and reads the figures."""
+    if family.before:
+        family.before(folder)
     runs, trained, began = {}, {}, time.monotonic()
     for name, (recipe, *overrides) in family.runs.items():
         sets = [part for override in overrides for part in ("--set", override)]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 from small_recipe import RECIPE
@@ -55,6 +57,25 @@ def test_a_text_is_asked_for_with_the_good_tag_another_or_none(tagged):
     assert len(set(texts.values())) == 3 and not any("<|" in one for one in texts.values())
     with pytest.raises(SeedstockError, match="no tag 'best'"):
         weights.generate(tagged, tag="best")
+
+
+def test_the_command_asks_for_a_tag(tagged, capsys):
+    from seedstock.cli import main
+
+    command = ["generate", str(tagged.folder), "--prompt", "def ", "--tokens", "24", "--json", "--tag"]
+    texts = []
+    for tag in ("good", "none"):
+        assert main([*command, tag]) == 0
+        texts.append(json.loads(capsys.readouterr().out)["text"])
+    assert texts == [weights.generate(tagged, "def ", tokens=24, tag=tag) for tag in ("good", None)]
+
+
+def test_the_exported_tokenizer_reads_the_tag_as_one_token(tagged):
+    transformers = pytest.importorskip("transformers")
+    tokenizer = transformers.AutoTokenizer.from_pretrained(tagged.folder / "release" / "model")
+    ids = tokenizer("<|good|>def f", add_special_tokens=False)["input_ids"]
+    assert ids[0] == tagged.tokenizer.specials["good"]
+    assert ids[1:] == tagged.tokenizer.encode("def f").tolist()
 
 
 def test_the_doctor_speaks_of_tags(tagged):

@@ -80,10 +80,10 @@ class Tags(Causal):
         """The network as it reads texts that begin with a tag: to write with, or to be scored."""
         if tag not in self.tags:
             raise SeedstockError(f"there is no tag {tag!r}", fix=f"tags: {', '.join(self.tags)}")
-        return _Tagged(network, self.tags[tag])
+        return Tagged(network, self.tags[tag])
 
 
-class _Tagged:
+class Tagged:
     """Puts a tag in the place of the first token of what a network reads."""
 
     def __init__(self, network: Any, tag: int) -> None:
