@@ -11,6 +11,7 @@ from small_networks import SHAPES, small
 
 from seedstock.errors import RecipeError
 from seedstock.models.configs.decoder import DecoderConfig
+from seedstock.models.configs.encoder import EncoderConfig
 
 
 @pytest.mark.parametrize(
@@ -30,6 +31,12 @@ from seedstock.models.configs.decoder import DecoderConfig
 def test_nonsense_is_refused_with_the_reason(changes, words):
     with pytest.raises(ValidationError, match=words):
         DecoderConfig(**changes)
+
+
+def test_a_shape_without_a_rotary_base_asks_for_one():
+    with pytest.raises(ValidationError, match="need rope_base"):
+        EncoderConfig(shape="bert", position="rope")
+    assert EncoderConfig(shape="bert", position="rope", rope_base=1e4).filled().rope_base == 1e4
 
 
 def test_filling_is_idempotent_and_keeps_what_was_given():

@@ -60,6 +60,8 @@ class EncoderConfig(TransformerConfig):
         found = problems(self)
         if (self.window is None) != (self.global_every is None):
             found.append("window and global_every belong together; give both, or neither")
+        if self.position == "rope" and not self.rope_base:
+            found.append("rotary positions need rope_base, which this shape does not choose; give one (10000)")
         if self.bare_start and not self.embedding_norm:
             found.append("bare_start leaves out a norm that only embedding_norm replaces")
         return found
