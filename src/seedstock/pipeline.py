@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from seedstock import environment, kinds
+from seedstock import environment, learning
 from seedstock.errors import DataError, IntegrityError, SeedstockError
 from seedstock.ledger import manifest
 from seedstock.ledger.ids import digest, project_key
@@ -23,17 +23,24 @@ def run(recipe: Any, *, runs: Path | str = "runs", reporter: Reporter | None = N
 
     Raises SeedstockError (see docs/cli.md for the kinds); what was complete is kept, and the same call goes on.
     """
-    with lock(Path(runs), recipe.name):
+    if learning.follows():
+        learning.follow()
+    with _dismissing(), lock(Path(runs), recipe.name):
         return _stages(Run.begin(recipe, runs), reporter or Silent(), STAGES[: STAGES.index(until) + 1])
 
 
-def resume(run: Run, *, reporter: Reporter | None = None, step: int | None = None) -> Run:
-    """Goes on with a run where it was cut off, with its own recipe.
+def resume(run: Run, *, reporter: Reporter | None = None, step: int | None = None, processes: int | None = None) -> Run:
+    """Goes on with a run where it was cut off, with its own recipe; ``processes`` may be more or fewer than before.
 
     ``step`` takes it back to the checkpoint of that step first (0: to the beginning), which removes the later ones.
     """
-    with run.lock():
+    if learning.follows():
+        learning.follow()
+    with _dismissing(), run.lock():
         run.check_recipe()
+        if processes is not None and processes != run.recipe.training.processes:
+            training = run.recipe.training.model_copy(update={"processes": processes})
+            run.rewrite(run.recipe.model_copy(update={"training": training}))
         if step is not None:
             rewind(run, step)
         return _stages(run, reporter or Silent(), STAGES)
@@ -44,6 +51,15 @@ def again(run: Run, stage: str, *, reporter: Reporter | None = None) -> Run:
     with run.lock():
         run.check_recipe()
         return _stages(run, reporter or Silent(), (stage,), again=True)
+
+
+@contextlib.contextmanager
+def _dismissing() -> Iterator[None]:
+    """However the stages end, processes that wait for the training do not wait for ever."""
+    try:
+        yield
+    finally:
+        learning.dismiss()
 
 
 def _stages(run: Run, reporter: Reporter, stages: Sequence[str], **options: bool) -> Run:
@@ -296,57 +312,21 @@ def train(run: Run, reporter: Reporter) -> bool:
         return False
     environment.require("torch")
     with _stage(run, reporter, "training"):
-        from seedstock import finetuning, weights
-        from seedstock.inputs.items.loader import ItemLoader
-        from seedstock.inputs.loader import Loader
+        from seedstock import finetuning, scoring, weights
         from seedstock.planning.energy import Meter, estimate
-        from seedstock.training.fit import fit
 
         recipe = resolve(run, reporter)
         made = plan(run)
         _tell_mixture(run, made, reporter)
         logits(run, made, reporter)
-        network = weights.build(recipe, run.vocab_size)
-        if recipe.training.start and not run.steps_done:
-            weights.begin(run, network)
-            reporter.say(f"   starting from the weights of {recipe.training.start}")
-        objective = weights.objective(run)
-        parents = weights.parents(run)
-        _record_parents(run, "training", parents)
-        expected = _expected(run, objective)
-        if not recipe.training.start:
-            reporter.event("expect", first=expected.first, tolerance=expected.tolerance)
-        first = ", ".join(f"{name} {value:.3f}" for name, value in expected.first.items())
-        reporter.say(f"   a fresh network's loss: {first}; the floor: {expected.floor or 'none is known'}")
-        reporter.say(f"   {sum(p.numel() for p in network.parameters()):,} parameters on {weights.device()}")
-        loader = (Loader if recipe.input.kind == "tokens" else ItemLoader)(
-            run.shards,
-            made,
-            prepare=objective.prepare,
-            raw_length=objective.raw_length,
-            partners=objective.partners,
-            seed=recipe.seed,
-        )
+        _record_parents(run, "training", weights.parents(run))
         with Meter() as meter:
-            result = fit(
-                network=network,
-                objective=objective,
-                loader=loader,
-                config=recipe.training,
-                run_folder=run.folder,
-                chain=run.chain,
-                reporter=reporter,
-                seed=recipe.seed,
-                validate=_uncompiled(_validation(run, objective)),
-                sample=_uncompiled(_sampler(run, objective)),
-                settled=lambda config: _settled(run, config),
-                identity=digest({"plan": made.fingerprint, "recipe": run.identity, **parents}),
-                providers=kinds.providers(recipe),
-            )
+            result = learning.train(run, reporter)
             # An attempt that found everything done measured nothing of the training.
             energy = estimate(result.seconds) if result.resumed_at_end else meter.read()
+        objective = weights.objective(run)
         if objective.chooses is not None and run.shards.strata("held_out"):
-            finetuning.choose(run, objective, _held_out(run, objective, recipe.evaluation.limit), reporter)
+            finetuning.choose(run, objective, scoring.held_out(run, objective, recipe.evaluation.limit), reporter)
         run.chain.append(
             "trained",
             {
@@ -367,18 +347,6 @@ def train(run: Run, reporter: Reporter) -> bool:
     return True
 
 
-def _expected(run: Run, objective: Any) -> Any:
-    """What a healthy run looks like; where the first loss is for the data to say, held-out items say it."""
-    from seedstock import weights
-    from seedstock.evaluation import objective_loss
-
-    expected = objective.expect(weights.spec(run))
-    if not any(isinstance(one, str) for one in expected.first.values()):
-        return expected
-    few = _held_out(run, objective, run.recipe.evaluation.validation_limit)
-    return expected.with_floors(objective_loss.floors(objective, few, batch=run.recipe.training.batch_examples))
-
-
 def _tell_mixture(run: Run, made: Any, reporter: Reporter) -> None:
     """What is read of each group, and how often, where there are several and the run's length is known."""
     from seedstock import views
@@ -389,104 +357,6 @@ def _tell_mixture(run: Run, made: Any, reporter: Reporter) -> None:
         rows = realised(made, run.shards.strata("train"), by, steps * run.recipe.training.batch_examples)
         if len(rows) > 1:
             reporter.say(views.mixed(rows, by))
-
-
-def _settled(run: Run, training: Any) -> None:
-    """Freezes what was measured, so that a resume or a rerun repeats it."""
-    recipe = run.recipe.model_copy(update={"training": training})
-    if recipe != run.recipe:
-        run.rewrite(recipe)
-
-
-def _uncompiled(function: Any) -> Any:
-    """Runs it without compilation: the shapes of an evaluation come once, and each would cost a compilation."""
-    if function is None:
-        return None
-    import torch
-
-    def call(nets: Any, step: int) -> Any:
-        with torch.compiler.set_stance("force_eager"):
-            return function(nets, step)
-
-    return call
-
-
-def _sampler(run: Run, objective: Any) -> Callable[[Any, int], str] | None:
-    """Writes a text during training, or a picture; None where the objective makes neither."""
-    from seedstock import weights
-    from seedstock.objectives.base import Objective
-
-    if type(objective).pictures is not Objective.pictures and run.shards.strata("held_out"):
-        return lambda nets, step: _drawn(run, nets, objective, run.folder / "samples" / f"step-{step:08d}.png")
-
-    if not objective.predicts_next and type(objective).generate is Objective.generate:
-        return None
-    return lambda nets, step: weights.sample(run, nets, objective, seed=step)
-
-
-def _drawn(run: Run, nets: Any, objective: Any, path: Path) -> str:
-    """Draws what the objective makes of some held-out items, and says where."""
-    from seedstock.evaluation import pictures
-
-    found = pictures.shown(nets, objective, _held_out(run, objective, None))
-    if found is None:
-        return ""
-    pictures.write(path, found)
-    return f"picture: {path}"
-
-
-def _held_out(run: Run, objective: Any, limit: int | None) -> Any:
-    """The held-out windows as the objective makes examples of them; about ``limit`` bytes of text."""
-    from seedstock.inputs.held_out import HeldOut
-    from seedstock.inputs.items.loader import HeldOutItems
-
-    if run.recipe.input.kind != "tokens":
-        size = sum(one.bytes for one in run.shards.fields.values())
-        most = limit and max(1, limit // size)
-        return HeldOutItems(run.shards, prepare=objective.prepare, seed=run.recipe.seed, limit=most)
-    window = objective.window(run.recipe.model.context)
-    return HeldOut(
-        run.shards,
-        window=window,
-        raw_length=objective.raw_length(window),
-        prepare=objective.prepare,
-        partners=objective.partners,
-        seed=run.recipe.seed,
-        limit=limit and int(limit / run.tokenizer_report["bytes_per_token"]["all"]),
-    )
-
-
-def _validation(run: Run, objective: Any) -> Callable[[Any, int], dict[str, Any]] | None:
-    """Bits per byte, or the objective's own losses, on a sample of the held-out split, for the training loop; None
-    where nothing is held out."""
-    if not run.shards.strata("held_out"):
-        return None
-    from seedstock.evaluation import objective_loss
-    from seedstock.evaluation.bits_per_byte import score
-
-    recipe = run.recipe
-    limit = recipe.evaluation.validation_limit
-    if not objective.predicts_next:
-        windows = _held_out(run, objective, limit)
-
-        def validate_own(nets: Any, step: int) -> dict[str, Any]:
-            found = objective_loss.score(nets, objective, windows, batch=recipe.training.batch_examples)
-            return objective_loss.plain(found)
-
-        return validate_own
-
-    def validate(nets: Any, step: int) -> dict[str, Any]:
-        found = score(
-            nets["network"],
-            run.shards,
-            run.tokenizer,
-            context=recipe.evaluation.context or recipe.model.context,
-            limit=limit,
-            batch_tokens=recipe.evaluation.batch_tokens,
-        )
-        return {key: found.summary()[key] for key in ("bits_per_byte", "standard_error", "nats_per_token")}
-
-    return validate
 
 
 def evaluate(run: Run, reporter: Reporter, *, again: bool = False) -> bool:
@@ -503,99 +373,17 @@ def evaluate(run: Run, reporter: Reporter, *, again: bool = False) -> bool:
     if done and done["asked"] == asked and not again:
         return False
     with _stage(run, reporter, "evaluation"):
-        from seedstock import finetuning, weights
-        from seedstock.evaluation.curve import curve
-        from seedstock.evaluation.floors import floors
-        from seedstock.evaluation.scores import evaluate as score
-        from seedstock.evaluation.windows import sample
-        from seedstock.ledger.files import write_json
+        from seedstock import finetuning, scoring, views, weights
 
-        config, folder = run.recipe.evaluation, run.folder / "evaluation"
-        characters = run.recipe.tokenizer.kind == "characters"
         nets, objective, step = weights.load_nets(run)
         if objective.chooses is not None:
-            return finetuning.evaluate(
-                run, nets, objective, step, asked, _held_out(run, objective, config.limit), reporter
-            )
-        if not objective.predicts_next:
-            return _evaluate_own(run, nets, objective, step, asked, reporter)
-        network = nets["network"]
-        only = sample(run.shards, config.limit)
-        known = None
-        if run.corpus.summary.get("token_files"):
-            reporter.say("   no floors: the corpus holds token ids, and a count model needs their text")
-        else:
-            known = floors(run.corpus, config, only=only, characters=characters, reporter=reporter)
-            write_json(folder / "floors.json", known)
-        scores = score(
-            network,
-            run.tokenizer,
-            run.shards,
-            config,
-            context=run.recipe.model.context,
-            floors=known,
-            folder=folder,
-            characters=characters,
-            reporter=reporter,
-        )
-        report = run.tokenizer_report
-        curve(
-            run.folder / "events.jsonl",
-            folder / "curve.png",
-            floors=known,
-            bytes_per_token=report["bytes_per_token"]["all"],
-            name=run.name,
-        )
+            windows = scoring.held_out(run, objective, run.recipe.evaluation.limit)
+            return finetuning.evaluate(run, nets, objective, step, asked, windows, reporter)
+        scores = (scoring.next_token if objective.predicts_next else scoring.own)(run, nets, objective, reporter)
         run.chain.append("evaluation", {"asked": asked, "step": step, "held_out": scores["held_out"]})
-        from seedstock import views
-
         reporter.say(views.scores(scores))
-        reporter.say(f"   picture: {folder / 'curve.png'}")
+        reporter.say(f"   picture: {run.folder / 'evaluation' / 'curve.png'}")
     return True
-
-
-def _evaluate_own(run: Run, nets: Any, objective: Any, step: int, asked: Any, reporter: Reporter) -> bool:
-    """Scores a model that does not predict the next token, by the losses that it was trained on."""
-    from seedstock import views, weights
-    from seedstock.evaluation import objective_loss
-    from seedstock.evaluation.curve import curve
-    from seedstock.evaluation.token_floors import token_floors
-    from seedstock.ledger.files import write_json
-
-    recipe, folder = run.recipe, run.folder / "evaluation"
-    batch = recipe.training.batch_examples
-    windows = _held_out(run, objective, recipe.evaluation.limit)
-    if recipe.input.kind == "tokens":
-        floors = token_floors(run.shards, limit=recipe.evaluation.floor_limit)
-    else:
-        floors = {"items": objective_loss.floors(objective, windows, batch=batch)}
-    write_json(folder / "floors.json", floors)
-    found = objective_loss.score(nets, objective, windows, batch=batch, draws=objective.draws)
-    scores = objective_loss.record(found, nets, objective, weights.spec(run), floors)
-    scores["bound"] = objective_loss.bound(found, objective, run.shards)
-    if recipe.input.kind != "tokens":
-        scores["probes"] = _probed(run, nets, objective)
-        if said := _drawn(run, nets, objective, folder / "pictures.png"):
-            reporter.say(f"   {said}")
-    write_json(folder / "scores.json", scores)
-    curve(run.folder / "events.jsonl", folder / "curve.png", name=run.name, floors=floors)
-    run.chain.append("evaluation", {"asked": asked, "step": step, "held_out": scores["held_out"]})
-    reporter.say(views.own_scores(scores))
-    reporter.say(f"   picture: {folder / 'curve.png'}")
-    return True
-
-
-def _probed(run: Run, nets: Any, objective: Any) -> dict[str, Any] | None:
-    """What probes on frozen features find, where items have labels."""
-    from seedstock.evaluation import probes
-    from seedstock.inputs.items.loader import HeldOutItems
-
-    splits = (("train", probes.TRAINING), ("held_out", probes.TESTING))
-    train, held_out = (
-        HeldOutItems(run.shards, prepare=objective.prepare, seed=run.recipe.seed, split=split, limit=limit)
-        for split, limit in splits
-    )
-    return probes.probe(nets, objective, train, held_out)
 
 
 def release(run: Run, reporter: Reporter, *, again: bool = False) -> bool:

@@ -1,0 +1,187 @@
+"""What a run's model is scored by, while it trains and afterwards: the rooms of evaluation, handed what they need."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from seedstock.progress import Reporter
+from seedstock.runs import Run
+
+
+def expected(run: Run, objective: Any) -> Any:
+    """What a healthy run looks like; where the first loss is for the data to say, held-out items say it."""
+    from seedstock import weights
+    from seedstock.evaluation import objective_loss
+
+    found = objective.expect(weights.spec(run))
+    if not any(isinstance(one, str) for one in found.first.values()):
+        return found
+    few = held_out(run, objective, run.recipe.evaluation.validation_limit)
+    return found.with_floors(objective_loss.floors(objective, few, batch=run.recipe.training.batch_examples))
+
+
+def held_out(run: Run, objective: Any, limit: int | None) -> Any:
+    """The held-out windows as the objective makes examples of them; about ``limit`` bytes of text."""
+    from seedstock.inputs.held_out import HeldOut
+    from seedstock.inputs.items.loader import HeldOutItems
+
+    if run.recipe.input.kind != "tokens":
+        size = sum(one.bytes for one in run.shards.fields.values())
+        most = limit and max(1, limit // size)
+        return HeldOutItems(run.shards, prepare=objective.prepare, seed=run.recipe.seed, limit=most)
+    window = objective.window(run.recipe.model.context)
+    return HeldOut(
+        run.shards,
+        window=window,
+        raw_length=objective.raw_length(window),
+        prepare=objective.prepare,
+        partners=objective.partners,
+        seed=run.recipe.seed,
+        limit=limit and int(limit / run.tokenizer_report["bytes_per_token"]["all"]),
+    )
+
+
+def validation(run: Run, objective: Any) -> Callable[[Any, int], dict[str, Any]] | None:
+    """Bits per byte, or the objective's own losses, on a sample of the held-out split, for the training loop; None
+    where nothing is held out."""
+    if not run.shards.strata("held_out"):
+        return None
+    from seedstock.evaluation import objective_loss
+    from seedstock.evaluation.bits_per_byte import score
+
+    recipe = run.recipe
+    limit = recipe.evaluation.validation_limit
+    if not objective.predicts_next:
+        windows = held_out(run, objective, limit)
+
+        def validate_own(nets: Any, step: int) -> dict[str, Any]:
+            found = objective_loss.score(nets, objective, windows, batch=recipe.training.batch_examples)
+            return objective_loss.plain(found)
+
+        return validate_own
+
+    def validate(nets: Any, step: int) -> dict[str, Any]:
+        found = score(
+            nets["network"],
+            run.shards,
+            run.tokenizer,
+            context=recipe.evaluation.context or recipe.model.context,
+            limit=limit,
+            batch_tokens=recipe.evaluation.batch_tokens,
+        )
+        return {key: found.summary()[key] for key in ("bits_per_byte", "standard_error", "nats_per_token")}
+
+    return validate
+
+
+def sampler(run: Run, objective: Any) -> Callable[[Any, int], str] | None:
+    """Writes a text during training, or a picture; None where the objective makes neither."""
+    from seedstock import weights
+    from seedstock.objectives.base import Objective
+
+    if type(objective).pictures is not Objective.pictures and run.shards.strata("held_out"):
+        return lambda nets, step: drawn(run, nets, objective, run.folder / "samples" / f"step-{step:08d}.png")
+
+    if not objective.predicts_next and type(objective).generate is Objective.generate:
+        return None
+    return lambda nets, step: weights.sample(run, nets, objective, seed=step)
+
+
+def drawn(run: Run, nets: Any, objective: Any, path: Path) -> str:
+    """Draws what the objective makes of some held-out items, and says where."""
+    from seedstock.evaluation import pictures
+
+    found = pictures.shown(nets, objective, held_out(run, objective, None))
+    if found is None:
+        return ""
+    pictures.write(path, found)
+    return f"picture: {path}"
+
+
+def uncompiled(function: Any) -> Any:
+    """Runs it without compilation: the shapes of an evaluation come once, and each would cost a compilation."""
+    if function is None:
+        return None
+    import torch
+
+    def call(nets: Any, step: int) -> Any:
+        with torch.compiler.set_stance("force_eager"):
+            return function(nets, step)
+
+    return call
+
+
+def next_token(run: Run, nets: Any, objective: Any, reporter: Reporter) -> dict[str, Any]:
+    """Scores a model that predicts the next token in bits per byte, beside count models, and draws the curve."""
+    from seedstock.evaluation.curve import curve
+    from seedstock.evaluation.floors import floors
+    from seedstock.evaluation.scores import evaluate as score
+    from seedstock.evaluation.windows import sample
+    from seedstock.ledger.files import write_json
+
+    config, folder = run.recipe.evaluation, run.folder / "evaluation"
+    characters = run.recipe.tokenizer.kind == "characters"
+    only, known = sample(run.shards, config.limit), None
+    if run.corpus.summary.get("token_files"):
+        reporter.say("   no floors: the corpus holds token ids, and a count model needs their text")
+    else:
+        known = floors(run.corpus, config, only=only, characters=characters, reporter=reporter)
+        write_json(folder / "floors.json", known)
+    scores = score(
+        nets["network"],
+        run.tokenizer,
+        run.shards,
+        config,
+        context=run.recipe.model.context,
+        floors=known,
+        folder=folder,
+        characters=characters,
+        reporter=reporter,
+    )
+    each = run.tokenizer_report["bytes_per_token"]["all"]
+    events = run.folder / "events.jsonl"
+    curve(events, folder / "curve.png", floors=known, bytes_per_token=each, name=run.name)
+    return scores
+
+
+def own(run: Run, nets: Any, objective: Any, reporter: Reporter) -> dict[str, Any]:
+    """Scores a model that does not predict the next token, by the losses that it was trained on."""
+    from seedstock import weights
+    from seedstock.evaluation import objective_loss
+    from seedstock.evaluation.curve import curve
+    from seedstock.evaluation.token_floors import token_floors
+    from seedstock.ledger.files import write_json
+
+    recipe, folder = run.recipe, run.folder / "evaluation"
+    batch = recipe.training.batch_examples
+    windows = held_out(run, objective, recipe.evaluation.limit)
+    if recipe.input.kind == "tokens":
+        floors = token_floors(run.shards, limit=recipe.evaluation.floor_limit)
+    else:
+        floors = {"items": objective_loss.floors(objective, windows, batch=batch)}
+    write_json(folder / "floors.json", floors)
+    found = objective_loss.score(nets, objective, windows, batch=batch, draws=objective.draws)
+    scores = objective_loss.record(found, nets, objective, weights.spec(run), floors)
+    scores["bound"] = objective_loss.bound(found, objective, run.shards)
+    if recipe.input.kind != "tokens":
+        scores["probes"] = _probed(run, nets, objective)
+        if said := drawn(run, nets, objective, folder / "pictures.png"):
+            reporter.say(f"   {said}")
+    write_json(folder / "scores.json", scores)
+    curve(run.folder / "events.jsonl", folder / "curve.png", name=run.name, floors=floors)
+    return scores
+
+
+def _probed(run: Run, nets: Any, objective: Any) -> dict[str, Any] | None:
+    """What probes on frozen features find, where items have labels."""
+    from seedstock.evaluation import probes
+    from seedstock.inputs.items.loader import HeldOutItems
+
+    splits = (("train", probes.TRAINING), ("held_out", probes.TESTING))
+    train, held_out = (
+        HeldOutItems(run.shards, prepare=objective.prepare, seed=run.recipe.seed, split=split, limit=limit)
+        for split, limit in splits
+    )
+    return probes.probe(nets, objective, train, held_out)
