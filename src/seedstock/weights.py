@@ -36,6 +36,7 @@ def spec(run: Run) -> Any:
 
     recipe = run.recipe
     tokenizer = run.tokenizer if recipe.input.tokenized else None
+    steps, batch = recipe.training.steps, recipe.training.batch_examples
     stored = getattr(recipe.objective, "stored", None) and run.has_stage(LOGITS)
     return Spec(
         vocab_size=run.vocab_size,
@@ -45,7 +46,7 @@ def spec(run: Run) -> Any:
         seed=recipe.seed,
         models={name: _parent(run, name) for name in recipe.objective.networks()},
         tokenizer=tokenizer,
-        examples=recipe.training.steps and recipe.training.steps * recipe.training.batch_examples,
+        examples=steps * batch if steps and batch else None,
         shards=run.shards,
         logits=Stored(run.stage_folder(LOGITS)) if stored else None,
         fields={name: one.shape for name, one in getattr(run.shards, "fields", {}).items()},

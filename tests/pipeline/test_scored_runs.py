@@ -9,7 +9,7 @@ import pytest
 from small_recipe import RECIPE
 
 from seedstock import pipeline, recipe, weights
-from seedstock.errors import RecipeError, SeedstockError
+from seedstock.errors import DataError, RecipeError, SeedstockError
 from seedstock.evaluation.doctor.diagnose import doctor
 from seedstock.progress import Events
 from seedstock.provenance.forget import forget
@@ -49,6 +49,12 @@ def test_scores_in_the_shards_are_those_of_the_corpus(tagged):
             starts = tagged.shards.documents("train", stratum.stratum)[1][number : number + 1]
             stored = tagged.shards.scores("train", stratum.stratum, starts, 1)[0, 0, 0]
             assert (found is None and np.isnan(stored)) or np.float32(found) == stored
+
+
+@pytest.mark.parametrize("name", ["gopher.words", "pycodestyle.colours", "language.language"])
+def test_the_corpus_names_what_it_did_not_measure(tagged, name):
+    with pytest.raises(DataError, match=f"no numbers '{name}'.*pycodestyle"):
+        next(tagged.corpus.texts(scores=(name,)))
 
 
 def test_a_text_is_asked_for_with_the_good_tag_another_or_none(tagged):
