@@ -66,7 +66,7 @@ def test_padding_in_a_document_is_not_scored(tmp_path, network):
     text = TEXTS[4].encode()
     shards = write_shards(tmp_path, [("a", "text", "en", [text])])
     (path,) = (tmp_path / "held_out").glob("*.tokens")
-    streams._overwrite(path, [(100, len(text) + 2)], np.dtype("<u2"), PAD)
+    streams._overwrite(path, [(100, len(text) + 2)], np.array([PAD], "<u2"))
     assert evaluate(network, ByteTokenizer, shards, context=64)["held_out"]["tokens"] == 99
 
 
