@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from seedstock import recipe as recipes
-from seedstock.errors import DataError, RecipeError
+from seedstock.errors import DataError, RecipeError, SeedstockError
 from seedstock.ledger.files import read_json, write_json, write_text
 from seedstock.progress import Reporter, Silent
 from seedstock.runs import Run
@@ -245,6 +245,32 @@ def _said(run: Run) -> dict[str, tuple[np.ndarray, np.ndarray]]:
         one = json.loads(line)
         found.setdefault(one["set"], []).append((one["label"], one["predicted"] or ""))
     return {place: (np.array([a for a, _ in rows]), np.array([b for _, b in rows])) for place, rows in found.items()}
+
+
+def predict(run: Run, texts: Sequence[str], *, step: int | None = None) -> list[dict[str, Any]]:
+    """The class of each text, and its probability, by a run that was fine-tuned to ``classify``.
+
+    Raises SeedstockError for another run, DataError for a text without a character.
+    """
+    from seedstock import weights
+    from seedstock.corpus.media.types import Undecodable
+    from seedstock.evaluation import classification
+    from seedstock.evaluation.labelled import Given
+    from seedstock.inputs.items.config import Document
+
+    nets, objective, _ = weights.load_nets(run, step)
+    if not hasattr(objective, "logits"):
+        what = f"the objective {run.recipe.objective.kind} trains a model that names no classes"
+        raise SeedstockError(what, where=run.folder, fix="`seedstock finetune` with --objective classify")
+    items: list[dict[str, Any]] = []
+    for number, text in enumerate(texts):
+        try:
+            items += run.recipe.input.items(Document(None, text, "und", {}), run.tokenizer)
+        except Undecodable as error:
+            raise DataError(f"text {number + 1}: {error}", fix="leave it out") from None
+    said = classification.classes(nets, objective, Given(items, objective.prepare), batch=TOGETHER) if items else None
+    pairs = zip(said.predicted, said.confidence, strict=True) if said else ()
+    return [{"label": run.shards.labels[number], "probability": float(share)} for number, share in pairs]
 
 
 def summary(run: Run) -> dict[str, Any]:

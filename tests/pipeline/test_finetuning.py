@@ -11,7 +11,7 @@ from second_stages import QUICK, base, sentences
 
 from seedstock import finetuning, pipeline, weights
 from seedstock.cli import main
-from seedstock.errors import RecipeError, SeedstockError
+from seedstock.errors import DataError, RecipeError, SeedstockError
 from seedstock.provenance.verify import verify
 from seedstock.runs import Run
 from seedstock.transfer.finetune.plan import Task
@@ -186,6 +186,26 @@ def test_the_command_does_it_and_compares(runs, files, bases, capsys):
     assert found["test"]["test"]["texts"] == 30 and set(found["beside"]) == {"validation", "test"}
     assert found["baseline"]["run"] == "said-random" and found["base"]["run:modernbert@4"]["step"] == 4
     assert Run.open(runs, "said").recipe.training.start == "run:modernbert@4"
+
+
+def test_it_names_the_classes_of_new_texts(classified, capsys):
+    found = finetuning.predict(classified, ["return what is here", "class of all that", "return"])
+    assert [one["label"] for one in found] == ["verb", "noun", "verb"]
+    assert all(0.5 < one["probability"] <= 1 for one in found)
+    arguments = ["predict", "classified", "--runs", str(classified.runs), "--text", "class of all that"]
+    assert main([*arguments, "--json"]) == 0
+    (said,) = json.loads(capsys.readouterr().out)
+    assert said["label"] == "noun" and said["probability"] == pytest.approx(found[1]["probability"], abs=1e-5)
+    with pytest.raises(DataError, match="text 2: it has no text"):
+        finetuning.predict(classified, ["one", " "])
+
+
+def test_what_a_base_saw_its_second_stage_goes_back_to(bases, classified):
+    from seedstock import answers
+
+    ids, _ = bases("modernbert").shards.documents("train", 0)
+    asked = answers.documents(bases("modernbert"), document=ids[0].tobytes().hex())["documents"]
+    assert "classified" in {one["run"] for entry in asked for one in entry["descendants"]}
 
 
 @pytest.mark.parametrize(

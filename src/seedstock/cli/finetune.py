@@ -44,6 +44,25 @@ def add(commands: Any) -> None:
     )
     shared.common(command).set_defaults(run=_finetune)
 
+    text = "name the classes of texts with a fine-tuned run"
+    predict = shared.run(commands.add_parser("predict", help=text, description=text))
+    predict.add_argument("--text", action="append", help="a text; several may be given (the lines of standard input)")
+    predict.add_argument("--step", type=int, help="a checkpoint's step (the chosen one)")
+    predict.set_defaults(run=_predict)
+
+
+def _predict(options: argparse.Namespace) -> None:
+    import sys
+
+    from seedstock import finetuning
+
+    texts = options.text or [line.strip() for line in sys.stdin if line.strip()]
+    found = finetuning.predict(shared.open_run(options), texts, step=options.step)
+    result = [{"text": text, **one} for text, one in zip(texts, found, strict=True)]
+    shared.show(
+        options, result, "\n".join(f"{one['label']} ({one['probability']:.1%})  {one['text']}" for one in result)
+    )
+
 
 def _finetune(options: argparse.Namespace) -> None:
     from pydantic import TypeAdapter

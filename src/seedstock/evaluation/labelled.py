@@ -17,8 +17,24 @@ from seedstock.inputs.keys import Keys
 from seedstock.inputs.loader import Batch, hand_over
 
 
-class Labelled:
-    """The texts of a source as an objective's examples: what ``HeldOutItems`` is for a split.
+class Given:
+    """Items as an objective's examples: what ``HeldOutItems`` is for a split."""
+
+    def __init__(self, items: list[dict[str, Any]], prepare: Any) -> None:
+        self.prepare, self.seed, self.numbers = prepare, 0, np.arange(len(items))
+        self.fields = {name: np.stack([one[name] for one in items]) for name in items[0]}
+
+    def batches(self, size: int, prepare: Callable[[Batch, Keys], Any] | None = None) -> Iterator[Batch]:
+        """Batches of up to ``size`` texts."""
+        for start in range(0, len(self.numbers), size):
+            rows = self.numbers[start : start + size]
+            own = {name: values[rows] for name, values in self.fields.items()}
+            batch = {"examples": rows, "strata": np.zeros_like(rows), "starts": rows, **own}
+            yield hand_over({**batch, PRESENT: np.ones(len(rows), bool)}, prepare or self.prepare, self.seed)
+
+
+class Labelled(Given):
+    """The texts of a source, with their classes.
 
     ``names`` are the classes of training and, after them, those that only this source has; ``labels`` int64 ``[N]``
     are numbers of these (-1: none). ``fingerprint`` is of what was read, ``left_out`` how many gave nothing. Raises
@@ -26,8 +42,7 @@ class Labelled:
     """
 
     def __init__(self, source: Any, config: Any, tokenizer: Any, classes: Iterable[str], prepare: Any) -> None:
-        self.prepare, self.seed, self.fingerprint = prepare, 0, source.fingerprint()
-        self.names, self.left_out = list(classes), 0
+        self.fingerprint, self.names, self.left_out = source.fingerprint(), list(classes), 0
         found: list[dict[str, Any]] = []
         labels: list[str | None] = []
         self.marks: list[bytes] = []
@@ -51,16 +66,8 @@ class Labelled:
             numbers[name] = len(self.names)
             self.names.append(name)
         self.labels = np.array([-1 if one is None else numbers[one] for one in labels], np.int64)
-        self.numbers = np.arange(len(found))
-        self.fields = {name: np.stack([one[name] for one in found]) for name in found[0]} | {"label": self.labels}
-
-    def batches(self, size: int, prepare: Callable[[Batch, Keys], Any] | None = None) -> Iterator[Batch]:
-        """Batches of up to ``size`` texts."""
-        for start in range(0, len(self.numbers), size):
-            rows = self.numbers[start : start + size]
-            own = {name: values[rows] for name, values in self.fields.items()}
-            batch = {"examples": rows, "strata": np.zeros_like(rows), "starts": rows, **own}
-            yield hand_over({**batch, PRESENT: np.ones(len(rows), bool)}, prepare or self.prepare, self.seed)
+        super().__init__(found, prepare)
+        self.fields["label"] = self.labels
 
     def apart(self, training: set[bytes]) -> np.ndarray:
         """bool ``[N]``: texts that no training document has, as ``mark`` compares them."""
