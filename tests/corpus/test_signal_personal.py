@@ -14,6 +14,7 @@ from seedstock.corpus.policy import Policy
 from seedstock.corpus.signals import checksums
 from seedstock.corpus.signals.national_ids import IDS
 from seedstock.corpus.signals.personal import Personal
+from seedstock.corpus.signals.personal_numbers import _PHONE_WORDS, _SHAPES, _says_phone
 
 
 def finds(*texts, **options):
@@ -237,3 +238,13 @@ def test_a_long_table_of_numbers_takes_linear_time():
     begin = time.process_time()
     Personal().compute(documents([text]))
     assert time.process_time() - begin < 20
+
+
+@given(st.from_regex(_PHONE_WORDS))
+def test_whatever_names_a_telephone_is_seen_at_the_first_look(before):
+    assert _says_phone(before)
+
+
+def test_every_shape_of_a_national_number_is_looked_for():
+    looked = [(shape, number) for shapes in _SHAPES.values() for shape, numbers in shapes for number in numbers]
+    assert sorted(looked) == sorted((shape, number) for number, kind in enumerate(IDS) for shape in kind.shapes)

@@ -117,8 +117,10 @@ def _runs(data: np.ndarray, offsets: np.ndarray) -> tuple[np.ndarray, np.ndarray
     base, stop = int(offsets[0]), int(offsets[-1])
     some = data[base:stop]
     digit = (some - np.uint8(48)) < 10
-    edges = np.diff(digit.view(np.int8), prepend=np.int8(0), append=np.int8(0))
-    starts, ends = np.flatnonzero(edges == 1), np.flatnonzero(edges == -1)
+    edges = np.flatnonzero(digit[1:] != digit[:-1]) + 1
+    if len(digit):
+        edges = np.concatenate([[0] if digit[0] else [], edges, [len(digit)] if digit[-1] else []]).astype(np.int64)
+    starts, ends = edges[0::2], edges[1::2]
     cuts = (offsets[1:-1] - base)[:, None]
     if len(cuts) and len(starts):
         # A number that runs on into the next text is two.
@@ -138,9 +140,9 @@ def _runs(data: np.ndarray, offsets: np.ndarray) -> tuple[np.ndarray, np.ndarray
     dotted = np.concatenate([joined & (gap == 1) & (some[ends[:-1]] == ord(".")), [False]])
     likely = (count >= 7) | (np.add.reduceat(dotted.astype(np.int64), opens) >= 3)
     floor = offsets[rows] - base
-    upper = ((some - np.uint8(65)) < 26) if len(some) else digit
     near = np.maximum(starts - 1 - (some[np.maximum(starts - 1, 0)] == ord(" ")), 0)
-    capital = (near - 1 >= floor) & upper[near] & upper[np.maximum(near - 1, 0)]
+    upper = [(some[at] - np.uint8(65)) < 26 for at in (near, np.maximum(near - 1, 0))]
+    capital = (near - 1 >= floor) & upper[0] & upper[1]
     after = some[np.minimum(starts + 4, len(some) - 1)] == ord(":")
     likely |= np.add.reduceat((capital | after).astype(np.int64), opens) > 0
     closes = np.append(opens[1:], len(starts)) - 1
