@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 FORMAT = 1
-BATCH = 256  # rows that a signal is handed at once
 SILENCE = 5.0  # seconds after which a reader says that it is alive: one that fetches is slow, and not stuck
 # ("read", partition), and where that killed: ("read", partition, item) while the source gives an item, ("item",
 # partition, item) while a row is made of it; ("write", piece); (signal, piece, first row, last row + 1).
@@ -238,8 +237,8 @@ def compute(
     measure = _Measure(signal, documents, piece, at, findings)
     batches = [
         found
-        for start in range(0, documents.num_rows, BATCH)
-        for found in measure.attempt(start, min(start + BATCH, documents.num_rows))
+        for start in range(0, documents.num_rows, signal.most)
+        for found in measure.attempt(start, min(start + signal.most, documents.num_rows))
     ]
     table = pa.Table.from_batches(batches, schema=measure.expected)
     return table.add_column(0, schema().field("text_sha256"), documents["text_sha256"]), measure.failures

@@ -47,6 +47,12 @@ class Signal(Config):
         """The type of each column, by name: ``columns``, unless the configuration decides which there are."""
         return self.columns
 
+    @property
+    def most(self) -> int:
+        """How many documents ``compute`` is handed at once: few where each takes long, since a worker that is silent
+        for ``corpus.timeout`` is taken for stuck."""
+        return 256
+
     def schema(self) -> pa.Schema:  # type: ignore[override] # pydantic's deprecated method of this name
         """The Arrow schema of the new columns."""
         import pyarrow as pa

@@ -38,6 +38,10 @@ class Perplexity(AsksRun, Named):
     def types(self) -> dict[str, str]:
         return BY_RUN if self.model.startswith(RUN) else self.columns
 
+    @property
+    def most(self) -> int:
+        return 8 if self.model.startswith(RUN) else super().most
+
     def compute(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         """Scores each text of a batch."""
         import numpy as np
