@@ -97,6 +97,8 @@ TABLE: dict[str, dict[str, str]] = {
         "mae": "seedstock.objectives.configs.mae:MaeConfig",
         "restoration": "seedstock.objectives.configs.restoration:RestorationConfig",
         "rotation": "seedstock.objectives.configs.rotation:RotationConfig",
+        "simclr": "seedstock.objectives.configs.views:SimclrConfig",
+        "byol": "seedstock.objectives.configs.views:ByolConfig",
         "classify": "seedstock.objectives.configs.classify:ClassifyConfig",
         "text-to-text": "seedstock.objectives.configs.answer:AnswerConfig",
     },

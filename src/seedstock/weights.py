@@ -51,6 +51,7 @@ def spec(run: Run) -> Any:
         logits=Stored(run.stage_folder(LOGITS)) if stored else None,
         fields={name: one.shape for name, one in getattr(run.shards, "fields", {}).items()},
         labels=tuple(getattr(run.shards, "labels", ())),
+        batch=recipe.training.batch_examples or 0,
     )
 
 

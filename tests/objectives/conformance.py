@@ -124,6 +124,7 @@ class Made:
             examples=EXAMPLES,
             fields={name: one.shape for name, one in getattr(self.shards, "fields", {}).items()},
             labels=tuple(getattr(self.shards, "labels", ())),
+            batch=BATCH,
         )
         if getattr(family.objective, "stored", None):
             self.spec = replace(self.spec, logits=self._stored())

@@ -30,6 +30,7 @@ from seedstock.objectives.configs.rotation import RotationConfig
 from seedstock.objectives.configs.scored import RewardWeightedConfig, TagsConfig, UnlikelihoodConfig
 from seedstock.objectives.configs.skip_gram import SkipGramConfig
 from seedstock.objectives.configs.span_corruption import SpanCorruptionConfig, Ul2Config
+from seedstock.objectives.configs.views import ByolConfig, SimclrConfig
 
 SIZES = {"width": 32, "layers": 2, "heads": 2, "mlp_width": 64, "context": CONTEXT}
 YARN = {"kind": "yarn", "factor": 4, "original": 12}
@@ -285,6 +286,13 @@ def turned_pictures(objective, batch):
         yield Secret("image", row + 1, (0, 0, 0), torch.ones(length, dtype=torch.bool), of=row)
 
 
+def other_pictures(objective, batch):
+    """No picture is seen in the place of another, nor one view in that of the other."""
+    length = objective.spec.model.context
+    for row in range(len(batch["image"]) - 1):
+        yield Secret("image", row + 1, (0, 0, 0), torch.ones(length, dtype=torch.bool), of=row)
+
+
 def spoilt_pixels(objective, batch):
     """What lies in the hole may not be seen."""
     for row, places in enumerate(batch["counted"]):
@@ -344,6 +352,24 @@ FAMILIES = {
         padded=False,
         by_heart=0.25,
         steps=200,
+        input=PICTURES,
+    ),
+    "simclr": Family(
+        SimclrConfig(hidden=64, outputs=32),
+        VisionConfig(shape="vit", **VISION),
+        other_pictures,
+        padded=False,
+        by_heart=0.5,
+        steps=150,
+        input=PICTURES,
+    ),
+    "byol": Family(
+        ByolConfig(hidden=64, outputs=32),
+        VisionConfig(shape="vit", **VISION),
+        other_pictures,
+        frozen=("teacher",),
+        padded=False,
+        by_heart=0.3,
         input=PICTURES,
     ),
     "mae": Family(

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
 from functools import cache
 
 import numpy as np
@@ -35,7 +36,7 @@ def made(request):
 
 def test_the_first_loss_is_as_expected(made):
     arrays = made.loader(batch=32).batch(0)
-    expected = made.objective.expect(made.spec)
+    expected = made.objective.expect(replace(made.spec, batch=32))
     if made.family.input is not None:
         expected = expected.with_floors(objective_loss.floors(made.objective, Windows(arrays), batch=32))
     step, _ = made.gradients(made.nets(), arrays)

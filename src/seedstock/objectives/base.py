@@ -36,6 +36,8 @@ class Spec:
     labels: tuple[str, ...] = ()
     examples: int | None = None
     """How many the run trains on, where that is known."""
+    batch: int = 0
+    """How many examples a step has, where that is known."""
 
 
 @dataclass(frozen=True)
@@ -139,6 +141,9 @@ class Objective:
         """Modules besides the network: heads, a decoder, a teacher. A module with parameters has ``roles()``."""
         return {}
 
+    def assembled(self, nets: Any) -> None:
+        """Once all of ``nets`` are there, before a checkpoint is read: teachers that begin as the network's copies."""
+
     def after_step(self, nets: Any, example: int) -> None:
         """After the optimizer's step that ended before example number ``example``: teachers, clamps, centres."""
 
@@ -193,4 +198,5 @@ def auxiliary_expected(spec: Spec) -> dict[str, float]:
 def assemble(network: nn.Module, objective: Objective) -> nn.ModuleDict:
     """Everything that is trained, by name: ``network`` and the objective's own."""
     nets = nn.ModuleDict({"network": network, **objective.nets()})
+    objective.assembled(nets)
     return nets.to(next(network.parameters()).device)
