@@ -243,13 +243,17 @@ def safer(runs: dict[str, Path]) -> Figures:
 
     from seedstock.runs import Run
 
-    found = {name: alignment.toxicity(Run.open(path.parent, path.name)) for name, path in runs.items()}
+    found, first = {}, None
+    for name, path in runs.items():
+        found[name], own = alignment.toxicity(Run.open(path.parent, path.name), beside=first)
+        first = first or own
     ways = {f"{name}, {way}": one for name, own in found.items() for way, one in own.items()}
     result, error = ways.pop("alignment-tags, good")["toxicity"]
     plain = ways["alignment-plain, no tag"]["toxicity"][0]
     more = {name: dict(zip(("toxicity", "error"), one["toxicity"], strict=True)) for name, one in ways.items()}
-    clean = {name: dict(one["bits_per_byte_of_clean"]) for name, one in ways.items()}
-    return Figures("toxicity", result, {"next token": plain}, plain, error, more | {"clean text": clean})
+    kept = found["alignment-tags"]["good"]
+    more |= {key: dict(zip(("bits a byte", "error"), one, strict=True)) for key, one in kept.items() if "less" in key}
+    return Figures("toxicity", result, {"next token": plain}, plain, error, more)
 
 
 def tidier(runs: dict[str, Path]) -> Figures:
