@@ -25,6 +25,14 @@ def recipe(command: argparse.ArgumentParser) -> argparse.ArgumentParser:
     return common(command)
 
 
+def processes(command: argparse.ArgumentParser) -> argparse.ArgumentParser:
+    """``--processes``."""
+    command.add_argument(
+        "--processes", type=int, metavar="N", help="how many processes train together (one for each GPU; 1 without)"
+    )
+    return command
+
+
 def run(command: argparse.ArgumentParser) -> argparse.ArgumentParser:
     """The options of commands that look at a run."""
     command.add_argument("name", metavar="RUN", help="the name of a run, or its folder")

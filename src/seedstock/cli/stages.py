@@ -21,6 +21,8 @@ def add(commands: Any) -> None:
         command.add_argument(
             "--engine", choices=("local", "ray", "slurm"), help="where the corpus is read and measured (corpus.engine)"
         )
+        if until in ("training", "release"):
+            shared.processes(command)
         command.set_defaults(run=_run, until=until)
         if name == "corpus":
             corpus.extend(command, _run)
@@ -34,6 +36,7 @@ def add(commands: Any) -> None:
             command.add_argument(
                 "--from", type=int, dest="step", metavar="STEP", help="go back to this checkpoint first (0: start over)"
             )
+            shared.processes(command)
         command.set_defaults(run={"resume": _resume, "evaluate": _evaluate, "release": _release}[name])
     demo = shared.common(commands.add_parser("demo", help="from raw files to a base model in a few minutes"))
     demo.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", dest="overrides", help="set a key")
@@ -50,6 +53,8 @@ def add(commands: Any) -> None:
 def _run(options: argparse.Namespace) -> None:
     from seedstock import pipeline
 
+    if getattr(options, "processes", None):
+        options.overrides.append(f"training.processes={options.processes}")
     if options.engine:
         options.overrides.append(f"corpus.engine={options.engine}")
     recipe = shared.load_recipe(options)
@@ -60,7 +65,9 @@ def _run(options: argparse.Namespace) -> None:
 def _resume(options: argparse.Namespace) -> None:
     from seedstock import pipeline
 
-    run = pipeline.resume(shared.open_run(options), reporter=shared.reporter(options), step=options.step)
+    run = pipeline.resume(
+        shared.open_run(options), reporter=shared.reporter(options), step=options.step, processes=options.processes
+    )
     shared.show(options, run.summary())
 
 

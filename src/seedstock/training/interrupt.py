@@ -1,4 +1,4 @@
-"""SIGTERM and Ctrl-C: finish the step, save, and say how to go on."""
+"""SIGTERM, SIGUSR1 and Ctrl-C: finish the step, save, and say how to go on."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class Stop:
     Signals reach the main thread alone: elsewhere (a notebook's worker, a test) nothing is caught.
     """
 
-    SIGNALS = (signal.SIGINT, signal.SIGTERM)
+    SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
 
     def __init__(self) -> None:
         self.asked: str | None = None

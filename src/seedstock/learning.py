@@ -1,0 +1,159 @@
+"""The training stage of a run, in as many processes as there are devices: on this machine, or started by a launcher."""
+
+from __future__ import annotations
+
+import os
+from datetime import timedelta
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from seedstock import kinds
+from seedstock.errors import SeedstockError
+from seedstock.ledger.chain import Chain
+from seedstock.ledger.ids import digest
+from seedstock.progress import Reporter, Silent
+from seedstock.runs import Run
+from seedstock.training.parallel import places
+
+if TYPE_CHECKING:
+    from seedstock.training.fit import Result
+
+GO = "go"
+PATIENCE = timedelta(days=30)
+"""How long the others wait while the first process builds the corpus."""
+
+
+def train(run: Run, reporter: Reporter) -> Result:
+    """Trains a run whose recipe is resolved and whose plan is recorded, and returns what the main process gave."""
+    from seedstock.training.configs.parallel import check
+    from seedstock.training.parallel import launch
+
+    recipe, place = run.recipe, places.find()
+    config = recipe.training
+    size = place.size if place else launch.devices(config.processes)
+    if size == 1:
+        return learn(run, reporter)
+    layout = check(config.parallel, size, model=recipe.model.resolved(), examples=config.batch_examples)
+    reporter.say(f"   {size} processes: {layout}")
+    if place is not None:
+        _store().set(GO, f"{run.runs.absolute()}\n{run.name}")
+        return _together(run, reporter, place)
+    arguments = (run.runs.absolute(), run.name, reporter)
+    found = launch.start(work, arguments, size, config.parallel.timeout)
+    run.chain = Chain(run.chain.path)  # the others wrote to it
+    run.__dict__.pop("recipe", None)
+    return found
+
+
+def work(runs: Path, name: str, reporter: Reporter) -> Result:
+    """One process of several on this machine."""
+    return learn(Run.open(runs, name), reporter)
+
+
+def learn(run: Run, reporter: Reporter) -> Result:
+    """This process's training: alone, or with the others of its group."""
+    import torch.distributed as dist
+
+    from seedstock import scoring, weights
+    from seedstock.inputs.items.loader import ItemLoader
+    from seedstock.inputs.loader import Loader
+    from seedstock.training.fit import fit
+
+    recipe, made = run.recipe, run.plan
+    if dist.is_initialized() and dist.get_rank():
+        reporter = Silent()
+    network = weights.build(recipe, run.vocab_size)
+    if recipe.training.start and not run.steps_done:
+        weights.begin(run, network)
+        reporter.say(f"   starting from the weights of {recipe.training.start}")
+    objective = weights.objective(run)
+    expected = scoring.expected(run, objective)
+    if not recipe.training.start:
+        reporter.event("expect", first=expected.first, tolerance=expected.tolerance)
+    first = ", ".join(f"{name} {value:.3f}" for name, value in expected.first.items())
+    reporter.say(f"   a fresh network's loss: {first}; the floor: {expected.floor or 'none is known'}")
+    reporter.say(f"   {sum(p.numel() for p in network.parameters()):,} parameters on {weights.device()}")
+    loader = (Loader if recipe.input.kind == "tokens" else ItemLoader)(
+        run.shards,
+        made,
+        prepare=objective.prepare,
+        raw_length=objective.raw_length,
+        partners=objective.partners,
+        seed=recipe.seed,
+    )
+    return fit(
+        network=network,
+        objective=objective,
+        loader=loader,
+        config=recipe.training,
+        run_folder=run.folder,
+        chain=run.chain,
+        reporter=reporter,
+        seed=recipe.seed,
+        validate=scoring.uncompiled(scoring.validation(run, objective)),
+        sample=scoring.uncompiled(scoring.sampler(run, objective)),
+        settled=lambda config: _settled(run, config),
+        identity=digest({"plan": made.fingerprint, "recipe": run.identity, **weights.parents(run)}),
+        providers=kinds.providers(recipe),
+    )
+
+
+def _settled(run: Run, training: Any) -> None:
+    """Freezes what was measured, so that a resume or a rerun repeats it."""
+    recipe = run.recipe.model_copy(update={"training": training})
+    if recipe != run.recipe:
+        run.rewrite(recipe)
+
+
+# Processes that torchrun or Slurm started: the first one does every stage, the others join it for the training.
+
+
+def follows() -> bool:
+    """Whether this is not the first of several processes that a launcher started."""
+    place = places.find()
+    return place is not None and place.rank > 0
+
+
+def follow() -> NoReturn:
+    """Waits until the first process trains, trains with it, and ends; the first one alone says what went wrong."""
+    place, store = places.find(), _store()
+    assert place is not None
+    store.wait([GO], PATIENCE)
+    told = store.get(GO).decode()
+    if not told:
+        raise SystemExit(0)
+    runs, name = told.split("\n")
+    try:
+        _together(Run.open(runs, name), Silent(), place)
+    except SeedstockError as error:
+        raise SystemExit(error.code) from None
+    raise SystemExit(0)
+
+
+def dismiss() -> None:
+    """Tells the others, where a launcher started any, that there is nothing to train."""
+    place = places.find()
+    if place is not None and place.rank == 0 and not _store().check([GO]):
+        _store().set(GO, "")
+
+
+def _together(run: Run, reporter: Reporter, place: places.Place) -> Result:
+    from seedstock.training.parallel.group import formed
+
+    with formed(_store(), place.rank, place.size, place.local, run.recipe.training.parallel.timeout):
+        return learn(run, reporter)
+
+
+@cache
+def _store() -> Any:
+    """What the processes of a launcher have in common."""
+    import torch.distributed as dist
+
+    place = places.find()
+    assert place is not None
+    os.environ.update(
+        RANK=str(place.rank), WORLD_SIZE=str(place.size), MASTER_ADDR=place.address, MASTER_PORT=str(place.port)
+    )
+    store, _, _ = next(dist.rendezvous("env://", timeout=PATIENCE))
+    return dist.PrefixStore("seedstock", store)
