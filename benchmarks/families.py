@@ -156,6 +156,33 @@ def mixture(runs: dict[str, Path]) -> Figures:
     return Figures("bits a byte", moe, {"dense, same FLOPs a token": dense}, dense, error, more)
 
 
+def taught(runs: dict[str, Path]) -> Figures:
+    """Bits a byte of a student beside the same network that learned from the text alone, over the same tokens."""
+    import decoder_families
+
+    bits = {name: record(run, "scores")["held_out"]["bits_per_byte"] for name, run in runs.items()}
+    alone, (stored, online) = (
+        runs["distillation-causal"],
+        (runs[name] for name in ("distillation", "distillation-online")),
+    )
+    more: dict[str, Any] = {"teacher": bits["distillation-teacher"], "teacher beside": bits["distillation-online"]}
+    difference, error = decoder_families.paired(stored, alone)
+    pairs = {"beside less text alone": (online, alone), "stored less beside": (stored, online)}
+    more |= {"less text alone": difference}
+    for name, (one, other) in pairs.items():
+        more[name] = dict(zip(("difference", "error"), decoder_families.paired(one, other), strict=True))
+    causal = bits["distillation-causal"]
+    return Figures("bits a byte", bits["distillation"], {"text alone": causal}, causal, error, more)
+
+
+def word_vectors(runs: dict[str, Path]) -> Figures:
+    """Nats a pair of neighbours beside what frequencies alone give."""
+    (run,) = runs.values()
+    scores = record(run, "scores")
+    pairs, floor = scores["losses"]["pairs"], scores["expected"]["collapse_at"]["pairs"]
+    return Figures("nats a pair", pairs["mean"], {"frequencies alone": floor}, floor, pairs["standard_error"])
+
+
 def look_ahead(runs: dict[str, Path]) -> Figures:
     """Bits a byte beside next-token prediction alone, and how many drafts of the further heads are accepted."""
     import decoder_families
@@ -285,6 +312,16 @@ FAMILIES: dict[str, Family] = {
     "multi-token": Family(
         {"multi-token": ("multi-token",), "multi-token-causal": ("multi-token", "objective.weight=0")}, look_ahead
     ),
+    "distillation": Family(
+        {
+            "distillation-teacher": ("distillation-teacher",),
+            "distillation": ("distillation",),
+            "distillation-online": ("distillation", "objective.stored=null"),
+            "distillation-causal": ("distillation", PLAIN),
+        },
+        taught,
+    ),
+    "skip-gram": Family({"skip-gram": ("skip-gram",)}, word_vectors),
     "long-context": Family({"long-context-short": ("long-context-short",), "long-context": ("long-context",)}, longer),
     "long-context-text-alone": Family(
         {

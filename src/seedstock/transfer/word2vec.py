@@ -38,7 +38,7 @@ def export(network: Any, tokenizer: Any, folder: Path) -> dict[str, Any]:
     with atomic_folder(folder) as partial:
         for name, table in tables.items():
             rows = table.detach().float().cpu().numpy()[list(words.values())]
-            _write(partial / name, list(words), rows)
+            write(partial / name, list(words), rows)
             again, found = read(partial / name)
             largest = max(largest, float(np.abs(found - rows).max(initial=0.0)))
             if again != list(words) or not np.array_equal(found, rows):
@@ -55,7 +55,8 @@ def vocabulary(tokenizer: Any) -> dict[str, int]:
     return {text: number for text, number in named if number not in special and text and text.split() == [text]}
 
 
-def _write(path: Path, words: list[str], rows: np.ndarray) -> None:
+def write(path: Path, words: list[str], rows: np.ndarray) -> None:
+    """Writes words and their vectors ``[words, width]``, fp32."""
     with path.open("w", encoding="utf-8", newline="\n") as out:
         out.write(f"{len(words)} {rows.shape[1]}\n")
         for word, row in zip(words, rows, strict=True):
