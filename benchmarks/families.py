@@ -333,7 +333,7 @@ FAMILIES: dict[str, Family] = {
         },
         longer,
     ),
-    "bert": Family({"bert": ("bert",)}, hidden_tokens_and_grammar),
+    "bert": Family({"bert": ("bert",)}, hidden_tokens),
     "modernbert": Family({"modernbert": ("modernbert",)}, hidden_tokens_and_grammar),
     "t5": Family({"t5": ("t5",)}, hidden_spans),
     "ul2": Family({"ul2": ("ul2",)}, hidden_spans),
