@@ -28,7 +28,9 @@ from typing import Any
 TASKS = ("sst2", "trec", "banking77")
 SIZES = (100, 1000, 0)
 RATES = (1.0, 3.0, 10.0)
-EPOCHS = {100: 30.0, 1000: 6.0, 0: 3.0}
+EPOCHS = {100: 20.0, 1000: 6.0, 0: 3.0}
+BATCH = {100: 8, 1000: 16, 0: 32}
+KEPT = 5  # checkpoints to choose from
 _WORDS = {
     "sst2": {"0": "negative", "1": "positive"},
     "trec": dict(zip("012345", ("description", "entity", "abbreviation", "human", "number", "location"), strict=True)),
@@ -68,6 +70,15 @@ def write(path: Path, chosen: list[dict[str, str]]) -> Path:
 
 def one(cell: dict[str, Any], runs: str, out: str) -> dict[str, Any]:
     """One run from data to scores, which is then removed; its line of the results."""
+    import fcntl
+
+    own = f"{cell['task']}-{cell['size']}-{cell['seed']}"
+    with (Path(out) / f".{own}.lock").open("w") as file:  # two runs at once would build one corpus
+        fcntl.flock(file, fcntl.LOCK_EX)
+        return _one(cell, runs, out)
+
+
+def _one(cell: dict[str, Any], runs: str, out: str) -> dict[str, Any]:
     import torch
 
     from seedstock import finetuning
@@ -91,11 +102,13 @@ def one(cell: dict[str, Any], runs: str, out: str) -> dict[str, Any]:
         test=[finetuning.source_of(str(test), "test", "text")],
         seed=cell["seed"],
         epochs=EPOCHS[cell["size"]],
+        batch=BATCH[cell["size"]],
         learning_rate=cell["rate"] * 5e-5 * 768 / width,
         random=cell["start"] == "random",
     )
     settled = [f"training.{key}={value}" for key, value in (("threads", 1), ("precision", "fp32"), ("micro_batch", 32))]
-    quiet = ["training.validate_every=null"]
+    steps = EPOCHS[cell["size"]] * 0.9 * task.texts / task.batch
+    quiet = ["training.validate_every=null", f"training.checkpoint_every={-(-int(steps) // KEPT)}"]
     run = finetuning.finetune(
         base, task, step=int(step) if step else None, overrides=[*settled, *quiet], until="evaluation"
     )
@@ -115,7 +128,7 @@ def one(cell: dict[str, Any], runs: str, out: str) -> dict[str, Any]:
 
 
 def cells(options: argparse.Namespace, rates: dict[tuple[str, str, str], float]) -> list[dict[str, Any]]:
-    """Every run that is wanted, the smallest first."""
+    """Every run that is wanted: all of a seed, then the next."""
     return [
         {
             "kind": "score",
@@ -127,11 +140,11 @@ def cells(options: argparse.Namespace, rates: dict[tuple[str, str, str], float])
             "seed": seed,
             "rate": rates[base, objective, start],
         }
-        for size in options.sizes
         for seed in range(1, options.seeds + 1)
-        for task in options.tasks
+        for size in options.sizes
         for base, objective in options.bases
         for start in ("base", "random")
+        for task in options.tasks
     ]
 
 

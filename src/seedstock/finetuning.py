@@ -53,17 +53,20 @@ def recipes_values(base: Run) -> dict[str, Any]:
     return json.loads(base.recipe.model_dump_json())
 
 
-def count(sources: Sequence[dict[str, Any]]) -> int:
-    """How many documents sources give, by reading them."""
+def count(sources: Sequence[dict[str, Any]]) -> tuple[int, int]:
+    """How many documents sources give, and bytes of their texts, by reading them."""
     from seedstock import kinds
     from seedstock.corpus.sources.base import Unreadable
 
-    found = 0
+    found = size = 0
     for entry in sources:
         source = kinds.load("sources", entry["kind"])(**entry)
         for part in source.partitions():
-            found += sum(not isinstance(item, Unreadable) for item in source.read(part))
-    return found
+            for item in source.read(part):
+                if not isinstance(item, Unreadable):
+                    found += 1
+                    size += len((item.text or "").encode(errors="replace")) or len(item.raw or b"")
+    return found, size
 
 
 def source_of(given: str, name: str, text: str) -> dict[str, Any]:
@@ -294,6 +297,9 @@ def shown(result: dict[str, Any]) -> str:
     """The scores as people read them."""
     rows = {"validation": result["validation"], **(result["test"] or {})}
     lines = [f"{name}: {told(one)}" for name, one in rows.items() if one]
+    if not lines:  # more text, scored as a base is
+        known = {name: value for name, value in (result["held_out"] or {}).items() if isinstance(value, float)}
+        lines = ["held out: " + ", ".join(f"{name} {value:.4g}" for name, value in known.items())]
     for name, one in (result.get("beside") or {}).items():
         low, high = one["interval"]
         lines.append(

@@ -171,9 +171,14 @@ def test_a_resumed_stage_learns_the_same(bases, files):
 
 
 def test_continued_training_keeps_the_bases_objective(bases, files):
-    task = _task(files, "more", objective="own", epochs=1, test=[])
-    run = finetuning.finetune(bases("llama"), task, overrides=QUICK, until="training")
-    assert run.recipe.objective.kind == "causal" and run.result["step"] == run.steps_done
+    texts, size = finetuning.count([finetuning.source_of(str(files[0]), "task", "text")])
+    assert texts == 123 and size == sum(len(json.loads(line)["text"]) for line in files[0].read_text().splitlines())
+    for shape, kind in (("llama", "causal"), ("t5", "span-corruption")):
+        task = _task(files, f"more-{shape}", objective="own", epochs=2, test=[], tokens=size // 3)
+        run = finetuning.finetune(bases(shape), task, overrides=QUICK, until="training")
+        assert run.recipe.objective.kind == kind and run.result["step"] == run.steps_done
+        seen = run.steps_done * 16 * 32
+        assert 1.2 < seen / (0.8 * size / 3) < 3, "about two passes"
 
 
 def test_the_command_does_it_and_compares(runs, files, bases, capsys):
@@ -215,6 +220,7 @@ def test_what_a_base_saw_its_second_stage_goes_back_to(bases, classified):
         (["--data", "TASK", "--label", "colour"], "0 classes"),
         (["--data", "TASK", "--objective", "text-to-text"], "an encoder does not"),
         (["--data", "TASK", "--validation", "often"], "share"),
+        (["--data", "TASK", "--validation", "0 %"], "which step is the best"),
         (["--data", "TASK", "--set", "input.length=64"], "do not fit"),
     ],
 )

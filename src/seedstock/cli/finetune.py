@@ -30,7 +30,9 @@ def add(commands: Any) -> None:
         help="what is learned; own: what the base was trained to do (classify)",
     )
     command.add_argument("--validation", default="10 %", metavar="SHARE", help="to choose the best step by (10 %%)")
-    command.add_argument("--epochs", type=float, metavar="N", help="passes over the texts (3, or what 200 steps take)")
+    command.add_argument(
+        "--epochs", type=float, metavar="N", help="passes (3, or what 200 steps take; packed 1)"
+    )
     command.add_argument("--batch", type=int, default=32, metavar="N", help="texts a step (32)")
     command.add_argument("--learning-rate", type=float, metavar="RATE", help="the peak (by the model's width)")
     command.add_argument("--dropout", type=float, metavar="SHARE", help="0.1")
@@ -80,10 +82,12 @@ def _finetune(options: argparse.Namespace) -> None:
         validation = TypeAdapter(Fraction).validate_python(options.validation)
     except ValueError:
         raise RecipeError("not a share", where=f"--validation {options.validation}", fix="write 10 %") from None
+    texts, size = finetuning.count(sources)
     task = Task(
         name=name or f"{base.name}-{_called(options.data)}",
         sources=sources,
-        texts=finetuning.count(sources),
+        texts=texts,
+        tokens=round(size / base.tokenizer_report["bytes_per_token"]["all"]),
         objective=options.objective,
         label=options.label,
         target=options.target,

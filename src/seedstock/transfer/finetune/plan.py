@@ -17,15 +17,17 @@ LEAST_STEPS, EPOCHS, BATCH, LOOKS = 200, 3.0, 32, 10
 class Task:
     """What is to be learned from ``sources`` (entries of a recipe), and how it is judged.
 
-    ``texts`` is how many documents there are, ``validation`` the share that is held out to choose the best step by,
-    ``test`` sources that nothing is chosen by. ``random`` leaves out the base's weights. What is None has a default:
-    ``epochs`` three, or as many as 200 steps take; ``learning_rate`` 5e-5 · 768 / width (BERT's at its width; Devlin et
-    al. 2018, appendix A.3), and three times that from random weights; ``dropout`` 10 %.
+    ``texts`` is how many documents there are, and ``tokens`` about how many tokens, which windows of packed text
+    (``next-token``, ``own``) need; ``validation`` the share that is held out to choose the best step by, ``test``
+    sources that nothing is chosen by. ``random`` leaves out the base's weights. What is None has a default: ``epochs``
+    three, or as many as 200 steps take, of packed text one; ``learning_rate`` 5e-5 · 768 / width (BERT's at its width;
+    Devlin et al. 2018, appendix A.3), and three times that from random weights; ``dropout`` 10 %.
     """
 
     name: str
     sources: list[dict[str, Any]]
     texts: int
+    tokens: int = 0
     objective: str = "classify"
     label: str = "label"
     target: str | None = None
@@ -45,6 +47,9 @@ def recipe(task: Task, base: dict[str, Any], tokenizer: str, start: str) -> dict
 
     ``start`` is ``run:NAME@step``. Raises RecipeError for an objective that the base's kind of model cannot learn.
     """
+    if task.objective in ("classify", "text-to-text") and not 0 < task.validation < 1:
+        what = "without validation texts nothing says which step is the best"
+        raise RecipeError(what, where="--validation", fix="hold out a share: 10 %")
     if task.objective not in OBJECTIVES:
         raise RecipeError(f"unknown objective {task.objective!r}", where="--objective", fix=", ".join(OBJECTIVES))
     model = {key: value for key, value in base["model"].items() if value is not None and key != "size"}
@@ -90,8 +95,10 @@ def _training(task: Task, model: dict[str, Any], start: str | None, packed: bool
     rate = task.learning_rate or 5e-5 * 768 / model["width"] * (1 if start else 3)
     learnt = max(1, round(task.texts * (1 - task.validation)))
     batch = max(1, min(task.batch, learnt // 2))
-    if packed:  # nobody knows yet how many windows the texts fill: the plan repeats them as often as it takes
-        length = {"steps": max(1, round((task.epochs or EPOCHS) * learnt / batch))}
+    if packed:
+        windows = task.tokens * (1 - task.validation) / model["context"]
+        batch = task.batch
+        length = {"steps": max(1, math.ceil((task.epochs or 1) * windows / batch))}
     else:
         once = learnt / batch
         length = {"steps": math.ceil(once * task.epochs) if task.epochs else max(LEAST_STEPS, math.ceil(EPOCHS * once))}
