@@ -99,6 +99,8 @@ TABLE: dict[str, dict[str, str]] = {
         "rotation": "seedstock.objectives.configs.rotation:RotationConfig",
         "simclr": "seedstock.objectives.configs.views:SimclrConfig",
         "byol": "seedstock.objectives.configs.views:ByolConfig",
+        "dino": "seedstock.objectives.configs.dino:DinoConfig",
+        "ijepa": "seedstock.objectives.configs.ijepa:IjepaConfig",
         "classify": "seedstock.objectives.configs.classify:ClassifyConfig",
         "text-to-text": "seedstock.objectives.configs.answer:AnswerConfig",
     },

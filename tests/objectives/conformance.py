@@ -71,8 +71,9 @@ class Family:
     come to on one batch, as a part of the first one's, after ``steps`` of AdamW. ``padded`` is whether padding may
     be put behind every row. ``export(made, folder)`` returns (theirs, ours), logits of the same tokens, for a network
     that no class of transformers holds. ``parents`` are configurations of the networks that the objective learns from.
-    ``guessed`` is whether anything is hidden (noise lies over all, and hides nothing).
-    ``input`` is that of an objective over items (drawn pictures and the like, by ``made_items``), None over tokens.
+    ``unknown`` are losses of which nobody can say where they begin. ``guessed`` is whether anything is hidden (noise
+    lies over all, and hides nothing). ``input`` is that of an objective over items (drawn pictures and the like, by
+    ``made_items``), None over tokens.
     """
 
     objective: Any
@@ -88,6 +89,7 @@ class Family:
     parents: dict[str, Any] = field(default_factory=dict)
     input: Any = None
     guessed: bool = True
+    unknown: tuple[str, ...] = ()
 
 
 @cache

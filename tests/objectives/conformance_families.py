@@ -18,8 +18,10 @@ from seedstock.objectives.causal import targets
 from seedstock.objectives.configs.causal import CausalConfig
 from seedstock.objectives.configs.denoising import DenoisingConfig
 from seedstock.objectives.configs.diffusion import DiffusionConfig
+from seedstock.objectives.configs.dino import DinoConfig
 from seedstock.objectives.configs.distillation import DistillationConfig
 from seedstock.objectives.configs.fim import FimConfig
+from seedstock.objectives.configs.ijepa import IjepaConfig
 from seedstock.objectives.configs.mae import MaeConfig
 from seedstock.objectives.configs.masked import MaskedConfig
 from seedstock.objectives.configs.metadata import MetadataConfig
@@ -293,6 +295,24 @@ def other_pictures(objective, batch):
         yield Secret("image", row + 1, (0, 0, 0), torch.ones(length, dtype=torch.bool), of=row)
 
 
+def wanted_patches(objective, batch):
+    """Patches that are asked for may not be seen where the context is read."""
+    model = objective.spec.model
+    for row, places in enumerate(batch["wanted"].any(1)):
+        at = int(torch.nonzero(places)[0])
+        top, left = (one * model.patch for one in divmod(at, model.image // model.patch))
+        yield Secret("image", row, (top, left, 0), batch["shown"][row], input=True)
+
+
+def blocks_of_patches(objective, batch):
+    """Assran et al. 2023: what is wanted is not shown, and each target is a block of about its share."""
+    wanted, shown = batch["wanted"], batch["shown"]
+    yield "wanted and shown", float((wanted.any(1) & shown).sum()), 0, 0
+    yield "pictures without a context", float((~shown.any(1)).sum()), 0, 0
+    yield "pictures without a target", float((~wanted.flatten(1).any(1)).sum()), 0, 0
+    yield "share of a target", float(wanted.float().mean()), objective.config.target, 0.05
+
+
 def spoilt_pixels(objective, batch):
     """What lies in the hole may not be seen."""
     for row, places in enumerate(batch["counted"]):
@@ -370,6 +390,46 @@ FAMILIES = {
         frozen=("teacher",),
         padded=False,
         by_heart=0.3,
+        input=PICTURES,
+    ),
+    "dino": Family(
+        DinoConfig(prototypes=64, hidden=64, bottleneck=32, small=2, small_size=8, teacher_temperature=0.1),
+        VisionConfig(shape="vit", **VISION),
+        other_pictures,
+        frozen=("teacher", "teacher_head"),
+        idle=("head.blank",),
+        padded=False,
+        by_heart=0.9,
+        input=PICTURES,
+    ),
+    "dinov2": Family(
+        DinoConfig(
+            prototypes=64,
+            hidden=64,
+            bottleneck=32,
+            small=2,
+            small_size=8,
+            patches=1.0,
+            scatter=0.1,
+            jitter=0.2,
+            teacher_temperature=0.1,
+        ),
+        VisionConfig(shape="vit", **VISION),
+        other_pictures,
+        frozen=("teacher", "teacher_head"),
+        padded=False,
+        by_heart=0.9,
+        unknown=("scatter",),
+        input=PICTURES,
+    ),
+    "ijepa": Family(
+        IjepaConfig(predictor_width=32, predictor_layers=1, predictor_heads=2),
+        VisionConfig(shape="vit", class_token=False, **VISION),
+        wanted_patches,
+        blocks_of_patches,
+        frozen=("teacher",),
+        padded=False,
+        by_heart=0.6,
         input=PICTURES,
     ),
     "mae": Family(

@@ -41,7 +41,8 @@ def _features(nets: Any, objective: Any, items: Any, batch: int) -> tuple[Any, A
     rows = list(_rows(nets, objective, items, batch))
     if not rows or rows[0][0] is None:
         return None, None, None
-    return tuple(torch.cat(column) for column in zip(*rows, strict=True))
+    found, raw, labels = (torch.cat(column) for column in zip(*rows, strict=True))
+    return found, raw, labels
 
 
 @torch.inference_mode()
@@ -103,7 +104,7 @@ def _logistic(x: Tensor, y: Tensor, classes: int, penalty: float) -> Tensor:
         return loss
 
     with torch.enable_grad():
-        solver.step(closure)  # type: ignore[arg-type]
+        solver.step(closure)
     return weights.detach()
 
 

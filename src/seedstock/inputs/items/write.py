@@ -174,7 +174,7 @@ class _Writer:
     about: dict[str, Any]
     rows: list[tuple[bytes, int]] = field(default_factory=list)
     paths: dict[str, str] = field(default_factory=dict)
-    bytes: int = 0
+    size: int = 0
     waiting: list[Item] = field(default_factory=list)
     held: int = 0
 
@@ -183,7 +183,7 @@ class _Writer:
         self.waiting += items
         self.held += sum(value.nbytes for item in items for value in item.values())
         self.rows.append((identity, len(items)))
-        self.bytes += size
+        self.size += size
         if self.held > HELD:
             self.flush()
 
@@ -210,7 +210,7 @@ class _Writer:
             **self.about,
             "items": int(table["tokens"].sum()),
             "documents": len(self.rows),
-            "bytes": self.bytes,
+            "bytes": self.size,
             "fields": self.paths,
             "table": path,
         }

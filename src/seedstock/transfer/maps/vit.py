@@ -13,7 +13,7 @@ from seedstock.transfer.tensors import outward
 
 CLASS, LIBRARY = "ViTModel", "transformers"
 
-_LAYER = (
+LAYER = (
     ("attention.query", "attention.q_proj"),
     ("attention.key", "attention.k_proj"),
     ("attention.value", "attention.v_proj"),
@@ -27,31 +27,35 @@ _LAYER = (
 
 def stack(ours: str, theirs: str, layers: int) -> list[Rule]:
     """Rules for the blocks of a stack, by what stands before their number."""
-    named = ((f"{ours}.blocks.{{n}}.{one}", f"{theirs}.{{n}}.{other}") for one, other in _LAYER)
+    named = ((f"{ours}.blocks.{{n}}.{one}", f"{theirs}.{{n}}.{other}") for one, other in LAYER)
     return list(by_layer(with_biases(*named), layers))
 
 
 def encoder(network: Any, prefix: str = "") -> dict[str, Tensor]:
     """The tensors of a VisionNetwork as ``transformers`` names and shapes them."""
-    c, own = network.config, {name: tensor.detach() for name, tensor in network.state_dict().items()}
-    start = own.pop("embedding.class_token")[None, None]
+    found, rest = embeddings(network, dict(network.state_dict()), prefix)
+    last = with_biases(("backbone.norm", prefix + "layernorm"))
+    return found | outward(rest, [*stack("backbone", prefix + "layers", network.config.layers), *last])
+
+
+def embeddings(network: Any, own: dict[str, Tensor], prefix: str = "") -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    """The embeddings of a VisionNetwork's tensors by their names there, and what is left of the tensors."""
+    c, own = network.config, {name: tensor.detach() for name, tensor in own.items()}
+    start, learned = own.pop("embedding.class_token", None), own.pop("embedding.positions.weight", None)
     weight = own.pop("embedding.patches.weight").reshape(c.width, c.patch, c.patch, c.channels).permute(0, 3, 1, 2)
-    learned = own.pop("embedding.positions.weight", None)
     at = prefix + "embeddings."
     found = {
-        at + "cls_token": start,
         at + "position_embeddings": fixed(c, c.width) if learned is None else learned[None],
         at + "patch_embeddings.projection.weight": weight.contiguous(),
         at + "patch_embeddings.projection.bias": own.pop("embedding.patches.bias"),
     }
-    last = with_biases(("backbone.norm", prefix + "layernorm"))
-    return found | outward(own, [*stack("backbone", prefix + "layers", c.layers), *last])
+    return found | ({} if start is None else {at + "cls_token": start[None, None]}), own
 
 
 def fixed(c: Any, width: int) -> Tensor:
-    """Sines and cosines of patches after a class token's zeros, as a table ``[1, 1 + T, width]``."""
+    """Sines and cosines of patches, after a class token's zeros where there is one, as a table ``[1, T, width]``."""
     table = sines(torch.arange(c.patches), c.image // c.patch, width)
-    return torch.cat([torch.zeros(1, width), table])[None]
+    return torch.cat([torch.zeros(int(c.class_token), width), table])[None]
 
 
 def sizes(c: Any) -> dict[str, Any]:
@@ -74,9 +78,14 @@ def sizes(c: Any) -> dict[str, Any]:
 
 
 def fits(c: Any) -> bool:
-    """Whether the classes can hold such a network."""
-    plain = c.norm == "layer" and c.activation == "gelu_exact" and c.biases and not c.qk_norm
-    return plain and c.class_token and c.position in ("learned", "sines") and c.kv_heads == c.heads
+    """Whether the classes with a class token can hold such a network."""
+    return plain(c) and c.class_token
+
+
+def plain(c: Any) -> bool:
+    """Whether a network has what all these classes have."""
+    usual = c.norm == "layer" and c.activation == "gelu_exact" and c.biases and not c.qk_norm
+    return usual and c.position in ("learned", "sines") and c.kv_heads == c.heads
 
 
 def processor(c: Any) -> dict[str, Any]:
