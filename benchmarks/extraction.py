@@ -1,6 +1,7 @@
 """Every way of extraction beside its peers: agreement with labelled pages, and pages a second on one core.
 
-``python benchmarks/extraction.py --articles TAR [--pages WCXB] [--peers justext,readability] [--plot FILE]``.
+``OMP_NUM_THREADS=1 python benchmarks/extraction.py --articles TAR [--pages WCXB] [--peers justext,readability]
+[--plot FILE]``.
 Each extractor reads the same bytes in one process; passes alternate, and the best of ``--rounds`` counts (CPU time).
 ``text`` is text alone; ``all`` adds title, author, date, rights and, for ours, the map back to the bytes.
 """

@@ -1,6 +1,7 @@
 """HTML to Parquet, end to end: WARC files in, a corpus out, beside datatrove on the same files.
 
-``python benchmarks/html_to_parquet.py --articles TAR --work FOLDER [--peer PYTHON] [--records 3000] [--workers 1]``.
+``python benchmarks/html_to_parquet.py --articles TAR --work FOLDER [--peer PYTHON] [--records 3000] [--workers 1]
+[--quick]``.
 The records are the labelled pages again and again, each with a paragraph of its own changed so that no two are equal.
 Ours reads, extracts, maps, takes facts and rights, and writes a sealed corpus (no signals, no dedup); theirs reads,
 extracts and writes Parquet. F1 is of the texts that came out, over every record.
@@ -135,14 +136,15 @@ def main() -> None:
     parser.add_argument("--peer", help="the Python that datatrove is installed for")
     parser.add_argument("--records", type=int, default=3000)
     parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("--quick", action="store_true", help="the router, and the peer's defaults, alone")
     options = parser.parse_args()
     pages = data.articles(options.articles)
     source = options.work / f"warc-{options.records}"
     if not source.exists():
         warcs(pages, source, options.records)
-    for kind in ("router", "lines"):
+    for kind in ("router", "lines")[: 1 if options.quick else 2]:
         told(f"ours, {kind}", *ours(source, options.work / "ours", options.workers, kind), pages)
-    for arguments in ((), ("precision",)) if options.peer else ():
+    for arguments in ((), ("precision",))[: 0 if not options.peer else 1 if options.quick else 2]:
         found = theirs(source, options.work / "theirs", options.peer, str(options.workers), *arguments)
         told(" ".join(("datatrove", *arguments)), *found, pages)
 
