@@ -1,7 +1,9 @@
 import json
 
+import numpy as np
 from batches import documents
 
+from seedstock.corpus.signals import language_kernel
 from seedstock.corpus.signals.language import Language
 
 SENTENCES = {
@@ -70,3 +72,16 @@ def test_what_a_source_declares_stands_beside_what_is_found():
     found = Language().compute(documents([english] * 4, meta=meta)).to_pylist()
     assert [row["language"] for row in found] == ["en"] * 4
     assert [row["declared"] for row in found] == ["sco", "english", None, None]
+
+
+def test_as_many_bytes_settle_a_state_as_the_farthest_one_is_steps_away():
+    rng = np.random.default_rng(1)
+    for _ in range(50):
+        states, rows = int(rng.integers(1, 9)), int(rng.integers(1, 6))
+        step = np.where(rng.random((rows, 256)) < 0.99, 0, rng.integers(0, states, (rows, 256))).astype(np.int32)
+        base = (rng.integers(0, rows, states) << 8).astype(np.int32)
+        near, level, steps = {0}, {0}, 0
+        while level := {int(to) for at in level for to in step[base[at] >> 8]} - near:
+            near |= level
+            steps += 1
+        assert language_kernel._depth(step.ravel(), base) == steps

@@ -61,14 +61,19 @@ def model() -> Model:
 
 def _depth(step: np.ndarray, base: np.ndarray) -> int:
     """The longest string that a state stands for: so many steps lead to it from the root, and so many settle it."""
-    seen = np.zeros(len(base), bool)
-    seen[0] = True
+    rows, row = step.reshape(-1, 256), base >> 8  # most states go on as another one does, by a row in common
+    new, taken = np.ones(len(base), bool), np.zeros(len(rows), bool)
+    new[0] = False
     front, depth = np.zeros(1, np.int64), -1
     while len(front):
         depth += 1
-        reached = np.unique(step[base[front][:, None] + np.arange(256)])
-        front = reached[~seen[reached]]
-        seen[front] = True
+        wanted = np.zeros(len(rows), bool)
+        wanted[row[front]] = True
+        reached = np.zeros(len(base), bool)
+        reached[rows[wanted & ~taken]] = True
+        taken |= wanted
+        front = np.flatnonzero(reached & new)
+        new[front] = False
     return depth
 
 
