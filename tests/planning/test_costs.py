@@ -152,7 +152,10 @@ def test_estimate_is_power_times_time():
 def recipe(**training):
     model = DecoderConfig(size="4M", context=256)
     return SimpleNamespace(
-        model=model, training=TrainingConfig(**training), tokenizer=SimpleNamespace(kind="bpe", vocab_size=8192)
+        model=model,
+        training=TrainingConfig(**training),
+        tokenizer=SimpleNamespace(kind="bpe", vocab_size=8192),
+        input=SimpleNamespace(tokenized=True),
     )
 
 
@@ -221,6 +224,7 @@ def test_the_plan_of_a_mixture_tells_all_parameters_from_those_of_a_token():
         model=DecoderConfig(shape="mixtral", size="10M"),
         training=TrainingConfig(),
         tokenizer=SimpleNamespace(kind="bpe", vocab_size=1024),
+        input=SimpleNamespace(tokenized=True),
     )
     made = plan(recipe, hardware=DEVICES["h100"])
     assert sum(made.parameters.values()) == pytest.approx(10e6, rel=0.05) and made.active < 0.5 * 10e6

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from seedstock.models import attention as self_attention
 from seedstock.models import rope
-from seedstock.models.block import Block
+from seedstock.models.block import Block, conditioned
 from seedstock.models.cache import Cache
 from seedstock.models.convolution import reach
 from seedstock.models.dropout import Dropout
@@ -71,11 +71,11 @@ class Backbone(nn.Module):
     ) -> Output:
         """``x`` ``[B, T, D]``, ``positions`` ``[B or 1, T]``, ``examples`` ``[B]`` (the key of dropout) → Output.
 
-        ``cross`` is for backbones with ``config.cross``, which may leave it out where a cache holds it. Raises
-        NotImplementedError for ``cross`` elsewhere and for ``condition``, which no kind of block takes so far.
+        ``cross`` is for backbones with ``config.cross``, which may leave it out where a cache holds it; ``condition``
+        ``[B, D]`` is for those with ``config.conditioned``, which insist on it. Raises NotImplementedError elsewhere.
         """
-        if condition is not None or (cross is not None and not self.config.cross):
-            raise NotImplementedError("no block attends to another sequence (cross) or takes a condition")
+        if (condition is not None) != conditioned(self.config) or (cross is not None and not self.config.cross):
+            raise NotImplementedError("its blocks attend to no other sequence (cross), or take no condition")
         source = self._read(cross, attention, x, examples, cache) if self.config.cross else None
         sights = self._sights(attention, x, positions, cache)
         angles = self._angles(positions, x.dtype)
@@ -85,7 +85,7 @@ class Backbone(nn.Module):
         for number, block in enumerate(self.blocks):
             local = self.config.is_local(number)
             given = cache.layer(number) if cache else None
-            x = block(x, angles[local], sights[local], given, examples, near, source, routed)
+            x = block(x, angles[local], sights[local], given, examples, near, source, routed, condition)
             if keep_layers:
                 layers.append(x)
         if cache is not None:

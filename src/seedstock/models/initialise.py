@@ -34,6 +34,9 @@ def initialise(network: nn.Module, roles: dict[str, str], config: Any, seed: int
     scale = config.attention_scale
     for name, parameter in network.named_parameters():
         role, zero = roles[name], config.initialisation == "zero"
+        if role == "modulation":
+            parameter.zero_()
+            continue
         if role == "vector":
             parameter.fill_(1.0 if name.endswith("norm.weight") else 0.0)
             continue

@@ -55,12 +55,13 @@ class _EagerRMSNorm(torch.autograd.Function):
 
 
 class LayerNorm(nn.Module):
-    """``(x - mean(x)) / std(x) * weight + bias`` over the last dimension (Ba et al. 2016)."""
+    """``(x - mean(x)) / std(x) * weight + bias`` over the last dimension (Ba et al. 2016); without a gain there is
+    neither."""
 
-    def __init__(self, width: int, epsilon: float, bias: bool = True) -> None:
+    def __init__(self, width: int, epsilon: float, bias: bool = True, gain: bool = True) -> None:
         super().__init__()
-        self.weight = nn.Parameter(torch.empty(width))
-        self.bias = nn.Parameter(torch.empty(width)) if bias else None
+        self.weight = nn.Parameter(torch.empty(width)) if gain else None
+        self.bias = nn.Parameter(torch.empty(width)) if bias and gain else None
         self.epsilon = epsilon
 
     def forward(self, x: Tensor) -> Tensor:
@@ -69,4 +70,6 @@ class LayerNorm(nn.Module):
 
 def norm(kind: str, width: int, epsilon: float) -> RMSNorm | LayerNorm:
     """A normalisation layer by its name in the configuration."""
-    return RMSNorm(width, epsilon) if kind == "rms" else LayerNorm(width, epsilon, bias=kind == "layer")
+    if kind == "rms":
+        return RMSNorm(width, epsilon)
+    return LayerNorm(width, epsilon, bias=kind == "layer", gain=kind != "layer_plain")

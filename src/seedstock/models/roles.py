@@ -19,6 +19,7 @@ ROLES: tuple[tuple[str, str], ...] = (
     ("*.value.weight", "column"),
     ("*.gate.weight", "column"),
     ("*.up.weight", "column"),
+    ("*.modulation.weight", "modulation"),
     ("*.output.weight", "row"),
     ("*.down.weight", "row"),
     ("*relative.weight", "vector"),
@@ -27,7 +28,8 @@ ROLES: tuple[tuple[str, str], ...] = (
 )
 """Name pattern → role, first match. ``embedding`` and ``head`` [vocabulary, width]. The hidden matrices [out, in]:
 ``column``, which tensor parallelism would cut along out, and ``row``, along in; those of experts are
-stacked, [experts, out, in]. ``router``: [experts, width]. ``vector``: gains, biases and taps."""
+stacked, [experts, out, in]. ``router``: [experts, width]. ``modulation``: [6 · width, width], which every layout leaves
+whole, and which starts at zero. ``vector``: gains, biases and taps."""
 
 
 def assign(names: Iterable[str], patterns: Iterable[tuple[str, str]] = ROLES) -> dict[str, str]:

@@ -29,6 +29,8 @@ def forward(
         return 2.0 * targets * s.width * 2 * length
     mlp = active(s, vocab_size)["mlp"] / sum(layers for layers, _ in s.stacks)
     head = 2.0 * targets * (s.width * vocab_size + dense(s)) + 2.0 * s.width * s.patch  # and of patches the first
+    if s.conditioned:  # once for a sequence
+        head += 2.0 * s.layers * 6 * s.width**2 / length
     near = min(length, s.sight or length)
 
     def stack(layers: int, seen: float) -> float:

@@ -52,6 +52,8 @@ class Shape:
     patch: int = 0
     """Numbers in a patch of a picture, which a matrix takes to the width; 0: the input is tokens."""
     class_token: bool = False
+    conditioned: bool = False
+    """Whether a vector modulates each block; its norms have no gains of their own then."""
     sampled: bool = False
     """Whether few rows of the head are multiplied for a token: as many as twice its example has positions."""
 
@@ -99,6 +101,7 @@ def choices(filled: Any) -> dict[str, Any]:
         "offset": getattr(filled, "offset", 0),
         "patch": getattr(filled, "patch_values", 0),
         "class_token": getattr(filled, "class_token", False),
+        "conditioned": getattr(filled, "conditioned", False),
         "sampled": getattr(filled, "sampled", False),
     }
 
@@ -111,7 +114,8 @@ def parameters(shape: Shape, vocab_size: int) -> dict[str, int]:
 
     ``embedding`` is of tokens or of patches; ``positions`` holds kinds of segment and the class token too, ``mlp`` all
     experts and their routers; ``head`` is a masked model's dense layer, and the output matrix where it is not tied.
-    ``vectors`` are the gains of norms, the taps of convolutions, relative positions and all biases.
+    ``vectors`` are the gains of norms, the taps of convolutions, relative positions and all biases; ``modulation``,
+    where a condition modulates blocks, their matrices and biases for it.
     """
     s = shape
     sides = 2 if s.cross else 1
@@ -123,6 +127,7 @@ def parameters(shape: Shape, vocab_size: int) -> dict[str, int]:
         "mlp": sum(layers for layers, _ in s.stacks) * _mlp(s, s.experts),
         "vectors": sum(_vectors(s, layers, cross) for layers, cross in s.stacks) + _vectors_of_ends(s, vocab_size),
         "head": (0 if s.tied_embeddings else s.width * vocab_size) + dense(s),
+        **({"modulation": s.layers * 6 * s.width * (s.width + 1)} if s.conditioned else {}),
     }
 
 
@@ -138,7 +143,7 @@ def dense(s: Shape) -> int:
 
 def _vectors(s: Shape, layers: int, cross: bool) -> int:
     """Of a stack: its layers' norms, taps and biases, relative positions, and the last norm."""
-    norm = s.width * (2 if s.layer_norm else 1)
+    norm = 0 if s.conditioned else s.width * (2 if s.layer_norm else 1)
     queries, keys = s.heads * s.head_size, s.kv_heads * s.head_size
     each = (2 * s.head_size if s.qk_norm else 0) + (queries + 2 * keys + s.width if s.biases else 0)
     attentions = 2 if cross else 1
@@ -150,7 +155,7 @@ def _vectors(s: Shape, layers: int, cross: bool) -> int:
 
 def _vectors_of_ends(s: Shape, vocab_size: int) -> int:
     """Of embeddings and head: norms and biases."""
-    norm = s.width * (2 if s.layer_norm else 1)
+    norm = 0 if s.conditioned else s.width * (2 if s.layer_norm else 1)
     embeddings = (2 if s.cross else 1) * norm if s.embedding_norm else 0
     embeddings += s.width if s.patch else 0  # the bias of patches
     return embeddings + (norm + (s.width if s.biases else 0) + vocab_size if s.masked_head else 0)

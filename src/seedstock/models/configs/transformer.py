@@ -43,7 +43,7 @@ class TransformerConfig(Config):
     head_size: Positive | None = None
     mlp_width: Positive | None = None
 
-    norm: Literal["rms", "layer", "layer_no_bias"] | None = None
+    norm: Literal["rms", "layer", "layer_no_bias", "layer_plain"] | None = None
     norm_epsilon: Scale | None = None
     position: Literal["rope", "learned", "relative"] | None = None
     rope_base: Scale | None = None

@@ -17,13 +17,16 @@ class VisionConfig(TransformerConfig):
     """A stack over ``(image / patch)²`` patches of ``image`` pixels a side, after a class token where there is one.
 
     ``vit``: Dosovitskiy et al. 2021, learned positions; ``mae``: the same with fixed sines and cosines of rows and
-    columns (He et al. 2022). It has no head: what hidden states are for, an objective says.
+    columns (He et al. 2022); ``dit``: blocks that a condition modulates (Peebles and Xie 2023), without a class token.
+    It has no head: what hidden states are for, an objective says.
     """
 
     PRESETS: ClassVar[dict[str, dict[str, Any]]] = {
         "vit": {"norm": "layer", "norm_epsilon": 1e-12, "position": "learned", "activation": "gelu_exact"}
         | {"biases": True},
         "mae": {"norm": "layer", "norm_epsilon": 1e-12, "position": "sines", "activation": "gelu_exact"}
+        | {"biases": True},
+        "dit": {"norm": "layer_plain", "norm_epsilon": 1e-6, "position": "sines", "activation": "gelu"}
         | {"biases": True},
     }
     experts: ClassVar[int | None] = None
@@ -34,11 +37,11 @@ class VisionConfig(TransformerConfig):
     bare_start: ClassVar[bool] = False
 
     kind: Literal["vision"] = "vision"
-    shape: Literal["vit", "mae"] = "vit"
+    shape: Literal["vit", "mae", "dit"] = "vit"
     image: Annotated[int, Field(gt=0, description="pixels a side")] = 32
     patch: Annotated[int, Field(gt=0, description="pixels a side")] = 4
     channels: Literal[1, 3] = 3
-    class_token: bool = True
+    class_token: bool | None = Field(default=None, description="a position before the patches; dit has none")
     context: Count = Field(default=0, description="positions, which follow from image and patch")
     position: Literal["rope", "learned", "relative", "sines"] | None = None  # type: ignore[assignment]
     qk_norm: bool | None = None
@@ -48,16 +51,24 @@ class VisionConfig(TransformerConfig):
     @model_validator(mode="before")
     @classmethod
     def _positions(cls, values: Any) -> Any:
-        if isinstance(values, dict):
-            image, patch = (values.get(name, cls.model_fields[name].default) for name in ("image", "patch"))
-            if isinstance(image, int) and isinstance(patch, int) and patch > 0:
-                if image % patch:
-                    raise ValueError(f"patches of {patch} pixels do not divide a picture of {image}")
-                context = (image // patch) ** 2 + int(values.get("class_token", True))
-                if values.get("context") not in (None, 0, context):
-                    raise ValueError(f"the context follows from image and patch: {context}; leave it out")
-                return {**values, "context": context}
-        return values
+        if not isinstance(values, dict):
+            return values
+        image, patch = (values.get(name, cls.model_fields[name].default) for name in ("image", "patch"))
+        if not (isinstance(image, int) and isinstance(patch, int) and patch > 0):
+            return values  # which the fields refuse
+        if image % patch:
+            raise ValueError(f"patches of {patch} pixels do not divide a picture of {image}")
+        token = values.get("class_token")
+        token = values.get("shape") != "dit" if token is None else token
+        context = (image // patch) ** 2 + int(bool(token))
+        if values.get("context") not in (None, 0, context):
+            raise ValueError(f"the context follows from image and patch: {context}; leave it out")
+        return {**values, "context": context, "class_token": token}
+
+    @property
+    def conditioned(self) -> bool:
+        """Whether its blocks are modulated by a vector that the backbone is handed."""
+        return self.shape == "dit"
 
     @property
     def patches(self) -> int:
@@ -81,6 +92,10 @@ class VisionConfig(TransformerConfig):
         found = problems(self)
         if self.position == "sines" and self.width and self.width % 4:
             found.append(f"width ({self.width}) is not a multiple of 4, which sines of rows and columns need")
+        if (self.norm == "layer_plain") != self.conditioned:
+            found.append(
+                "norms without a gain are for blocks that a condition modulates (shape: dit), and the other way"
+            )
         if self.position == "relative":
             found.append("relative positions are of sequences, not of pictures")
         return found
