@@ -122,6 +122,11 @@ def test_a_byte_order_mark_is_counted():
     assert [raw[low:high] for low, high in reading.map(taken).resolve(0, 8)] == ["é one".encode()]
 
 
+def test_there_is_room_for_the_known_names():
+    """The markup pass keeps a mark for each of at most 256, and their table beside those of a page."""
+    assert len(native_tables.known()[1]) < 250
+
+
 def reference(text: str) -> str:
     """A text that begins with an ampersand, its reference decoded by the compiled pass."""
     library, data = compiled.library(), text.encode()

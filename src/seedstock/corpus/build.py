@@ -114,13 +114,14 @@ def _imported(wanted: bool) -> Iterator[None]:
     """Imports what comes after the block while others work in it, half a second's worth."""
 
     def work() -> None:
-        import pyarrow as pa
-        import pyarrow.dataset
-        import pyarrow.parquet
+        with contextlib.suppress(ImportError):  # which is told of where it is needed
+            import pyarrow as pa
+            import pyarrow.dataset
+            import pyarrow.parquet
 
-        from seedstock.corpus import output, report  # noqa: F401
+            from seedstock.corpus import output, report  # noqa: F401
 
-        pa.array([0])  # pyarrow imports pandas at the first list that it is given, where there is pandas
+            pa.array([0])  # pyarrow imports pandas at the first list that it is given, where there is pandas
 
     thread = threading.Thread(target=work, daemon=True)
     if wanted:
