@@ -12,10 +12,14 @@ from seedstock.corpus.signals.base import Signal
 LONGEST = 200_000  # characters that are looked at: its checks are slow, and a file of more is seldom written by hand
 
 
+WIDEST = 2_000  # characters of a line: some checks take the square of it, and nobody writes such lines
+
+
 class PyCodeStyle(Signal):
     """Violations of PEP 8 in Python code (pycodestyle with its default checks, and lines of up to 79 characters).
 
-    violations  how many; null where the text is no Python that can be tokenized
+    violations  how many; null where the text is no Python that can be tokenized, or a line has
+                more than 2,000 characters
     lines       lines of the text, as far as it was looked at
     per_line    violations a line, null where there are none
 
@@ -29,7 +33,7 @@ class PyCodeStyle(Signal):
     def measure(self, text: str) -> dict[str, Any]:
         lines = [line + "\n" for line in text[:LONGEST].split("\n")]
         lines = lines[:-1] if lines[-1] == "\n" else lines
-        found, looked = violations(lines)
+        found, looked = violations(lines) if all(len(line) <= WIDEST for line in lines) else (0, -1)
         whole = looked == len(lines) > 0
         return {
             "violations": found if whole else None,
