@@ -100,6 +100,7 @@ TABLE: dict[str, dict[str, str]] = {
         "simclr": "seedstock.objectives.configs.views:SimclrConfig",
         "byol": "seedstock.objectives.configs.views:ByolConfig",
         "dino": "seedstock.objectives.configs.dino:DinoConfig",
+        "image-diffusion": "seedstock.objectives.configs.image_diffusion:ImageDiffusionConfig",
         "ijepa": "seedstock.objectives.configs.ijepa:IjepaConfig",
         "classify": "seedstock.objectives.configs.classify:ClassifyConfig",
         "text-to-text": "seedstock.objectives.configs.answer:AnswerConfig",

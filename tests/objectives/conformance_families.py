@@ -22,6 +22,7 @@ from seedstock.objectives.configs.dino import DinoConfig
 from seedstock.objectives.configs.distillation import DistillationConfig
 from seedstock.objectives.configs.fim import FimConfig
 from seedstock.objectives.configs.ijepa import IjepaConfig
+from seedstock.objectives.configs.image_diffusion import ImageDiffusionConfig
 from seedstock.objectives.configs.mae import MaeConfig
 from seedstock.objectives.configs.masked import MaskedConfig
 from seedstock.objectives.configs.metadata import MetadataConfig
@@ -313,6 +314,26 @@ def blocks_of_patches(objective, batch):
     yield "share of a target", float(wanted.float().mean()), objective.config.target, 0.05
 
 
+def mixtures(objective, batch):
+    """Times are drawn evenly, noise is normal, a tenth of the labels is not told, and the mixture is undone exactly."""
+    time, picture = batch["time"], batch["image"].float() / 127.5 - 1
+    yield "mean time", float(time.mean()), 0.5, 0.03
+    yield "variance of time", float(time.var()), 1 / 12, 0.01
+    yield "labels that are not told", float((batch["told"] < 0).float().mean()), objective.config.unlabelled, 0.03
+    at = time[:, None, None, None]
+    if objective.config.process == "flow":
+        noise = batch["wanted"] + picture
+        again = (1 - at) * picture + at * noise
+    else:
+        from seedstock.objectives.noise import kept
+
+        noise, share = batch["wanted"], kept()[(at * 1000).long()].float()
+        again = share.sqrt() * picture + (1 - share).sqrt() * noise
+    yield "mixtures that differ", float((again - batch["mixed"]).abs().max()), 0, 1e-5
+    yield "mean of the noise", float(noise.mean()), 0, 0.01
+    yield "deviation of the noise", float(noise.std()), 1, 0.01
+
+
 def spoilt_pixels(objective, batch):
     """What lies in the hole may not be seen."""
     for row, places in enumerate(batch["counted"]):
@@ -432,6 +453,21 @@ FAMILIES = {
         by_heart=0.6,
         input=PICTURES,
     ),
+    **{
+        f"image-diffusion {process}": Family(
+            ImageDiffusionConfig(process=process),
+            VisionConfig(shape="dit", **{**VISION, "mlp_width": 128}),
+            lambda objective, batch: (),
+            mixtures,
+            guessed=False,
+            padded=False,
+            by_heart=0.6,
+            steps=150,
+            export=None,
+            input=PICTURES,
+        )
+        for process in ("flow", "ddpm")
+    },
     "mae": Family(
         MaeConfig(decoder_width=32, decoder_layers=1, decoder_heads=2, mask=0.5),
         VisionConfig(shape="mae", **VISION),

@@ -26,13 +26,13 @@ def unpatchify(patches_BTP: Tensor, patch: int, channels: int) -> Tensor:
     return cut.permute(0, 1, 3, 2, 4, 5).reshape(b, side * patch, side * patch, channels)
 
 
-def sines(places: Tensor, side: int, width: int) -> Tensor:
-    """Fixed embeddings of patches, fp32 ``[…, width]``: sines and cosines of the row, then of the column
-    (Vaswani et al. 2017, in two dimensions as He et al. 2022 have it). ``places`` number patches from 0."""
+def sines(places: Tensor, side: int, width: int, column_first: bool = False) -> Tensor:
+    """Fixed embeddings of patches, fp32 ``[…, width]``: sines and cosines of the row, then of the column, or the other
+    way round (Vaswani et al. 2017, in two dimensions as He et al. 2022 have it). ``places`` number patches from 0."""
     quarter = width // 4
     rates = 10_000.0 ** -(torch.arange(quarter, dtype=torch.float64, device=places.device) / quarter)
     parts = []
-    for place in (places // side, places % side):
+    for place in (places % side, places // side) if column_first else (places // side, places % side):
         angles = place.double()[..., None] * rates
         parts += [angles.sin(), angles.cos()]
     return torch.cat(parts, dim=-1).float()

@@ -30,6 +30,7 @@ class PatchEmbedding(nn.Module):
         self.class_token = nn.Parameter(torch.empty(config.width)) if config.class_token else None
         self.positions = Table(config.context, config.width) if config.position == "learned" else None
         self.fixed = config.position == "sines"
+        self.column_first = config.conditioned  # as those who load a DiT have it
         self.dropout = Dropout(config.dropout, seed, "embedding")
 
     def forward(self, patches_BTP: Tensor, places_BT: Tensor, dtype: torch.dtype, examples_B: Tensor | None) -> Tensor:
@@ -38,7 +39,7 @@ class PatchEmbedding(nn.Module):
         if self.positions is not None:
             x_BTD = x_BTD + self.positions(places_BT + first, dtype)
         elif self.fixed:
-            x_BTD = x_BTD + sines(places_BT, self.side, self.width).to(dtype)
+            x_BTD = x_BTD + sines(places_BT, self.side, self.width, self.column_first).to(dtype)
         if self.class_token is not None:
             start_D = self.class_token.to(dtype)
             if self.positions is not None:

@@ -22,8 +22,8 @@ def map_of(objective: Any, model: Any) -> Any:
 
     A map is a module of ``transfer.maps``: ``CLASS``, ``LIBRARY`` (the package that has it), ``fits(model)``,
     ``to_config(model, objective)``, ``tensors(nets, objective)`` by their names, ``load(library, folder)``,
-    ``compare(theirs, nets, objective)`` → what both give for the same input, by name, and where the ecosystem has one
-    ``processor(model)``.
+    ``compare(theirs, nets, objective)`` → what both give for the same input, by name; where the ecosystem has one
+    ``processor(model)``, and ``WEIGHTS``, the name of the file of weights.
     """
     if objective.exports is None:
         return None
@@ -57,8 +57,9 @@ def export(nets: Any, objective: Any, folder: Path) -> dict[str, Any]:
         if hasattr(net, "use"):
             net.use(torch.float32)
     with atomic_folder(folder) as partial:
-        save_file(target.tensors(kept, objective), partial / "model.safetensors", {"format": "pt"})
-        about = {"architectures": [target.CLASS], "dtype": "float32"}
+        weights = {name: one.contiguous() for name, one in target.tensors(kept, objective).items()}
+        save_file(weights, partial / getattr(target, "WEIGHTS", "model.safetensors"), {"format": "pt"})
+        about = {"architectures": [target.CLASS], "dtype": "float32"} if target.LIBRARY == "transformers" else {}
         write_json(partial / "config.json", about | target.to_config(model, objective))
         if hasattr(target, "processor"):
             write_json(partial / "preprocessor_config.json", target.processor(model))
