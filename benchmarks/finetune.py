@@ -28,7 +28,7 @@ from typing import Any
 TASKS = ("sst2", "trec", "banking77")
 SIZES = (100, 1000, 0)
 RATES = (1.0, 3.0, 10.0)
-EPOCHS = {100: 20.0, 1000: 6.0, 0: 3.0}
+EPOCHS = {100: 20.0, 1000: 3.0, 0: 3.0}
 BATCH = {100: 8, 1000: 16, 0: 32}
 KEPT = 5  # checkpoints to choose from
 _WORDS = {
@@ -81,7 +81,7 @@ def one(cell: dict[str, Any], runs: str, out: str) -> dict[str, Any]:
 def _one(cell: dict[str, Any], runs: str, out: str) -> dict[str, Any]:
     import torch
 
-    from seedstock import finetuning
+    from seedstock import finetuning, judging
     from seedstock.runs import Run
     from seedstock.transfer.finetune.plan import Task
 
@@ -113,7 +113,7 @@ def _one(cell: dict[str, Any], runs: str, out: str) -> dict[str, Any]:
         base, task, step=int(step) if step else None, overrides=[*settled, *quiet], until="evaluation"
     )
     scores = finetuning.summary(run)
-    lines = (run.folder / "evaluation" / finetuning.PREDICTIONS).read_text().splitlines()
+    lines = (run.folder / "evaluation" / judging.PREDICTIONS).read_text().splitlines()
     said = [json.loads(line) for line in lines]
     test_scores = {key: value for key, value in scores["test"]["test"].items() if key != "classes"}
     shutil.rmtree(run.folder)

@@ -373,12 +373,12 @@ def evaluate(run: Run, reporter: Reporter, *, again: bool = False) -> bool:
     if done and done["asked"] == asked and not again:
         return False
     with _stage(run, reporter, "evaluation"):
-        from seedstock import finetuning, scoring, views, weights
+        from seedstock import judging, scoring, views, weights
 
         nets, objective, step = weights.load_nets(run)
         if objective.chooses is not None:
             windows = scoring.held_out(run, objective, run.recipe.evaluation.limit)
-            return finetuning.evaluate(run, nets, objective, step, asked, windows, reporter)
+            return judging.evaluate(run, nets, objective, step, asked, windows, reporter)
         scores = (scoring.next_token if objective.predicts_next else scoring.own)(run, nets, objective, reporter)
         run.chain.append("evaluation", {"asked": asked, "step": step, "held_out": scores["held_out"]})
         reporter.say(views.scores(scores))

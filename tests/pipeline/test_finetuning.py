@@ -9,7 +9,7 @@ import pytest
 import torch
 from second_stages import QUICK, base, sentences
 
-from seedstock import finetuning, pipeline, weights
+from seedstock import finetuning, judging, pipeline, weights
 from seedstock.cli import main
 from seedstock.errors import DataError, RecipeError, SeedstockError
 from seedstock.provenance.verify import verify
@@ -152,7 +152,7 @@ def test_random_weights_are_a_baseline_on_the_same_texts(bases, files, classifie
     other = finetuning.finetune(bases("modernbert"), task, overrides=QUICK, until="evaluation")
     assert other.recipe.training.start is None and other.chain.last("parents") is None
     assert other.shards.folder == classified.shards.folder
-    found = finetuning.beside(classified, other)
+    found = judging.beside(classified, other)
     assert set(found) == {"validation", "test"} and found["test"]["texts"] == 30
     ours, theirs = (finetuning.summary(run)["test"]["test"]["accuracy"] for run in (classified, other))
     assert found["test"]["difference"] == pytest.approx(ours - theirs)
@@ -194,7 +194,7 @@ def test_the_command_does_it_and_compares(runs, files, bases, capsys):
 
 
 def test_it_names_the_classes_of_new_texts(classified, capsys):
-    found = finetuning.predict(classified, ["return what is here", "class of all that", "return"])
+    found = judging.predict(classified, ["return what is here", "class of all that", "return"])
     assert [one["label"] for one in found] == ["verb", "noun", "verb"]
     assert all(0.5 < one["probability"] <= 1 for one in found)
     arguments = ["predict", "classified", "--runs", str(classified.runs), "--text", "class of all that"]
@@ -202,7 +202,7 @@ def test_it_names_the_classes_of_new_texts(classified, capsys):
     (said,) = json.loads(capsys.readouterr().out)
     assert said["label"] == "noun" and said["probability"] == pytest.approx(found[1]["probability"], abs=1e-5)
     with pytest.raises(DataError, match="text 2: it has no text"):
-        finetuning.predict(classified, ["one", " "])
+        judging.predict(classified, ["one", " "])
 
 
 def test_what_a_base_saw_its_second_stage_goes_back_to(bases, classified):

@@ -30,9 +30,7 @@ def add(commands: Any) -> None:
         help="what is learned; own: what the base was trained to do (classify)",
     )
     command.add_argument("--validation", default="10 %", metavar="SHARE", help="to choose the best step by (10 %%)")
-    command.add_argument(
-        "--epochs", type=float, metavar="N", help="passes (3, or what 200 steps take; packed 1)"
-    )
+    command.add_argument("--epochs", type=float, metavar="N", help="passes (3, or what 200 steps take; packed 1)")
     command.add_argument("--batch", type=int, default=32, metavar="N", help="texts a step (32)")
     command.add_argument("--learning-rate", type=float, metavar="RATE", help="the peak (by the model's width)")
     command.add_argument("--dropout", type=float, metavar="SHARE", help="0.1")
@@ -56,10 +54,10 @@ def add(commands: Any) -> None:
 def _predict(options: argparse.Namespace) -> None:
     import sys
 
-    from seedstock import finetuning
+    from seedstock import judging
 
     texts = options.text or [line.strip() for line in sys.stdin if line.strip()]
-    found = finetuning.predict(shared.open_run(options), texts, step=options.step)
+    found = judging.predict(shared.open_run(options), texts, step=options.step)
     result = [{"text": text, **one} for text, one in zip(texts, found, strict=True)]
     shared.show(
         options, result, "\n".join(f"{one['label']} ({one['probability']:.1%})  {one['text']}" for one in result)
@@ -69,7 +67,7 @@ def _predict(options: argparse.Namespace) -> None:
 def _finetune(options: argparse.Namespace) -> None:
     from pydantic import TypeAdapter
 
-    from seedstock import finetuning
+    from seedstock import finetuning, judging
     from seedstock.config import Fraction
     from seedstock.errors import RecipeError
     from seedstock.transfer.finetune.plan import Task
@@ -106,7 +104,7 @@ def _finetune(options: argparse.Namespace) -> None:
     result = finetuning.summary(run)
     if options.baseline and not task.random:
         other = finetuning.finetune(base, finetuning.fresh(task), **more)
-        result |= {"baseline": finetuning.summary(other), "beside": finetuning.beside(run, other)}
+        result |= {"baseline": finetuning.summary(other), "beside": judging.beside(run, other)}
     shared.show(options, result, lambda: finetuning.shown(result))
 
 
