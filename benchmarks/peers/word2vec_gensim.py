@@ -3,8 +3,8 @@
 ``train LINES OUT OPTIONS``: OPTIONS is JSON for gensim.models.Word2Vec. ``count LINES OUT OPTIONS``: positive pointwise
 mutual information of neighbours, weighed by distance, contexts smoothed by 0.75, shifted by ln k, and the left singular
 vectors times the square roots of the singular values (Levy et al. 2015, sections 3.1 and 3.3). ``judge FILE…``: rank
-correlation with people's judgements (WordSim-353, SimLex-999) and analogies (questions-words), over the sets that gensim
-brings along.
+correlation with people's judgements (WordSim-353, SimLex-999) and analogies (questions-words), over the sets that
+gensim brings along.
 """
 
 from __future__ import annotations

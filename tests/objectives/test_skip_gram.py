@@ -135,7 +135,8 @@ def test_one_word_alone_is_no_pair():
     """A window with a single word: no pair, and no number that is none."""
     objective, network, given_batch, _ = made(2)
     given_batch["documents"][:, 1:] = -1
-    found, count, _ = loss(objective, network, given_batch)
+    alone = objective.corrupt(given_batch, Keys(0, given_batch["examples"].numpy()))
+    found, count, _ = loss(objective, network, alone)
     assert count == 0 and found == 0.0
 
 

@@ -68,14 +68,16 @@ class SkipGram(Objective):
         }
 
     def corrupt(self, batch: Batch, keys: Any) -> Batch:
-        """Adds ``noise`` ``[B, N]``: the words that every word of a window is told from."""
+        """Adds ``noise`` ``[B, N]``, the words that every word of a window is told from, and ``pairs`` ``[B, T, T]``:
+        whether a word (row) has another (column) within the distance that it looks, in its document."""
         drawn = np.searchsorted(np.cumsum(self.noise), keys.uniform("noise", self.spec.context), "right")
         last = int(np.flatnonzero(self.noise)[-1])  # a sum that rounds to less than 1 leaves nothing beyond it
-        return {**batch, "noise": torch.from_numpy(np.minimum(drawn, last)).to(batch["tokens"].device)}
+        noise = torch.from_numpy(np.minimum(drawn, last)).to(batch["tokens"].device)
+        return {**batch, "noise": noise, "pairs": _neighbours(batch)}
 
     def counts(self, batch: Batch) -> Sums:
         """``pairs``: ordered pairs of neighbours."""
-        return {"pairs": _neighbours(batch).sum()}
+        return {"pairs": batch["pairs"].sum()}
 
     def inputs(self, nets: Any, batch: Batch) -> dict[str, Any]:
         """Each word's own vector."""
@@ -85,11 +87,10 @@ class SkipGram(Objective):
 
     def loss(self, nets: Any, output: Any, batch: Batch) -> tuple[Sums, Sums]:
         """``pairs``: nats of neighbours, and of the noise that each stands against; the metrics are the two."""
-        vectors, matrix = output.hidden, nets["network"].head.matrix
-        pairs = _neighbours(batch)
-        near, far = (
-            (vectors @ F.embedding(batch[name], matrix).to(vectors.dtype).mT).float() for name in ("tokens", "noise")
-        )
+        vectors, pairs, length = output.hidden, batch["pairs"], batch["tokens"].shape[1]
+        others = F.embedding(torch.cat([batch["tokens"], batch["noise"]], 1), nets["network"].head.matrix)
+        scores = (vectors @ others.to(vectors.dtype).mT).float()
+        near, far = scores[:, :, :length], scores[:, :, length:]
         found = (F.softplus(-near) * pairs).sum()
         noise = (F.softplus(far).mean(-1) * pairs.sum(-1)).sum() * self.config.negatives
         return {"pairs": found + noise}, {"neighbours": found.detach(), "noise": noise.detach()}
@@ -117,7 +118,6 @@ class SkipGram(Objective):
 
 
 def _neighbours(batch: Batch) -> Tensor:
-    """``[B, T, T]``: whether a word (row) has another (column) within the distance that it looks, in its document."""
     places, documents = torch.arange(batch["tokens"].shape[1], device=batch["tokens"].device), batch["documents"]
     apart = (places[:, None] - places).abs()
     within = (apart > 0) & (apart <= batch["spans"][:, :, None])

@@ -84,7 +84,7 @@ class Rows:
 
     def choices(self, model: dict[str, Any]) -> str:
         """The architecture's choices in a sentence."""
-        if model["kind"] == "embedding":
+        if model.get("kind") == "embedding":
             return "A vector for each token as it is read, another as it is predicted, and nothing between them"
         named = {"rope": "rotary", "sines": "sinusoidal"}
         position = named.get(model["position"], model["position"]) + " positions"
