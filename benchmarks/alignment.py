@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 
 PROMPT, WRITTEN, SAMPLES = 6, 32, 1000  # tokens of a prompt, tokens after it, prompts
-CODE_PROMPT, CODE_WRITTEN, CODE_SAMPLES = 8, 240, 300
+CODE_WRITTEN, CODE_SAMPLES = 240, 300
 CORPUS, SCORER, JUDGE = 0, 1, 2
 THRESHOLD = 0.5  # of the scorer: below it a document is clean, as in the recipe
 
@@ -106,11 +106,11 @@ def write(network: Any, given: np.ndarray, tokens: int, forbidden: list[int], eo
     return np.concatenate(made)
 
 
-def continuations(run: Any, network: Any, given: np.ndarray, tokens: int) -> list[str]:
-    """Texts that the network writes after prompts, up to their end."""
+def continuations(run: Any, network: Any, given: np.ndarray, tokens: int, ends: bool = True) -> list[str]:
+    """Texts that the network writes after prompts, up to their end; without ``ends`` they have none."""
     specials = run.tokenizer.specials
     eos = specials["eos"]
-    forbidden = [one for one in specials.values() if one != eos]
+    forbidden = [one for one in specials.values() if one != eos or not ends]
     rows = write(network, given, tokens, forbidden, eos)
     return [run.tokenizer.decode(row[: int(np.argmax(row == eos)) if (row == eos).any() else None]) for row in rows]
 
@@ -161,18 +161,19 @@ def toxicity(run: Any, step: int | None = None, beside: Clean | None = None) -> 
 
 
 def style(run: Any, step: int | None = None) -> dict[str, Any]:
-    """For each way of use: violations a line of Python that it writes from BOS on, the share of lines of more than 79
-    characters, and held-out bits per byte."""
+    """For each way of use: violations a line of Python that it writes from BOS on (EOS is never written), the share of
+    lines of more than 79 characters, and held-out bits per byte."""
     from seedstock import weights
     from seedstock.corpus.signals.pycodestyle import violations
     from seedstock.evaluation.bits_per_byte import score
+    from seedstock.evaluation.tally import ratio
 
     nets, _, _ = weights.load_nets(run, step)
-    given = prompts(run, None, 1, CODE_SAMPLES)  # BOS alone
+    given = np.full((CODE_SAMPLES, 1), run.tokenizer.specials["bos"])
     made = {}
     for way, network in ways(run, nets["network"]):
         counts, lines, longest = [], [], []
-        for text in continuations(run, network, given, CODE_WRITTEN):
+        for text in continuations(run, network, given, CODE_WRITTEN, ends=False):
             whole = [line + "\n" for line in text.split("\n")[:-1]]  # the last line was cut
             found, rest = 0, whole
             while rest:  # what cannot be tokenized ends a check: the next one begins behind it
@@ -181,11 +182,8 @@ def style(run: Any, step: int | None = None) -> dict[str, Any]:
             counts.append(found)
             lines.append(len(whole))
             longest.append(sum(len(line) > 80 for line in whole))
-        ratio = np.sum(counts) / np.sum(lines)
-        residual = np.array(counts) - ratio * np.array(lines)
-        error = np.sqrt((residual**2).sum()) / np.sum(lines)
-        made[way] = {"violations_a_line": (float(ratio), float(error)), "lines": int(np.sum(lines))}
-        made[way]["long_lines"] = float(np.sum(longest) / np.sum(lines))
+        made[way] = {"violations_a_line": ratio(np.array(counts), np.array(lines)), "lines": sum(lines)}
+        made[way]["long_lines"] = sum(longest) / sum(lines)
         summary = score(network, run.shards, run.tokenizer, context=run.recipe.model.context).summary()
         made[way]["bits_per_byte"] = (summary["bits_per_byte"], summary["standard_error"])
     return made
