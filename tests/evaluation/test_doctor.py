@@ -176,3 +176,15 @@ def test_a_run_that_stopped_itself_says_where(tmp_path):
 def test_nothing_trained_is_said(tmp_path):
     with pytest.raises(DataError, match="nothing was trained"):
         doctor(tmp_path)
+
+
+def test_a_loss_that_is_not_the_texts_own_is_not_held_against_held_out_text(tmp_path):
+    """A distilled student's loss is a part of the text's, and of what a teacher says: its ``nats`` are compared."""
+    write_run(tmp_path, np.linspace(9, 1.9, 100))
+    path = tmp_path / "events.jsonl"
+    lines = [json.loads(line) for line in path.read_text().splitlines()[:-1]]
+    told = [finding.what for finding in doctor(tmp_path)]
+    assert "held-out text is much harder than training text" in told
+    path.write_text("\n".join(json.dumps(line | {"nats": line.get("loss", 0) + 1.2}) for line in lines))
+    told = [finding.what for finding in doctor(tmp_path)]
+    assert "held-out text is hardly harder than training text" in told

@@ -65,7 +65,9 @@ def _of_evaluation(
         return
     yield from collapse.collapsed(scores.get("expected", {}), _means(scores), floors)
     held_out = scores["held_out"]
-    last = events.column(steps, "loss")[-max(5, len(steps) // 10) :]
+    nats = events.column(steps, "nats")  # where a loss holds more than the text's own, or a part of it
+    course = nats if np.isfinite(nats).any() else events.column(steps, "loss")
+    last = course[-max(5, len(steps) // 10) :]
     if held_out["nats_per_token"] is not None and np.isfinite(last).any():
         yield data.train_gap(float(np.nanmean(last)), held_out["nats_per_token"])
     if floors and "bytes" in floors and held_out["bits_per_byte"] is not None:
