@@ -104,3 +104,32 @@ def test_what_cannot_be_learned_is_told(tokenizer):
         AnswerConfig().build(spec)
     with pytest.raises(SeedstockError, match="has not read the text"):
         made("llama", tokenizer, pool="mean")
+
+
+@pytest.mark.parametrize("shape", ["bert", "modernbert", "esm2", "llama"])
+def test_loss_and_gradients_are_those_of_the_class(shape, tokenizer, tmp_path):
+    """One step of ours is one step of theirs: what is learned from a padded batch is the same."""
+    import transformers
+
+    nets, objective, model = made(shape, tokenizer)
+    export(nets, objective, objective.config.export_class(model), tokenizer.folder, tmp_path / "out")
+    theirs = transformers.AutoModelForSequenceClassification.from_pretrained(
+        tmp_path / "out", dtype=torch.float32
+    ).eval()
+    rows = transformers.AutoTokenizer.from_pretrained(tmp_path / "out")(
+        ["The seed.", "Kept for sowing", "", "the best"], padding=True, return_tensors="pt"
+    )
+    label = torch.tensor([0, 2, 1, 1])
+    tokens, seen = rows["input_ids"], rows["attention_mask"]
+    batch = {"tokens": tokens, "documents": torch.where(seen > 0, 0, -1), "label": label}
+    output = nets["network"].backbone(**objective.inputs(nets, batch))
+    sums, metrics = objective.loss(nets, output, batch)
+    loss = sums["classify"] / objective.counts(batch)["classify"]
+    other = theirs(input_ids=tokens, attention_mask=seen, labels=label)
+    assert float(loss) == pytest.approx(float(other.loss), rel=1e-5)
+    assert int(metrics["right"]) == int((other.logits.argmax(-1) == label).sum())
+    loss.backward()
+    other.loss.backward()
+    ours = torch.cat([p.grad.flatten() for p in nets.parameters() if p.grad is not None]).norm()
+    norm = torch.cat([p.grad.flatten() for p in theirs.parameters() if p.grad is not None]).norm()
+    assert float(ours) == pytest.approx(float(norm), rel=1e-4)
