@@ -160,8 +160,12 @@ class Run:
 
     @cached_property
     def tokenizer(self) -> Any:
-        """The tokenizer."""
+        """The tokenizer. Raises SeedstockError where the input has no tokens."""
         from seedstock.inputs.tokenizers.tokenizer import Tokenizer
+
+        if not self.recipe.input.tokenized:
+            what = f"this run has no tokenizer: it learns from {self.recipe.input.unit}"
+            raise SeedstockError(what, where=self.folder, fix="ask it by --step, --document or --url")
 
         return Tokenizer(self.stage_folder("tokenizer"))
 

@@ -271,6 +271,9 @@ def export_shards(run: Run, folder: Path, *, reporter: Reporter | None = None) -
     from seedstock.inputs.megatron import export as write
     from seedstock.release.facts.data import trained_table
 
+    if run.recipe.input.kind != "tokens":
+        what = f"its shards hold {run.recipe.input.unit}, and Megatron's files token ids"
+        raise SeedstockError(what, where=run.folder, fix="read them by seedstock.Shards.open, one array a field")
     corpus, shards = run.stage_folder("corpus"), run.stage_folder("shards")
 
     def documents(partial: Path) -> None:
