@@ -92,6 +92,7 @@ def test_the_base_is_on_record_and_the_card_names_it(classified):
     assert list(parents) == ["run:modernbert@4"] and len(parents["run:modernbert@4"]["manifest_sha256"]) == 64
     card = (classified.folder / "release/README.md").read_text()
     assert "`modernbert` after step 4" in " ".join(card.split()) and "text-classification" in card
+    assert "- fine-tuned" in card and "base-model" not in card and "A fine-tuned model" in card
     assert parents["run:modernbert@4"]["manifest_sha256"] in card and "| test | 30 |" in card
 
 

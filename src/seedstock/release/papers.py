@@ -55,7 +55,8 @@ def front_matter(facts: dict[str, Any], config: ReleaseConfig) -> str:
             record |= {"license_name": config.licence.lower().replace(" ", "-")}
             record |= {"license_link": config.licence_url} if config.licence_url else {}
     record |= {"library_name": "transformers", "pipeline_tag": loading(facts["model"]["class"]).task}
-    record["tags"] = ["base-model", "pretrained", "seedstock"]
+    tuned = facts["objective"]["second_stage"]
+    record["tags"] = [*(["fine-tuned"] if tuned else ["base-model", "pretrained"]), "seedstock"]
     held_out = (facts["evaluation"] or {}).get("held_out", {})
     if held_out.get("bits_per_byte") is not None:
         metric = {"type": "bits_per_byte", "name": "bits per byte", "value": round(held_out["bits_per_byte"], 4)}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import Field
 
@@ -20,6 +20,8 @@ class AnswerConfig(ObjectiveConfig):
     An encoder-decoder reads the one and writes the other. A decoder reads ``bos TEXT im_end ANSWER eos``, and learns
     from the answer alone.
     """
+
+    second_stage: ClassVar[bool] = True
 
     kind: Literal["text-to-text"] = "text-to-text"
     z_loss: Annotated[float, Field(ge=0)] = 0.0

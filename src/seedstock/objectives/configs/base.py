@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from seedstock.config import Config
 from seedstock.errors import RecipeError
@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 
 class ObjectiveConfig(Config):
     """Derive from it and set ``kind`` to a ``Literal`` of the objective's name."""
+
+    second_stage: ClassVar[bool] = False
+    """Whether it is a task that a base model is trained on for, and what comes of it no base model any more."""
 
     kind: str
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
@@ -24,6 +24,8 @@ class ClassifyConfig(ObjectiveConfig):
     (the last token's, which alone has read everything where tokens look back: decoders). A network that reads a source
     gives the first vector of its target. ``dropout`` is on that vector.
     """
+
+    second_stage: ClassVar[bool] = True
 
     kind: Literal["classify"] = "classify"
     pool: Literal["auto", "first", "mean", "last"] = "auto"

@@ -72,8 +72,10 @@ def objective(records: Records) -> dict[str, Any]:
     """The objective's settings, and what it is in a sentence."""
     settings = records.recipe.get("objective") or {}
     kind = settings.get("kind", "causal")
-    about = (kinds.load("objectives", kind).__doc__ or "").strip().splitlines()
-    return {"kind": kind, "about": about[0] if about else "", "settings": settings}
+    config = kinds.load("objectives", kind)
+    about = (config.__doc__ or "").strip().splitlines()
+    found = {"kind": kind, "about": about[0] if about else "", "settings": settings}
+    return {**found, "second_stage": bool(getattr(config, "second_stage", False))}
 
 
 def _training(values: dict[str, Any]) -> Any:
