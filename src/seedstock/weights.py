@@ -37,7 +37,9 @@ def spec(run: Run) -> Any:
     recipe = run.recipe
     tokenizer = run.tokenizer if recipe.input.tokenized else None
     steps, batch = recipe.training.steps, recipe.training.batch_examples
+    # Who only scores or exports a student needs nothing of what its teacher said.
     stored = getattr(recipe.objective, "stored", None) and run.has_stage(LOGITS)
+    stored = stored and manifest.is_sealed(run.stage_folder(LOGITS))
     return Spec(
         vocab_size=run.vocab_size,
         context=recipe.model.context,

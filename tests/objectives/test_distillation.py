@@ -3,6 +3,7 @@ teacher is what it says, is read by where windows lie, and is verified and forgo
 
 from __future__ import annotations
 
+import shutil
 import sys
 from pathlib import Path
 
@@ -208,6 +209,21 @@ def test_stored_logits_are_verified_and_forgotten(run):
         file.seek(-1, 2)
         file.write(b"?")
     assert any("logs.npy" in problem.file for problem in verify(pupil.folder))
+
+
+def test_stored_logits_that_are_gone_keep_no_student_from_being_scored(run):
+    """Training does not go on without them; from its beginning it writes them again."""
+    run("teacher", "{kind: causal}")
+    asked = "{kind: distillation, teacher: 'run:teacher', stored: 12}"
+    pupil = run("pupil", asked, "steps: 6", "steps: 6, checkpoint_every: 3")
+    folder = pupil.stage_folder("logits")
+    kept = {path.name: path.read_bytes() for path in folder.iterdir()}
+    shutil.rmtree(folder)
+    pipeline.again(pupil, "evaluation")
+    with pytest.raises(IntegrityError, match="are gone"):
+        pipeline.resume(pupil, step=3)
+    pipeline.resume(pupil, step=0)
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == kept
 
 
 def test_a_teacher_with_another_tokenizer_is_named(run):

@@ -168,6 +168,8 @@ def test_a_run_goes_through_every_stage_and_is_written_as_word2vec(tmp_path, cap
     assert scores["expected"]["collapse_at"]["pairs"] > 0
     released, vectors = word2vec.read(run.folder / "release/model/vectors.txt")
     assert not verify(run.folder)
+    card = (run.folder / "release/README.md").read_text()
+    assert "library_name: gensim" in card and "whatever it means in a sentence" in card
     assert plan(asked, run.tokenizer.vocab_size).parameters["head"] == 512 * 16
     cli.main(["export", "words", str(tmp_path / "out"), "--to", "word2vec", "--runs", str(tmp_path / "runs")])
     assert "passed" in capsys.readouterr().out

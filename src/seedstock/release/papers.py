@@ -54,7 +54,8 @@ def front_matter(facts: dict[str, Any], config: ReleaseConfig) -> str:
         if not known:
             record |= {"license_name": config.licence.lower().replace(" ", "-")}
             record |= {"license_link": config.licence_url} if config.licence_url else {}
-    record |= {"library_name": "transformers", "pipeline_tag": loading(facts["model"]["class"]).task}
+    library = "gensim" if facts["model"]["class"] == "word2vec" else "transformers"
+    record |= {"library_name": library, "pipeline_tag": loading(facts["model"]["class"]).task}
     tuned = facts["objective"]["second_stage"]
     record["tags"] = [*(["fine-tuned"] if tuned else ["base-model", "pretrained"]), "seedstock"]
     held_out = (facts["evaluation"] or {}).get("held_out", {})

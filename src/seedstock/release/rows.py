@@ -214,7 +214,12 @@ class Rows:
         """What follows from the facts alone."""
         f, data, training = self.f, facts["data"], facts["training"]
         tokens, model, unit = f.count(training["tokens"]), facts["model"], facts["input"]["unit"]
-        if unit == "tokens":
+        if model.get("kind") == "embedding":
+            found = [
+                "It gives a word one vector, whatever it means in a sentence, with the habits of the training text.",
+                f"It has {f.count(model['parameters'])} parameters and was trained on {tokens} tokens.",
+            ]
+        elif unit == "tokens":
             found = [
                 "It is a base model: it continues text as its training text goes on, true or not.",
                 f"It has {f.count(model['parameters'])} parameters, was trained on {tokens} tokens, and sees "
