@@ -77,6 +77,7 @@ TABLE: dict[str, dict[str, str]] = {
         "embedding": "seedstock.models.configs.embedding:EmbeddingConfig",
         "encoder-decoder": "seedstock.models.configs.encoder_decoder:EncoderDecoderConfig",
         "vision": "seedstock.models.configs.vision:VisionConfig",
+        "towers": "seedstock.models.configs.towers:TowersConfig",
     },
     "objectives": {
         "causal": "seedstock.objectives.configs.causal:CausalConfig",

@@ -20,7 +20,7 @@ from seedstock.planning.size import resolve
 from seedstock.training.configs.training import TrainingConfig
 
 KINDS = {kind: kinds.load("models", kind) for kind in kinds.TABLE["models"]}
-SHAPES = [(kind, shape) for kind, config in KINDS.items() if kind != "vision" for shape in config.PRESETS]
+SHAPES = [(kind, shape) for kind, config in KINDS.items() if kind not in ("vision", "towers") for shape in config.PRESETS]
 """Of networks over tokens; those over pictures are in test_vision."""
 SIZES = {"width": 64, "layers": 3, "heads": 4, "context": 32}
 EXTRA = {"modernbert": {"window": 4}}

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.utils.flop_counter import FlopCounterMode
 
+from seedstock.models.configs.towers import TowersConfig
 from seedstock.models.configs.vision import VisionConfig
 from seedstock.planning import flops
 from seedstock.planning.parameters import Shape, parameters, total
@@ -72,6 +73,17 @@ def test_a_base_sized_vision_transformer_has_the_published_count():
     """ViT-B/16: 86,567,656 with a head of 1,000 classes (Dosovitskiy et al. 2021, as timm and torchvision have it)."""
     config = VisionConfig(width=768, layers=12, heads=12, image=224, patch=16)
     assert total(Shape.of(config), 0) + 1000 * 769 == 86_567_656
+
+
+def test_towers_are_counted_together():
+    config = TowersConfig(
+        picture=VisionConfig(**SIZES),
+        text={"kind": "decoder", "shape": "gpt2", "width": 48, "layers": 2, "heads": 4, "context": 12},
+    )
+    network = config.build(320, device="meta")
+    assert total(Shape.of(config), 320) == sum(parameter.numel() for parameter in network.parameters())
+    alone = [flops.forward(Shape.of(one), 0) * one.context for one in config.parts]
+    assert flops.forward(Shape.of(config), 320) * config.context == pytest.approx(sum(alone))
 
 
 def test_pictures_that_patches_do_not_divide_are_refused():

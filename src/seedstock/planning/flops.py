@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from seedstock.planning.parameters import Shape, active, attention, dense
 
 
@@ -18,9 +20,13 @@ def forward(
     ``targets`` is the share of positions that the head is run on: all by convention, since configurations do not know
     what an objective skips. Of an encoder-decoder a token is one of the target, together with its share of a source of
     ``source`` tokens: by convention as long as the target. Of a sampled head each token is held against as many
-    neighbours, and as many words of the noise, as its sequence is long.
+    neighbours, and as many words of the noise, as its sequence is long. Of networks side by side no head is run.
     """
     s = shape
+    if s.beside:  # a mean over the positions of an example, which every network reads its own of
+        alone = (replace(s, beside=()), *s.beside)
+        return sum(one.context * forward(one, 0) for one in alone) / sum(one.context for one in alone)
+    vocab_size = 0 if s.patch else vocab_size
     length = length or s.context
     source = length if source is None else source
     share = source / length if s.cross else 0.0

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from seedstock.planning.parameters import Shape, dense, parameters
 
 STATES = {"adamw": 2, "muon": 1}
@@ -27,6 +29,10 @@ def memory(
     outputs, queries, keys, values, the attention's output, and the MLP's
     inner values (four widths of a gated MLP, three else). Logits are kept in that precision, in fp32, and as gradient.
     """
+    if shape.beside:
+        how = {"optimizer": optimizer, "precision": precision, "ema": ema}
+        alone = [memory(one, vocab_size, micro_batch, **how) for one in (replace(shape, beside=()), *shape.beside)]  # type: ignore[arg-type]
+        return {name: sum(one[name] for one in alone) for name in alone[0]} | {"logits": 0}
     parts = parameters(shape, vocab_size)
     count = sum(parts.values())
     hidden = parts["attention"] + parts["mlp"] + dense(shape)
@@ -53,5 +59,7 @@ def memory(
         "optimizer": 4 * states,
         "average": 4 * count if ema else 0,
         "activations": tokens * kept,
-        "logits": tokens * (2 * shape.context if shape.sampled else vocab_size) * (number + 4 + 4),
+        "logits": tokens
+        * (2 * shape.context if shape.sampled else 0 if shape.patch else vocab_size)
+        * (number + 4 + 4),
     }

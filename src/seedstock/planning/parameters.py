@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 GATED = ("swiglu", "geglu", "geglu_exact")
@@ -54,13 +54,19 @@ class Shape:
     class_token: bool = False
     conditioned: bool = False
     """Whether a vector modulates each block; its norms have no gains of their own then."""
+    beside: tuple[Shape, ...] = ()
+    """Further networks, which read sequences of their own; their parts are added to this one's."""
     sampled: bool = False
     """Whether few rows of the head are multiplied for a token: as many as twice its example has positions."""
 
     @classmethod
     def of(cls, model: Any) -> Shape:
-        """The shape of a model's configuration. Raises RecipeError while sizes are missing."""
+        """The shape of a model's configuration, of its first part where it has several. Raises RecipeError while sizes
+        are missing."""
         c = model.resolved()
+        if parts := getattr(c, "parts", ()):
+            first, *others = map(cls.of, parts)
+            return replace(first, beside=tuple(others))
         found = choices(c)
         if c.window:
             found["local_layers"] = sum(map(c.is_local, range(c.layers)))
@@ -118,6 +124,10 @@ def parameters(shape: Shape, vocab_size: int) -> dict[str, int]:
     where a condition modulates blocks, their matrices and biases for it.
     """
     s = shape
+    if s.beside:
+        alone = [parameters(one, vocab_size) for one in (replace(s, beside=()), *s.beside)]
+        return {name: sum(one.get(name, 0) for one in alone) for name in alone[0]}
+    vocab_size = 0 if s.patch else vocab_size
     sides = 2 if s.cross else 1
     rows = sides * (s.context + s.offset) if s.learned_positions else 0
     return {
@@ -169,6 +179,8 @@ def _mlp(s: Shape, experts: int) -> int:
 
 def active(shape: Shape, vocab_size: int) -> dict[str, int]:
     """``parameters`` of which a token uses its part: of the experts those that its router chooses."""
+    if not shape.experts:
+        return parameters(shape, vocab_size)
     layers = sum(layers for layers, _ in shape.stacks)
     return parameters(shape, vocab_size) | {"mlp": layers * _mlp(shape, shape.experts_per_token)}
 
