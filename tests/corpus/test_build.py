@@ -305,6 +305,10 @@ def test_an_empty_corpus_says_which_step_dropped_most(tmp_path):
         DataError, match=r"nothing is left to train on of 5 documents; 'licence' dropped 5: .*GPL-3.0-only"
     ):
         make(tmp_path, source, **CODE)
+    alone = records(tmp_path / "b.jsonl", *prose(1))
+    with pytest.raises(DataError, match="all 1 documents are held out") as caught:
+        make(tmp_path, alone, **PLAIN | {"held_out": 0.9999})
+    assert caught.value.where == "corpus.held_out"
 
 
 def test_a_document_that_a_signal_fails_on_is_dropped_and_named_and_the_rest_is_kept(tmp_path, monkeypatch):

@@ -7,6 +7,7 @@ import gzip
 import io
 import json
 import lzma
+import os
 import struct
 import tracemalloc
 import zlib
@@ -179,6 +180,18 @@ def test_a_file_that_changes_while_it_is_read_is_named(tmp_path):
         path.write_text(path.read_text() + '{"text": "three"}\n')
         bad = [found for found in source.read(part) if isinstance(found, Unreadable)]
         assert [(one.locator, "changed while" in one.reason) for one in bad] == [("a.jsonl", True)]
+
+
+def test_links_to_nowhere_are_named_and_pipes_left_alone(tmp_path):
+    (tmp_path / "a.jsonl").symlink_to(tmp_path / "gone.jsonl")
+    (tmp_path / "b.jsonl").write_text('{"text": "here"}\n')
+    (tmp_path / "c.jsonl").symlink_to(tmp_path / "c.jsonl")
+    os.mkfifo(tmp_path / "d.jsonl")
+    items, bad = everything(JsonLines(name="j", path=str(tmp_path)))
+    assert [item.text for item in items] == ["here"]
+    assert [one.locator for one in bad] == ["a.jsonl@0", "c.jsonl@0"]
+    with pytest.raises(DataError, match="there is no file"):
+        JsonLines(name="j", path=str(tmp_path / "d.jsonl")).partitions()
 
 
 def test_a_file_that_is_gone_is_named(tmp_path):

@@ -188,6 +188,9 @@ def _clear(folder: Path, work: Path) -> None:
 
 def _nothing_left(state: Any, unreadable: list[dict[str, Any]]) -> DataError:
     drops = Counter(zip(state.step[state.dropped], state.reason[state.dropped], strict=True))
+    if not drops and state.rows:
+        what = f"all {state.rows} documents are held out: nothing is left to train on"
+        return DataError(what, where="corpus.held_out", fix="lower it, or give more documents")
     if not drops:
         what = "the sources hold no documents"
         if unreadable:
@@ -200,5 +203,5 @@ def _nothing_left(state: Any, unreadable: list[dict[str, Any]]) -> DataError:
     return DataError(
         f"nothing is left to train on of {state.rows} documents; {step!r} dropped {most}: {shown}",
         where="corpus",
-        fix="loosen corpus.policy (or corpus.dedup), or give other sources",
+        fix="loosen corpus.policy, corpus.dedup or corpus.select, or give other sources",
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import glob
 import os
 import re
+import stat
 from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -53,7 +54,8 @@ def _expanded(path: str, where: str) -> str:
 def find(paths: str | Sequence[str], suffixes: Sequence[str], where: str) -> list[Found]:
     """Every file of ``paths`` in the order of the names: files, folders (those with ``suffixes``), globs, URLs.
 
-    Hidden files are left out, links to folders are not followed. Raises DataError where a path holds nothing.
+    Hidden files, pipes and devices are left out, links to folders are not followed. Raises DataError where a path holds
+    nothing.
     """
     found: dict[str, Path] = {}
     stored: dict[str, Found] = {}
@@ -84,7 +86,7 @@ def find(paths: str | Sequence[str], suffixes: Sequence[str], where: str) -> lis
                 name = _unique(Path(place).parts[1:], name, taken, f"{where}: {place}")
                 found[name] = file_
                 taken.add(name)
-    own = _fingerprints([(path, name, path.stat()) for name, path in found.items()])
+    own = _fingerprints(found)
     others = [Found(file.path, name, file.bytes, file.fingerprint, file.stamp) for name, file in stored.items()]
     return sorted([*own, *others], key=lambda file: file.name)
 
@@ -133,7 +135,8 @@ def _below(path: Path, suffixes: Sequence[str]) -> Iterator[tuple[Path, str]]:
         for root, folders, names in os.walk(path, onerror=_raise):
             folders[:] = sorted(name for name in folders if not name.startswith("."))
             for name in sorted(names):
-                if not name.startswith(".") and stem(name).lower().endswith(tuple(suffixes)):
+                wanted = not name.startswith(".") and stem(name).lower().endswith(tuple(suffixes))
+                if wanted and not _is_special(Path(root, name)):
                     yield Path(root, name), Path(root, name).relative_to(path).as_posix()
     elif path.is_file():
         yield path, path.name
@@ -143,6 +146,14 @@ def _below(path: Path, suffixes: Sequence[str]) -> Iterator[tuple[Path, str]]:
         for match in sorted(glob.glob(str(path), recursive=True)):  # noqa: PTH207 - a Path cannot hold a rooted pattern
             if Path(match).is_file():
                 yield Path(match), Path(match).relative_to(fixed).as_posix()
+
+
+def _is_special(path: Path) -> bool:
+    """Whether it is a pipe, a socket or a device, which may have no end; a link to nowhere is none of these."""
+    try:
+        return not stat.S_ISREG(path.stat().st_mode)
+    except OSError:
+        return False
 
 
 def _before_wildcard(parts: tuple[str, ...]) -> Iterator[str]:
@@ -156,16 +167,28 @@ def _raise(error: OSError) -> None:
     raise error
 
 
-def _fingerprints(files: list[tuple[Path, str, os.stat_result]]) -> list[Found]:
-    hashed = sum(stat.st_size for _, _, stat in files) <= HASHED
-    return [
-        Found(str(path), name, stat.st_size, content(path) if hashed else _stamp(stat), _stamp(stat))
-        for path, name, stat in files
-    ]
+def _fingerprints(files: dict[str, Path]) -> list[Found]:
+    """The listing of files by name; one that is gone, or a link to nowhere, is listed for its reader to name."""
+    known: dict[str, os.stat_result | str] = {}
+    for name, path in files.items():
+        try:
+            known[name] = path.stat()
+        except OSError as error:
+            known[name] = f"unreadable: {error.strerror}"
+    hashed = sum(about.st_size for about in known.values() if not isinstance(about, str)) <= HASHED
+    listed = []
+    for name, about in known.items():
+        path = files[name]
+        if isinstance(about, str):
+            listed.append(Found(str(path), name, 0, about, about))
+        else:
+            mark = content(path) if hashed else _stamp(about)
+            listed.append(Found(str(path), name, about.st_size, mark, _stamp(about)))
+    return listed
 
 
-def _stamp(stat: os.stat_result) -> str:
-    return f"{stat.st_size}-{stat.st_mtime_ns}"
+def _stamp(about: os.stat_result) -> str:
+    return f"{about.st_size}-{about.st_mtime_ns}"
 
 
 def unchanged(path: str, stamp: str) -> bool:
