@@ -155,3 +155,16 @@ def test_a_rate_of_nothing_leaves_a_parameter_as_it_is():
     optimizer.step()
     assert torch.equal(parameters["network.weight"], torch.ones(2, 2))
     assert not torch.equal(parameters["class_head.weight"], torch.ones(2, 2))
+
+
+def test_muon_takes_rates_by_name_too():
+    names = [f"network.backbone.blocks.0.attention.{part}.weight" for part in ("query", "key", "value")]
+    parameters = {name: nn.Parameter(torch.eye(4)) for name in names}
+    config = MuonConfig(learning_rate=0.1, rates={"*.query.weight": 0.25, "*.value.weight": 0}, precision="fp32")
+    (optimizer,) = config.build(parameters, dict.fromkeys(names, "column"))
+    for parameter in parameters.values():
+        parameter.grad = torch.diag(torch.tensor([1.0, 2.0, 3.0, 4.0]))
+    optimizer.step()
+    query, key, value = (torch.eye(4) - parameter.detach() for parameter in parameters.values())
+    torch.testing.assert_close(query, key / 4)
+    assert key.any() and not value.any()

@@ -47,7 +47,8 @@ class MuonConfig(Config):
     sqrt(max(1, rows / columns)), ``match_rms_adamw`` by 0.2 sqrt(max(rows, columns)) (Liu et al. 2025, arXiv
     2502.16982), with which AdamW's rates and decay carry over. ``learning_rate`` is the size dial's where it is not
     given, and where there is no dial 0.02 (3e-3 with ``match_rms_adamw``). ``precision`` is that of the
-    orthogonalization: bf16 where the machine multiplies it faster.
+    orthogonalization: bf16 where the machine multiplies it faster. ``rates`` are factors on the rate of hidden matrices
+    by patterns of names, as AdamW's are.
     """
 
     kind: Literal["muon"] = "muon"
@@ -58,6 +59,7 @@ class MuonConfig(Config):
     weight_decay: Annotated[float, Field(ge=0)] = 0.0
     adjust: Literal["original", "match_rms_adamw"] = "original"
     precision: Literal["auto", "fp32", "bf16"] = "auto"
+    rates: dict[str, Annotated[float, Field(ge=0)]] = Field(default={})
     rest: AdamWConfig = AdamWConfig(weight_decay=0.0)
 
     def build(self, parameters: dict[str, Any], roles: dict[str, str]) -> list[Any]:

@@ -19,7 +19,7 @@ from torch.optim import Optimizer
 from seedstock.training.configs.optimizers import MuonConfig
 from seedstock.training.norm import local
 from seedstock.training.optimizers import adamw
-from seedstock.training.optimizers.groups import Parameters, hidden_matrices
+from seedstock.training.optimizers.groups import Parameters, by_rate, hidden_matrices
 from seedstock.training.optimizers.whole import through
 
 LEARNING_RATE = {"original": 0.02, "match_rms_adamw": 3e-3}
@@ -37,7 +37,10 @@ def build(config: MuonConfig, parameters: Parameters, roles: dict[str, str]) -> 
         rate = LEARNING_RATE[config.adjust] if config.learning_rate is None else config.learning_rate
         optimizers.append(
             Muon(
-                hidden.values(),
+                [
+                    {"params": [*own.values()], "lr": rate * factor}
+                    for factor, own in by_rate(hidden, config.rates, 1.0).items()
+                ],
                 lr=rate,
                 momentum=config.momentum,
                 nesterov=config.nesterov,
