@@ -13,6 +13,7 @@ from parity_cases import BAND, CASES, differences, gradients
 TWO = ({"data": 2}, {"shard": 2}, {"tensor": 2}, {"tensor": 2, "sequence": False})
 FOUR = ({"data": 2, "shard": 2}, {"shard": 2, "tensor": 2}, {"data": 2, "tensor": 2}, {"shard": 4})
 EIGHT = ({"data": 2, "shard": 2, "tensor": 2}, {"shard": 8})
+SOME = ("decoder", "encoder with heads", "experts")
 UNEVEN = {2: 7, 4: 5, 8: 11}
 """Examples of a step: parts differ, and so do their numbers of micro-batches."""
 
@@ -23,7 +24,7 @@ def work(rank: int, names: tuple[str, ...], layouts: tuple[dict[str, Any], ...],
 
 @cache
 def spread_out(ranks: int, count: int) -> list[dict[tuple[str, str], Any]]:
-    names = tuple(CASES) if ranks == 2 else ("decoder", "encoder with heads", "experts")
+    names = tuple(CASES) if ranks == 2 else SOME
     return together(work, ranks, names, {2: TWO, 4: FOUR, 8: EIGHT}[ranks], count, 2)
 
 
@@ -54,20 +55,20 @@ def test_two_processes(name: str, layout: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("layout", FOUR, ids=str)
-@pytest.mark.parametrize("name", ["decoder", "encoder with heads", "experts"])
+@pytest.mark.parametrize("name", SOME)
 def test_four_processes(name: str, layout: dict[str, Any]) -> None:
     same(4, name, layout, UNEVEN[4])
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("layout", FOUR, ids=str)
-@pytest.mark.parametrize("name", ["decoder", "encoder with heads", "experts"])
+@pytest.mark.parametrize("name", SOME)
 def test_processes_without_an_example(name: str, layout: dict[str, Any]) -> None:
     same(4, name, layout, 1)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("layout", EIGHT, ids=str)
-@pytest.mark.parametrize("name", ["decoder", "encoder with heads", "experts"])
+@pytest.mark.parametrize("name", SOME)
 def test_eight_processes(name: str, layout: dict[str, Any]) -> None:
     same(8, name, layout, UNEVEN[8])

@@ -38,19 +38,20 @@ def added(what: str) -> int:
 
 
 def started(what: str) -> int:
-    return launch.start(added, (what,), 3, TIMEOUT)
+    return launch.start(added, (what,), 2, TIMEOUT)
 
 
+@pytest.mark.slow
 def test_the_first_process_gives_the_result() -> None:
-    assert started("goes on") == 3
+    assert started("goes on") == 1
 
 
 @pytest.mark.parametrize(
     ("what", "told"),
     [
-        ("killed", "process 1 of 3 was lost (killed by SIGKILL)"),
-        ("hangs", "process 1 of 3 gave no answer in 4 s"),
-        ("fails", "process 1 of 3 failed: ValueError: no such thing"),
+        ("killed", "process 1 of 2 was lost (killed by SIGKILL)"),
+        ("hangs", "process 1 of 2 gave no answer in 4 s"),
+        pytest.param("fails", "process 1 of 2 failed: ValueError: no such thing", marks=pytest.mark.slow),
     ],
 )
 def test_a_process_that_is_missing_is_named_and_the_others_leave(what: str, told: str, monkeypatch: object) -> None:
@@ -62,6 +63,7 @@ def test_a_process_that_is_missing_is_named_and_the_others_leave(what: str, told
     assert time.monotonic() - began < 60
 
 
+@pytest.mark.slow
 def test_what_is_wrong_with_the_recipe_is_told_once_as_it_is() -> None:
     with pytest.raises(RecipeError, match="it does not fit"):
         started("refuses")

@@ -30,7 +30,6 @@ class World:
         self.mesh: Any = None
         self._batch: Any = None
         self._all: Any = None
-        self._spare: Any = None
         if degrees is not None and degrees.ranks > 1:
             from seedstock.training.parallel import mesh
 
@@ -38,7 +37,6 @@ class World:
             self.mesh = mesh.build(degrees, self.device.type)
             self._batch = mesh.batch_group(self.mesh, degrees, self.device.type)
             self.part = dist.get_rank(self._batch)
-            self._spare = dist.new_group(backend="gloo")
 
     @classmethod
     def of(cls, config: ParallelConfig, device: torch.device) -> World:
@@ -47,9 +45,10 @@ class World:
         return cls(config.degrees(ranks), device)
 
     def apart(self) -> World:
-        """The same world over connections of their own, for one thread beside the training loop."""
+        """The same world over connections of its own, for a thread beside the training loop; all call it together."""
         other = copy.copy(self)
-        other._all = self._spare
+        if not self.alone:
+            other._all = dist.new_group(backend="gloo")
         return other
 
     @property

@@ -1,0 +1,60 @@
+"""One process that believes to be the first of 64: exchanges give nothing, tensors have shapes and no numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any
+from unittest import mock
+
+import torch
+import torch.distributed as dist
+from torch import nn
+from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
+from torch.testing._internal.distributed.fake_pg import FakeStore
+
+from seedstock.models import experts
+
+RANKS = 64
+
+
+@contextmanager
+def mesh_of_64() -> Iterator[None]:
+    """Inside, this is process 0 of 64."""
+    dist.init_process_group("fake", rank=0, world_size=RANKS, store=FakeStore())
+    try:
+        yield
+    finally:
+        dist.destroy_process_group()
+
+
+@contextmanager
+def no_numbers() -> Iterator[None]:
+    """Inside, tensors have no numbers. Whoever looks at one is told that the general case holds: not all positions are
+    of one document, every position may be chosen, and tokens go to experts evenly."""
+
+    def everywhere(x: torch.Tensor, **options: Any) -> torch.Tensor:
+        return torch.zeros(x.numel(), x.ndim, dtype=torch.int64)
+
+    def evenly(x_MD: torch.Tensor, weight_EOD: torch.Tensor, sizes_E: torch.Tensor) -> torch.Tensor:
+        parts = x_MD.tensor_split(len(weight_EOD))
+        return torch.cat([part @ one.T for part, one in zip(parts, weight_EOD.unbind(), strict=True)])
+
+    with ExitStack() as patches:
+        patches.enter_context(mock.patch.object(FakeTensor, "__bool__", lambda self: False))
+        patches.enter_context(mock.patch.object(torch, "nonzero", everywhere))
+        patches.enter_context(mock.patch.object(experts, "_one_by_one", evenly))
+        patches.enter_context(FakeTensorMode(allow_non_fake_inputs=True))
+        yield
+
+
+def shapes_of(network: nn.Module) -> nn.Module:
+    """A network on no device, with tensors that have a device and no numbers."""
+    for module in network.modules():
+        for name, parameter in module._parameters.items():
+            if parameter is not None:
+                module._parameters[name] = nn.Parameter(torch.empty(parameter.shape))
+        for name, buffer in module._buffers.items():
+            if buffer is not None:
+                module._buffers[name] = torch.empty(buffer.shape, dtype=buffer.dtype)
+    return network

@@ -1,0 +1,105 @@
+"""Every recipe that ships can be laid out over 64 processes, and makes a step there: by shape, without a number."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from fake_mesh import RANKS, mesh_of_64, no_numbers, shapes_of
+from torch import nn
+from torch._subclasses.fake_tensor import unset_fake_temporarily
+
+import seedstock
+from seedstock import recipe
+from seedstock.errors import RecipeError, SeedstockError
+from seedstock.inputs.keys import Keys
+from seedstock.objectives.base import Spec
+from seedstock.objectives.configs.causal import CausalConfig
+from seedstock.planning.size import resolve
+from seedstock.training import batches
+from seedstock.training.configs.parallel import ParallelConfig, check
+from seedstock.training.parallel.layouts import spread
+from seedstock.training.parallel.world import World
+from seedstock.training.passing import Pass
+
+FOLDER = Path(seedstock.__file__).parents[2] / "recipes"
+RECIPES = sorted(FOLDER.rglob("*.yaml"))
+LAYERS, CONTEXT = 2, 128
+"""More of them would add time, and no other way to be cut."""
+PLAIN = {"permute": False, "split": "tokens"}
+"""In the place of what an objective asks of a tokenizer."""
+LAYOUTS = ({"shard": 64}, {"data": 8, "shard": 8}, {"shard": 8, "tensor": 8}, {"shard": 16, "tensor": 4}, {"tensor": 2})
+
+
+def windows(length: int, partners: int) -> dict[str, np.ndarray]:
+    shape = (1, length)
+    found = {"tokens": np.full(shape, 200), "documents": np.zeros(shape, np.int64)}
+    found["positions"] = np.arange(length)[None]
+    if partners:
+        found |= {f"partner_{name}": np.repeat(value[:, None], partners, 1) for name, value in found.items()}
+    return found
+
+
+def step(loaded: Any, parallel: dict[str, int]) -> tuple[int, int]:
+    """Elements of all parameters, and of this process's parts, after one step of one example a process (of items that
+    are no tokens, without the step)."""
+    vocabulary = getattr(loaded.tokenizer, "vocab_size", None) or 512
+    training = loaded.training.model_copy(update={"steps": 100, "tokens": None, "time": None})
+    model = resolve(loaded.model, training, vocabulary)[0].filled()
+    model = model.model_copy(update={"layers": LAYERS, "context": min(model.context, CONTEXT)})
+    config = ParallelConfig(**parallel)
+    specials = {
+        name: 3 + number
+        for number, name in enumerate(dict.fromkeys(["bos", "eos", "pad", *loaded.objective.specials()]))
+    }
+    spec = Spec(vocab_size=vocabulary, context=model.context, specials=specials, model=model.resolved())
+    own = {name: value for name, value in PLAIN.items() if hasattr(loaded.objective, name)}
+    try:
+        if getattr(loaded.objective, "teacher", None):
+            raise SeedstockError("there is no such run")
+        objective = loaded.objective.model_copy(update=own).build(spec)
+    except SeedstockError:  # it learns from another run, or from what is measured first: the model is what is laid out
+        objective = CausalConfig().build(spec)
+    check(config, RANKS, model=model.resolved(), examples=RANKS, coupled=objective.coupling == "batch")
+    examples = np.arange(1)
+    world, batch = World.of(config, torch.device("cpu")), None
+    if loaded.input.kind == "tokens":
+        items = windows(objective.raw_length(objective.window(model.context)), objective.partners)
+        arrays = {**objective.prepare(items, Keys(1, examples)), "examples": examples}
+        batch = objective.corrupt(batches.tensors(arrays, torch.device("cpu")), Keys(1, examples))
+    network = model.build(vocabulary, 1, "meta")
+    with no_numbers():
+        nets = nn.ModuleDict({"network": shapes_of(network), **objective.nets()}).train()
+        whole = sum(p.numel() for p in nets.parameters())
+        passing = Pass(nets, objective)
+        with unset_fake_temporarily():  # meshes are made of real numbers
+            spread(passing, world, config)
+        if batch is not None:
+            means, _ = passing(batch, world.sum(objective.counts(batch)))
+            sum(means.values()).backward()
+            assert all(p.grad.shape == p.shape for p in nets.parameters() if p.grad is not None)
+            assert any(p.grad is not None for p in nets.parameters())
+        return whole, sum(p.to_local().numel() for p in nets.parameters())
+
+
+@pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
+def test_a_step_over_64_processes(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in re.findall(r"\$\{(\w+)\}", path.read_text()):
+        monkeypatch.setenv(name, os.environ.get(name, "/nowhere"))
+    loaded = recipe.load(path)
+    if loaded.model.size is None and getattr(loaded.model, "width", None) is None:
+        pytest.skip("a recipe for a corpus, without a model")
+    with mesh_of_64():
+        for parallel in LAYOUTS:
+            try:
+                whole, own = step(loaded, parallel)
+            except RecipeError as error:
+                assert "does not divide" in error.what or "compares examples" in error.what, error
+                continue
+            shards = parallel.get("shard", RANKS // parallel.get("data", 1) // parallel.get("tensor", 1))
+            assert whole / shards / parallel.get("tensor", 1) <= own <= whole / shards + whole / 8
