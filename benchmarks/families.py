@@ -205,7 +205,7 @@ def longer(runs: dict[str, Path]) -> Figures:
     more: dict[str, Any] = {"differences": {name: value for name, value in curve.items() if " less " in name}}
     more |= {name: curve[name] for name in ("windows", "documents")}
     more["before the second phase"] = decoder_families.far_back(short, (128,), "books")
-    more |= decoder_families.far_back(long, (128, 256, 512), "books")
+    more |= decoder_families.far_back(long, (128, 192, 256), "books")
     floors = {name: value for name, value in after.items() if name != last}
     return Figures(f"bits a byte {last} tokens", after[last], floors, after[half], error, more)
 
