@@ -100,6 +100,7 @@ TABLE: dict[str, dict[str, str]] = {
         "rotation": "seedstock.objectives.configs.rotation:RotationConfig",
         "simclr": "seedstock.objectives.configs.views:SimclrConfig",
         "byol": "seedstock.objectives.configs.views:ByolConfig",
+        "contrastive": "seedstock.objectives.configs.contrastive:ContrastiveConfig",
         "dino": "seedstock.objectives.configs.dino:DinoConfig",
         "image-diffusion": "seedstock.objectives.configs.image_diffusion:ImageDiffusionConfig",
         "ijepa": "seedstock.objectives.configs.ijepa:IjepaConfig",

@@ -231,7 +231,8 @@ def export(run: Run, folder: Path, *, step: int | None = None) -> dict[str, Any]
     if own.exports is not None:
         from seedstock.transfer.items import export as write_items
 
-        return write_items(nets, own, Path(folder))
+        tokenizer = run.stage_folder("tokenizer") if run.recipe.input.tokenized else None
+        return write_items(nets, own, Path(folder), tokenizer=tokenizer)
     network = nets["network"].use(torch.float32)
     if "class_head" in nets:
         return _export_classifier(run, nets, own, Path(folder))

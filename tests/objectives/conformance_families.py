@@ -12,10 +12,12 @@ from seedstock.models.configs.decoder import DecoderConfig
 from seedstock.models.configs.embedding import EmbeddingConfig
 from seedstock.models.configs.encoder import EncoderConfig
 from seedstock.models.configs.encoder_decoder import EncoderDecoderConfig
+from seedstock.models.configs.towers import TowersConfig
 from seedstock.models.configs.vision import VisionConfig
 from seedstock.objectives import prefix
 from seedstock.objectives.causal import targets
 from seedstock.objectives.configs.causal import CausalConfig
+from seedstock.objectives.configs.contrastive import ContrastiveConfig
 from seedstock.objectives.configs.denoising import DenoisingConfig
 from seedstock.objectives.configs.diffusion import DiffusionConfig
 from seedstock.objectives.configs.dino import DinoConfig
@@ -334,6 +336,13 @@ def mixtures(objective, batch):
     yield "deviation of the noise", float(noise.std()), 1, 0.01
 
 
+def other_pairs(objective, batch):
+    """No picture is seen in the place of another, nor in that of its caption."""
+    length = objective.spec.model.picture.context
+    for row in range(len(batch["image"]) - 1):
+        yield Secret("image", row + 1, (0, 0, 0), torch.ones(length, dtype=torch.bool), of=row)
+
+
 def spoilt_pixels(objective, batch):
     """What lies in the hole may not be seen."""
     for row, places in enumerate(batch["counted"]):
@@ -467,6 +476,23 @@ FAMILIES = {
             input=PICTURES,
         )
         for process in ("flow", "ddpm")
+    },
+    **{
+        f"contrastive {loss}": Family(
+            ContrastiveConfig(loss=loss, embedding=32),
+            TowersConfig(
+                shape=shape,
+                picture=VisionConfig(shape=shape, **VISION),
+                text=DecoderConfig(shape="gpt2", **{**SIZES, "context": 12}),
+            ),
+            other_pairs,
+            padded=False,
+            by_heart=0.5,
+            steps=150,
+            unknown=("pair",) if loss == "sigmoid" else (),
+            input=ImagesConfig(size=16, caption=12),
+        )
+        for loss, shape in (("softmax", "clip"), ("sigmoid", "siglip"))
     },
     "mae": Family(
         MaeConfig(decoder_width=32, decoder_layers=1, decoder_heads=2, mask=0.5),

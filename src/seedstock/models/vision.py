@@ -14,6 +14,7 @@ from seedstock.models.initialise import initialise
 from seedstock.models.linear import Linear
 from seedstock.models.mask import Mask
 from seedstock.models.network import Table
+from seedstock.models.norms import norm
 from seedstock.models.patches import normalised, patchify, sines
 from seedstock.models.roles import ROLES, assign
 
@@ -26,11 +27,12 @@ class PatchEmbedding(nn.Module):
     def __init__(self, config: Any, seed: int) -> None:
         super().__init__()
         self.side, self.width = config.image // config.patch, config.width
-        self.patches = Linear(config.patch_values, config.width, True)
+        self.patches = Linear(config.patch_values, config.width, config.patch_bias)
         self.class_token = nn.Parameter(torch.empty(config.width)) if config.class_token else None
         self.positions = Table(config.context, config.width) if config.position == "learned" else None
         self.fixed = config.position == "sines"
         self.column_first = config.conditioned  # as those who load a DiT have it
+        self.norm = norm(config.norm, config.width, config.norm_epsilon) if config.embedding_norm else None
         self.dropout = Dropout(config.dropout, seed, "embedding")
 
     def forward(self, patches_BTP: Tensor, places_BT: Tensor, dtype: torch.dtype, examples_B: Tensor | None) -> Tensor:
@@ -45,6 +47,8 @@ class PatchEmbedding(nn.Module):
             if self.positions is not None:
                 start_D = start_D + self.positions.weight[0].to(dtype)
             x_BTD = torch.cat([start_D.expand(len(x_BTD), 1, -1), x_BTD], dim=1)
+        if self.norm is not None:
+            x_BTD = self.norm(x_BTD)
         return self.dropout(x_BTD, examples_B)
 
 
@@ -101,5 +105,7 @@ class VisionNetwork(nn.Module):
         return self.backbone(**self.inputs(images)).hidden
 
     def pooled(self, hidden_BTD: Tensor) -> Tensor:
-        """One fp32 vector a picture ``[B, D]``: the mean over its patches."""
+        """One fp32 vector a picture ``[B, D]``: its class token where the shape reads that, else its patches' mean."""
+        if self.config.pool == "class" and self.config.class_token:
+            return hidden_BTD[:, 0].float()
         return hidden_BTD[:, int(self.config.class_token) :].float().mean(dim=1)

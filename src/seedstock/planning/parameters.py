@@ -52,6 +52,7 @@ class Shape:
     patch: int = 0
     """Numbers in a patch of a picture, which a matrix takes to the width; 0: the input is tokens."""
     class_token: bool = False
+    patch_bias: bool = False
     conditioned: bool = False
     """Whether a vector modulates each block; its norms have no gains of their own then."""
     beside: tuple[Shape, ...] = ()
@@ -107,6 +108,7 @@ def choices(filled: Any) -> dict[str, Any]:
         "offset": getattr(filled, "offset", 0),
         "patch": getattr(filled, "patch_values", 0),
         "class_token": getattr(filled, "class_token", False),
+        "patch_bias": bool(getattr(filled, "patch_bias", False)),
         "conditioned": getattr(filled, "conditioned", False),
         "sampled": getattr(filled, "sampled", False),
     }
@@ -167,7 +169,7 @@ def _vectors_of_ends(s: Shape, vocab_size: int) -> int:
     """Of embeddings and head: norms and biases."""
     norm = 0 if s.conditioned else s.width * (2 if s.layer_norm else 1)
     embeddings = (2 if s.cross else 1) * norm if s.embedding_norm else 0
-    embeddings += s.width if s.patch else 0  # the bias of patches
+    embeddings += s.width if s.patch_bias else 0
     return embeddings + (norm + (s.width if s.biases else 0) + vocab_size if s.masked_head else 0)
 
 

@@ -94,7 +94,7 @@ def _round_up(count: int) -> str:
 
 
 def _candidates(
-    given: dict[str, int], size: int, vocab_size: int, context: int, flags: dict[str, bool]
+    given: dict[str, int], size: int, vocab_size: int, context: int, flags: dict[str, Any]
 ) -> Iterator[Shape]:
     for width in [given["width"]] if "width" in given else _widths(size, vocab_size):
         head_size = given.get("head_size") or (width // given["heads"] if "heads" in given else head_size_of(width))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import importlib
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import torch
 
 from seedstock.errors import SeedstockError
 from seedstock.ledger.files import atomic_folder, write_json
+from seedstock.transfer.export import TOKENIZER_FILES
 from seedstock.transfer.parity import TOLERANCE
 
 MAPS = "seedstock.transfer.maps"
@@ -31,9 +33,9 @@ def map_of(objective: Any, model: Any) -> Any:
     return target if target.fits(model.resolved()) else None
 
 
-def export(nets: Any, objective: Any, folder: Path) -> dict[str, Any]:
-    """Writes ``config.json``, ``model.safetensors``, ``preprocessor_config.json`` and ``parity.json``; returns the
-    parity report.
+def export(nets: Any, objective: Any, folder: Path, *, tokenizer: Path | None = None) -> dict[str, Any]:
+    """Writes ``config.json``, ``model.safetensors``, ``preprocessor_config.json``, the files of the ``tokenizer``'s
+    folder where captions were read, and ``parity.json``; returns the parity report.
 
     The folder appears whole, or not at all: where the class computes something else than ``nets`` do, it is not
     written. Raises SeedstockError where no class holds such a model, the folder is not new, the library is not
@@ -63,6 +65,8 @@ def export(nets: Any, objective: Any, folder: Path) -> dict[str, Any]:
         write_json(partial / "config.json", about | target.to_config(model, objective))
         if hasattr(target, "processor"):
             write_json(partial / "preprocessor_config.json", target.processor(model))
+        for name in TOKENIZER_FILES if tokenizer is not None else ():
+            shutil.copyfile(Path(tokenizer) / name, partial / name)  # type: ignore[arg-type]
         report = _compare(target, library, kept, objective, partial)
         if not report["passed"]:
             what = (

@@ -16,12 +16,16 @@ if TYPE_CHECKING:
 
 
 class TowersConfig(Config):
-    """``picture`` is a vision transformer, ``text`` a decoder whose head is not used (Radford et al. 2021).
+    """``picture`` is a vision transformer, ``text`` a decoder whose head is not used.
+
+    ``clip``: texts are read from left to right, and what stands for one is where it ends (Radford et al. 2021);
+    ``siglip``: they are read from both sides, padding and all, to the last position, and a head of its own gathers a
+    picture (Zhai et al. 2023).
 
     Sizes are written out for each: there is no dial over two networks.
     """
 
-    PRESETS: ClassVar[dict[str, dict[str, Any]]] = {"clip": {}}
+    PRESETS: ClassVar[dict[str, dict[str, Any]]] = {"clip": {}, "siglip": {}}
     size: ClassVar[None] = None
     cross: ClassVar[bool] = False
     auxiliary: ClassVar[tuple[str, ...]] = ()
@@ -29,7 +33,7 @@ class TowersConfig(Config):
     missing: ClassVar[tuple[str, ...]] = ()
 
     kind: Literal["towers"] = "towers"
-    shape: Literal["clip"] = "clip"
+    shape: Literal["clip", "siglip"] = "clip"
     picture: VisionConfig
     text: DecoderConfig = Field(default_factory=lambda: DecoderConfig(shape="gpt2"))
 

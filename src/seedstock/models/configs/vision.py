@@ -17,8 +17,9 @@ class VisionConfig(TransformerConfig):
     """A stack over ``(image / patch)²`` patches of ``image`` pixels a side, after a class token where there is one.
 
     ``vit``: Dosovitskiy et al. 2021, learned positions; ``mae``: the same with fixed sines and cosines of rows and
-    columns (He et al. 2022); ``dit``: blocks that a condition modulates (Peebles and Xie 2023), without a class token.
-    It has no head: what hidden states are for, an objective says.
+    columns (He et al. 2022); ``dit``: blocks that a condition modulates (Peebles and Xie 2023), without a class token;
+    ``clip`` and ``siglip``: the picture towers of Radford et al. 2021 and Zhai et al. 2023. It has no head: what hidden
+    states are for, an objective says.
     """
 
     PRESETS: ClassVar[dict[str, dict[str, Any]]] = {
@@ -27,6 +28,10 @@ class VisionConfig(TransformerConfig):
         "mae": {"norm": "layer", "norm_epsilon": 1e-12, "position": "sines", "activation": "gelu_exact"}
         | {"biases": True},
         "dit": {"norm": "layer_plain", "norm_epsilon": 1e-6, "position": "sines", "activation": "gelu"}
+        | {"biases": True},
+        "clip": {"norm": "layer", "norm_epsilon": 1e-5, "position": "learned", "activation": "gelu_exact"}
+        | {"biases": True, "embedding_norm": True, "patch_bias": False},
+        "siglip": {"norm": "layer", "norm_epsilon": 1e-6, "position": "learned", "activation": "gelu"}
         | {"biases": True},
     }
     experts: ClassVar[int | None] = None
@@ -37,11 +42,13 @@ class VisionConfig(TransformerConfig):
     bare_start: ClassVar[bool] = False
 
     kind: Literal["vision"] = "vision"
-    shape: Literal["vit", "mae", "dit"] = "vit"
+    shape: Literal["vit", "mae", "dit", "clip", "siglip"] = "vit"
     image: Annotated[int, Field(gt=0, description="pixels a side")] = 32
     patch: Annotated[int, Field(gt=0, description="pixels a side")] = 4
     channels: Literal[1, 3] = 3
-    class_token: bool | None = Field(default=None, description="a position before the patches; dit has none")
+    class_token: bool | None = Field(default=None, description="a position before the patches; dit, siglip: none")
+    embedding_norm: bool | None = Field(default=None, description="a norm between the embeddings and the first layer")
+    patch_bias: bool | None = Field(default=None, description="a bias of what brings patches to the width")
     context: Count = Field(default=0, description="positions, which follow from image and patch")
     position: Literal["rope", "learned", "relative", "sines"] | None = None  # type: ignore[assignment]
     qk_norm: bool | None = None
@@ -59,11 +66,16 @@ class VisionConfig(TransformerConfig):
         if image % patch:
             raise ValueError(f"patches of {patch} pixels do not divide a picture of {image}")
         token = values.get("class_token")
-        token = values.get("shape") != "dit" if token is None else token
+        token = values.get("shape") not in ("dit", "siglip") if token is None else token
         context = (image // patch) ** 2 + int(bool(token))
         if values.get("context") not in (None, 0, context):
             raise ValueError(f"the context follows from image and patch: {context}; leave it out")
         return {**values, "context": context, "class_token": token}
+
+    @property
+    def pool(self) -> str:
+        """What stands for a whole picture: its class token, or the mean of its patches."""
+        return "class" if self.shape == "clip" else "mean"
 
     @property
     def conditioned(self) -> bool:
@@ -83,7 +95,8 @@ class VisionConfig(TransformerConfig):
     def filled(self, *, check: bool = True) -> VisionConfig:
         """With the preset's choices, and with the sizes that follow from width and heads."""
         given = self.model_dump()
-        values = {"qk_norm": False, "initialisation": "normal", **self.PRESETS[self.shape]}
+        values = {"qk_norm": False, "initialisation": "normal", "embedding_norm": False, "patch_bias": True}
+        values |= self.PRESETS[self.shape]
         values = {key: value for key, value in values.items() if given[key] is None}
         return super(VisionConfig, self.model_construct(**{**given, **values})).filled(check=check)
 
