@@ -1,4 +1,4 @@
-"""docs/recipes.md names every key that a recipe can have in the sections that it tabulates, and none that is not there."""
+"""docs/recipes.md names every key that the sections that it tabulates can have, and none that is not there."""
 
 from __future__ import annotations
 
