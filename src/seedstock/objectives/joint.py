@@ -35,7 +35,8 @@ class Gather(nn.Module):
         b, t, d = hidden_BTD.shape
         query = self.query(self.probe.to(hidden_BTD.dtype)).view(1, 1, self.heads, -1).expand(b, -1, -1, -1)
         key, value = (one.view(b, t, self.heads, -1) for one in together(hidden_BTD, self.key, self.value).chunk(2, -1))
-        found = F.scaled_dot_product_attention(*(one.transpose(1, 2) for one in (query, key, value)))
+        query, key, value = (one.transpose(1, 2) for one in (query, key, value))
+        found = F.scaled_dot_product_attention(query, key, value)
         x_BD = self.output(found.transpose(1, 2).reshape(b, d))
         return x_BD + self.down(F.gelu(self.up(self.norm(x_BD)), approximate="tanh"))
 
