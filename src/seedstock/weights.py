@@ -96,10 +96,13 @@ def parent(run: Run, name: str) -> tuple[Run, int | None]:
 
 def parents(run: Run) -> dict[str, dict[str, Any]]:
     """The checkpoints that the objective learns from, or training starts from: for each name in the recipe, run, step
-    and digest."""
+    and digest. Raises RecipeError for the run itself."""
     found, start = {}, run.recipe.training.start
     for name in dict.fromkeys([*run.recipe.objective.parents(), *([start] if start else [])]):
         other, step = parent(run, name)
+        if other.name == run.name:
+            where, what = ("training.start", "start from") if name == start else ("objective", "learn from")
+            raise RecipeError(f"a run cannot {what} itself", where=where, fix="name another run")
         folder, _ = _checkpoint(other, step)
         sealed = sha256_file(folder / manifest.NAME)
         found[name] = {"run": other.name, "step": int(folder.name.removeprefix("step-")), "manifest_sha256": sealed}
@@ -113,10 +116,7 @@ def begin(run: Run, network: Any) -> None:
     """
     from seedstock.models.upcycle import start
 
-    name = run.recipe.training.start
-    if parent(run, name)[0].name == run.name:
-        raise RecipeError("a run cannot start from itself", where="training.start", fix="name another run")
-    start(network, _parent(run, name, "training.start"))
+    start(network, _parent(run, run.recipe.training.start, "training.start"))
 
 
 def _parent(run: Run, name: str, where: str = "objective") -> Any:
