@@ -27,7 +27,7 @@ from typing import Any
 
 TASKS = ("sst2", "trec", "banking77")
 SIZES = (100, 1000, 0)
-RATES = (1.0, 3.0, 10.0)
+RATES = (0.33, 1.0, 3.0)  # times the command's own
 EPOCHS = {100: 20.0, 1000: 3.0, 0: 3.0}
 BATCH = {100: 8, 1000: 16, 0: 32}
 KEPT = 5  # checkpoints to choose from
@@ -83,7 +83,7 @@ def _one(cell: dict[str, Any], runs: str, out: str) -> dict[str, Any]:
 
     from seedstock import finetuning, judging
     from seedstock.runs import Run
-    from seedstock.transfer.finetune.plan import Task
+    from seedstock.transfer.finetune.plan import Task, learning_rate
 
     torch.set_num_threads(1)
     name, _, step = cell["base"].partition("@")
@@ -103,7 +103,7 @@ def _one(cell: dict[str, Any], runs: str, out: str) -> dict[str, Any]:
         seed=cell["seed"],
         epochs=EPOCHS[cell["size"]],
         batch=BATCH[cell["size"]],
-        learning_rate=cell["rate"] * 5e-5 * 768 / width,
+        learning_rate=cell["rate"] * learning_rate(width),
         random=cell["start"] == "random",
     )
     settled = [f"training.{key}={value}" for key, value in (("threads", 1), ("precision", "fp32"), ("micro_batch", 32))]
@@ -193,9 +193,8 @@ def done(wanted: list[dict[str, Any]], options: argparse.Namespace) -> list[dict
 
 
 def usual(options: argparse.Namespace) -> dict[tuple[str, str, str], float]:
-    """The command's own rates, as multiples of the base's: three times that from random weights."""
-    starts = (("base", 1.0), ("random", 3.0))
-    return {(base, objective, start): rate for base, objective in options.bases for start, rate in starts}
+    """The command's own rates."""
+    return {(base, objective, start): 1.0 for base, objective in options.bases for start in ("base", "random")}
 
 
 def best_rates(results: list[dict[str, Any]]) -> dict[tuple[str, str, str], float]:

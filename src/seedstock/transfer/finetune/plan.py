@@ -20,8 +20,8 @@ class Task:
     ``texts`` is how many documents there are, and ``tokens`` about how many tokens, which windows of packed text
     (``next-token``, ``own``) need; ``validation`` the share that is held out to choose the best step by, ``test``
     sources that nothing is chosen by. ``random`` leaves out the base's weights. What is None has a default: ``epochs``
-    three, or as many as 200 steps take, of packed text one; ``learning_rate`` 5e-5 · 768 / width (BERT's at its width;
-    Devlin et al. 2018, appendix A.3), and three times that from random weights; ``dropout`` 10 %.
+    three, or as many as 200 steps take, of packed text one; ``learning_rate`` by the model's width;
+    ``dropout`` 10 %.
     """
 
     name: str
@@ -40,6 +40,15 @@ class Task:
     dropout: float | None = None
     length: int | None = None
     random: bool = False
+
+
+def learning_rate(width: int) -> float:
+    """AdamW's peak, from a base or from random weights: ``5e-5 · (768 / width) ** 1.6``.
+
+    A line through two points: BERT's at its width (Devlin et al. 2018, appendix A.3), and about 9e-4 at 128, where a
+    third of it learned too little of 1,000 labels and three times it no more (docs/finetuning.md).
+    """
+    return float(f"{5e-5 * (768 / width) ** 1.6:.2g}")
 
 
 def recipe(task: Task, base: dict[str, Any], tokenizer: str, start: str) -> dict[str, Any]:
@@ -92,7 +101,7 @@ def _learned(task: Task, base: dict[str, Any], model: dict[str, Any]) -> tuple[d
 
 
 def _training(task: Task, model: dict[str, Any], start: str | None, packed: bool) -> dict[str, Any]:
-    rate = task.learning_rate or 5e-5 * 768 / model["width"] * (1 if start else 3)
+    rate = task.learning_rate or learning_rate(model["width"])
     learnt = max(1, round(task.texts * (1 - task.validation)))
     batch = max(1, min(task.batch, learnt // 2))
     if packed:
