@@ -149,7 +149,7 @@ def next_token(run: Run, nets: Any, objective: Any, reporter: Reporter) -> dict[
 def own(run: Run, nets: Any, objective: Any, reporter: Reporter) -> dict[str, Any]:
     """Scores a model that does not predict the next token, by the losses that it was trained on."""
     from seedstock import weights
-    from seedstock.evaluation import objective_loss
+    from seedstock.evaluation import objective_loss, pairs, probes
     from seedstock.evaluation.curve import curve
     from seedstock.evaluation.token_floors import token_floors
     from seedstock.ledger.files import write_json
@@ -166,7 +166,10 @@ def own(run: Run, nets: Any, objective: Any, reporter: Reporter) -> dict[str, An
     scores = objective_loss.record(found, nets, objective, weights.spec(run), floors)
     scores["bound"] = objective_loss.bound(found, objective, run.shards)
     if recipe.input.kind != "tokens":
-        scores["probes"] = _probed(run, nets, objective)
+        train, tested = _splits(run, objective)
+        scores["probes"] = probes.probe(nets, objective, train, tested)
+        if hasattr(objective, "described"):
+            scores["retrieval"] = pairs.retrieval(nets, objective, train, tested, run.tokenizer)
         if said := drawn(run, nets, objective, folder / "pictures.png"):
             reporter.say(f"   {said}")
     write_json(folder / "scores.json", scores)
@@ -174,14 +177,12 @@ def own(run: Run, nets: Any, objective: Any, reporter: Reporter) -> dict[str, An
     return scores
 
 
-def _probed(run: Run, nets: Any, objective: Any) -> dict[str, Any] | None:
-    """What probes on frozen features find, where items have labels."""
+def _splits(run: Run, objective: Any) -> tuple[Any, Any]:
+    """Training and held-out items for probes, at most so many."""
     from seedstock.evaluation import probes
     from seedstock.inputs.items.loader import HeldOutItems
 
-    splits = (("train", probes.TRAINING), ("held_out", probes.TESTING))
-    train, held_out = (
+    return tuple(
         HeldOutItems(run.shards, prepare=objective.prepare, seed=run.recipe.seed, split=split, limit=limit)
-        for split, limit in splits
+        for split, limit in (("train", probes.TRAINING), ("held_out", probes.TESTING))
     )
-    return probes.probe(nets, objective, train, held_out)

@@ -85,7 +85,20 @@ def own_scores(values: dict[str, Any]) -> Group:
         for name in ("knn", "linear"):
             own, raw = (f"{probes[what][name]['accuracy']:.1%}" for what in ("features", "raw"))
             shown.add_row(f"{name} probe: class found", own, f"{raw} from raw values")
-    return Group(Text(), shown)
+    found = values.get("retrieval")
+    return Group(Text(), shown, *([Text(), retrieval(found)] if found else []))
+
+
+def retrieval(found: dict[str, Any]) -> Table:
+    """Which picture a caption finds among the held-out ones, by language, beside a linear map from pixels to words."""
+    columns = ("pairs>", "by chance>", "R@1>", "R@5>", "R@10>", "linear R@1>", "linear R@10>")
+    shown = table("pictures found by their captions", "language", *columns)
+    for language, one in found.items():
+        linear = one.get("linear", {})
+        own = (f"{one['model'][f'picture R@{k}']:.1%}" for k in (1, 5, 10))
+        beside = (f"{linear[f'picture R@{k}']:.1%}" if linear else "" for k in (1, 10))
+        _row(shown, language, f"{one['pairs']:,}", f"{one['chance']:.1%}", *own, *beside)
+    return shown
 
 
 def answer(result: dict[str, Any]) -> Group | Table:

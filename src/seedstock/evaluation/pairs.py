@@ -1,0 +1,134 @@
+"""Which caption belongs to which picture, among all held-out ones: retrieval both ways, by language, beside a linear
+map from pixels to words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import torch
+
+RANKS = (1, 5, 10)
+PENALTY = 10.0
+TRAINING = 12_000
+SIZE = 16  # pixels a side that the linear map reads
+
+
+def retrieval(
+    nets: Any, objective: Any, train: Any, held_out: Any, tokenizer: Any, *, batch: int = 128
+) -> dict[str, Any]:
+    """For each language of the held-out items (``HeldOutItems``): ``model`` and ``linear``, each with the shares of
+    captions whose picture, and of pictures whose caption, is among the nearest 1, 5 and 10, and the median rank.
+
+    Items with equal captions or equal pictures are right for each other. ``linear`` is a ridge regression from pixels
+    to the words of captions, weighed by how rare they are, fitted on training items of the language.
+    """
+    rows, known = _rows(nets, objective, held_out, batch), _stored(train, batch)
+    found = {}
+    for language in sorted(set(rows["language"])):
+        own = np.flatnonzero(rows["language"] == language)
+        picture, text = (torch.from_numpy(rows[name][own]) for name in ("picture", "text"))
+        same = _same(rows["image"][own], rows["tokens"][own])
+        one: dict[str, Any] = {"pairs": len(own), "chance": float(same.float().mean())}
+        one["model"] = scores(picture @ text.T, same)
+        near = np.flatnonzero(known["language"] == language)[:TRAINING]
+        if len(near):
+            words = [tokenizer.decode(row) for row in (*known["tokens"][near].tolist(), *rows["tokens"][own].tolist())]
+            one["linear"] = scores(_linear(known["image"][near], rows["image"][own], words), same)
+        found[language] = one
+    return found
+
+
+def scores(similarity: torch.Tensor, same: torch.Tensor) -> dict[str, float]:
+    """Recall and median rank of a table ``[pictures, captions]`` in which ``same`` are right."""
+    found: dict[str, float] = {}
+    for name, table, right in (("caption", similarity, same), ("picture", similarity.T, same.T)):
+        best = table.masked_fill(~right, -torch.inf).amax(1, keepdim=True)
+        ranks = 1 + ((table > best) & ~right).sum(1)
+        found |= {f"{name} R@{k}": float((ranks <= k).float().mean()) for k in RANKS}
+        found[f"{name} median rank"] = float(ranks.float().median())
+    return found
+
+
+def _same(images: np.ndarray, tokens: np.ndarray) -> torch.Tensor:
+    found = np.zeros((len(images), len(images)), bool)
+    for values in (images.reshape(len(images), -1), tokens):
+        _, which = np.unique(np.ascontiguousarray(values), axis=0, return_inverse=True)
+        found |= which.reshape(-1, 1) == which.reshape(1, -1)
+    return torch.from_numpy(found)
+
+
+def _stored(items: Any, batch: int) -> dict[str, np.ndarray]:
+    return _joined(items.batches(batch, prepare=lambda made, keys: made), items)
+
+
+def _joined(batches: Iterator[dict[str, np.ndarray]], items: Any) -> dict[str, np.ndarray]:
+    languages = {one.stratum: one.language for one in items.shards.strata(items.split)}
+    rows = [{**one, "language": np.array([languages[s] for s in one["strata"].tolist()])} for one in batches]
+    if not rows:
+        return {
+            "language": np.array([]),
+            "tokens": np.zeros((0, 1), np.int64),
+            "image": np.zeros((0, 1, 1, 3), np.uint8),
+        }
+    return {name: np.concatenate([one[name][one["present"]] for one in rows]) for name in rows[0]}
+
+
+@torch.inference_mode()
+def _rows(nets: Any, objective: Any, items: Any, batch: int) -> dict[str, np.ndarray]:
+    """What is stored of the items, with their unit vectors."""
+    device, training = next(nets["network"].parameters()).device, nets.training
+
+    def seen() -> Iterator[dict[str, np.ndarray]]:
+        for arrays in items.batches(batch, prepare=lambda made, keys: made):
+            image, tokens = (torch.from_numpy(arrays[name]).to(device) for name in ("image", "tokens"))
+            picture = objective.features(nets, {"image": image}).float().cpu().numpy()
+            text = objective.described(nets, tokens.long()).float().cpu().numpy()
+            yield {**arrays, "picture": picture, "text": text}
+
+    nets.eval()
+    try:
+        return _joined(seen(), items)
+    finally:
+        nets.train(training)
+
+
+def _linear(images: np.ndarray, others: np.ndarray, captions: list[str]) -> torch.Tensor:
+    """Cosines of the words that a ridge regression reads off pictures ``others`` and those of their captions; the
+    captions are those of ``images``, then those of ``others``."""
+    words = _words(captions)
+    known, asked = words[: len(images)], words[len(images) :]
+    x, t = (_small(one) for one in (images, others))
+    mean = x.mean(0)
+    x, t = x - mean, t - mean
+    gram = x @ x.T + PENALTY * np.eye(len(x)) if len(x) < x.shape[1] else None
+    if gram is not None:
+        read = t @ x.T @ np.linalg.solve(gram, known)
+    else:
+        read = t @ np.linalg.solve(x.T @ x + PENALTY * np.eye(x.shape[1]), x.T @ known)
+    norms = np.linalg.norm(read, axis=1, keepdims=True) * np.linalg.norm(asked, axis=1)[None]
+    return torch.from_numpy(read @ asked.T / np.maximum(norms, 1e-12))
+
+
+def _small(images: np.ndarray) -> np.ndarray:
+    """Pixels from 0 to 1, means over squares, at most ``SIZE`` a side: ``[N, …]``."""
+    step = max(1, images.shape[1] // SIZE)
+    side = images.shape[1] // step * step
+    cut = images[:, :side, :side].astype(np.float64) / 255
+    return cut.reshape(len(cut), side // step, step, side // step, step, -1).mean((2, 4)).reshape(len(cut), -1)
+
+
+def _words(captions: list[str]) -> np.ndarray:
+    """Words and pairs of characters by how rare they are, rows of unit length: ``[N, features]``."""
+    bags = [{*text.lower().split(), *(text[i : i + 2] for i in range(len(text) - 1))} for text in captions]
+    counts: dict[str, int] = {}
+    for bag in bags:
+        for word in bag:
+            counts[word] = counts.get(word, 0) + 1
+    kept = {word: place for place, word in enumerate(sorted(word for word, count in counts.items() if count > 1))}
+    table = np.zeros((len(bags), len(kept)))
+    for row, bag in enumerate(bags):
+        for word in bag & kept.keys():
+            table[row, kept[word]] = np.log(len(bags) / counts[word])
+    return table / np.maximum(np.linalg.norm(table, axis=1, keepdims=True), 1e-12)
