@@ -59,6 +59,8 @@ TABLE: dict[str, dict[str, str]] = {
     "inputs": {
         "tokens": "seedstock.inputs.items.config:TokensConfig",
         "images": "seedstock.inputs.items.images:ImagesConfig",
+        "waveform": "seedstock.inputs.items.waveform:WaveformConfig",
+        "log-mel": "seedstock.inputs.items.log_mel:LogMelConfig",
         "labelled-text": "seedstock.inputs.items.texts:LabelledTextConfig",
         "text-to-text": "seedstock.inputs.items.texts:TextToTextConfig",
     },
@@ -77,6 +79,7 @@ TABLE: dict[str, dict[str, str]] = {
         "embedding": "seedstock.models.configs.embedding:EmbeddingConfig",
         "encoder-decoder": "seedstock.models.configs.encoder_decoder:EncoderDecoderConfig",
         "vision": "seedstock.models.configs.vision:VisionConfig",
+        "audio": "seedstock.models.configs.audio:AudioConfig",
         "towers": "seedstock.models.configs.towers:TowersConfig",
     },
     "objectives": {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from seedstock.planning.parameters import Shape, active, attention, dense
+from seedstock.planning.parameters import Shape, active, attention, before, dense
 
 
 def forward(
@@ -26,7 +26,7 @@ def forward(
     if s.beside:  # a mean over the positions of an example, which every network reads its own of
         alone = (replace(s, beside=()), *s.beside)
         return sum(one.context * forward(one, 0) for one in alone) / sum(one.context for one in alone)
-    vocab_size = 0 if s.patch else vocab_size
+    vocab_size = 0 if s.patch or (s.front and not s.cross) else vocab_size
     length = length or s.context
     source = length if source is None else source
     share = source / length if s.cross else 0.0
@@ -35,6 +35,8 @@ def forward(
         return 2.0 * targets * s.width * 2 * length
     mlp = active(s, vocab_size)["mlp"] / sum(layers for layers, _ in s.stacks)
     head = 2.0 * targets * (s.width * vocab_size + dense(s)) + 2.0 * s.width * s.patch  # and of patches the first
+    if not s.cross:
+        head += 2.0 * before(s, 2)
     if s.conditioned:  # once for a sequence
         head += 2.0 * s.layers * 6 * s.width**2 / length
     near = min(length, s.sight or length)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from seedstock.planning.parameters import Shape, dense, parameters
+from seedstock.planning.parameters import Shape, before, dense, parameters
 
 STATES = {"adamw": 2, "muon": 1}
 """fp32 numbers of optimizer state for a hidden matrix: Adam keeps two moments, Muon one."""
@@ -53,13 +53,22 @@ def memory(
         a_layer += SCORES * number * shape.heads * shape.context
     layers = sum(layers for layers, _ in shape.stacks)
     kept = layers * a_layer + sum(layers for layers, cross in shape.stacks if cross) * across
+    if shape.patch or (shape.front and not shape.cross):
+        vocab_size = 0
     return {
         "weights": 4 * count + (number * count if number == 2 else 0),
         "gradients": 4 * count,
         "optimizer": 4 * states,
         "average": 4 * count if ema else 0,
-        "activations": tokens * kept,
+        # Before a stack over sounds, what each layer gives is kept before and after its activation.
+        "activations": tokens * kept + round(2 * number * micro_batch * before(shape, 3)),
         "logits": tokens
-        * (2 * shape.context if shape.sampled else 0 if shape.patch else vocab_size)
+        * (
+            2 * shape.context
+            if shape.sampled
+            else 0
+            if shape.patch or (shape.front and not shape.cross)
+            else vocab_size
+        )
         * (number + 4 + 4),
     }

@@ -55,6 +55,9 @@ class Shape:
     patch_bias: bool = False
     conditioned: bool = False
     """Whether a vector modulates each block; its norms have no gains of their own then."""
+    front: tuple[tuple[float, float, float], ...] = ()
+    """What stands before the stack of a network over sounds: matrix elements, other parameters, multiplications a frame
+    and numbers that a clip's layers give, each as a polynomial of the width (constant, times the width, its square)."""
     beside: tuple[Shape, ...] = ()
     """Further networks, which read sequences of their own; their parts are added to this one's."""
     sampled: bool = False
@@ -111,6 +114,7 @@ def choices(filled: Any) -> dict[str, Any]:
         "patch_bias": bool(getattr(filled, "patch_bias", False)),
         "conditioned": getattr(filled, "conditioned", False),
         "sampled": getattr(filled, "sampled", False),
+        "front": getattr(filled, "front", ()),
     }
 
 
@@ -129,11 +133,11 @@ def parameters(shape: Shape, vocab_size: int) -> dict[str, int]:
     if s.beside:
         alone = [parameters(one, vocab_size) for one in (replace(s, beside=()), *s.beside)]
         return {name: sum(one.get(name, 0) for one in alone) for name in alone[0]}
-    vocab_size = 0 if s.patch else vocab_size
+    vocab_size = 0 if s.patch or (s.front and not s.cross) else vocab_size
     sides = 2 if s.cross else 1
     rows = sides * (s.context + s.offset) if s.learned_positions else 0
     return {
-        "embedding": s.width * (vocab_size + s.patch),
+        "embedding": s.width * (vocab_size + s.patch) + round(before(s, 0)),
         "positions": s.width * (rows + s.token_types + s.class_token),
         "attention": sum(layers * (2 if cross else 1) for layers, cross in s.stacks) * attention(s),
         "mlp": sum(layers for layers, _ in s.stacks) * _mlp(s, s.experts),
@@ -141,6 +145,11 @@ def parameters(shape: Shape, vocab_size: int) -> dict[str, int]:
         "head": (0 if s.tied_embeddings else s.width * vocab_size) + dense(s),
         **({"modulation": s.layers * 6 * s.width * (s.width + 1)} if s.conditioned else {}),
     }
+
+
+def before(s: Shape, what: int) -> float:
+    """One of the numbers of ``Shape.front`` at the shape's width; 0 where there is none."""
+    return sum(times * s.width**power for power, times in enumerate(s.front[what])) if s.front else 0
 
 
 def attention(s: Shape) -> int:
@@ -169,7 +178,7 @@ def _vectors_of_ends(s: Shape, vocab_size: int) -> int:
     """Of embeddings and head: norms and biases."""
     norm = 0 if s.conditioned else s.width * (2 if s.layer_norm else 1)
     embeddings = (2 if s.cross else 1) * norm if s.embedding_norm else 0
-    embeddings += s.width if s.patch_bias else 0
+    embeddings += (s.width if s.patch_bias else 0) + round(before(s, 1))
     return embeddings + (norm + (s.width if s.biases else 0) + vocab_size if s.masked_head else 0)
 
 
