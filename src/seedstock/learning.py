@@ -156,4 +156,5 @@ def _store() -> Any:
         RANK=str(place.rank), WORLD_SIZE=str(place.size), MASTER_ADDR=place.address, MASTER_PORT=str(place.port)
     )
     store, _, _ = next(dist.rendezvous("env://", timeout=PATIENCE))
-    return dist.PrefixStore("seedstock", store)
+    # torchrun's store outlives the processes that it starts again, and what those before wrote would mislead them.
+    return dist.PrefixStore(f"seedstock-{os.environ.get('TORCHELASTIC_RESTART_COUNT', 0)}", store)
