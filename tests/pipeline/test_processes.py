@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 from collections import Counter
 from pathlib import Path
 
@@ -82,3 +84,27 @@ def test_a_layout_that_does_not_fit_is_refused_before_any_process_starts(library
     with pytest.raises(RecipeError) as error:
         pipeline.run(recipe.parse(text), runs=tmp_path, until="training")
     assert told in error.value.what
+
+
+@pytest.mark.slow
+def test_torchrun_starts_again_and_goes_on_after_a_process_was_killed(library, tmp_path: Path):
+    file, runs, log = tmp_path / "small.yaml", tmp_path / "runs", tmp_path / "log"
+    file.write_text(ADAMW.format(folder=library).replace("steps: 12", "steps: 60"))
+    starter = Path(sys.executable).parent
+    command = [starter / "torchrun", "--nproc-per-node", "2", "--max-restarts", "1", "--no-python"]
+    command += [starter / "seedstock", "train", file, "--runs", runs]
+    environment = {**os.environ, "SEEDSTOCK_KEY": "5e" * 32, "OMP_NUM_THREADS": "1"}
+    with log.open("w") as out, subprocess.Popen(command, env=environment, stdout=out, stderr=out) as started:
+        while started.poll() is None and not list(runs.glob("small/checkpoints/step-*")):
+            time.sleep(0.05)
+        second = [pid for pid in children(started.pid) if b"\0RANK=1\0" in Path(f"/proc/{pid}/environ").read_bytes()]
+        os.kill(second[0], signal.SIGKILL)
+        started.wait(timeout=200)
+    assert started.returncode == 0, log.read_text()
+    run = Run.open(runs, "small")
+    attempts = list(run.chain.of("attempt"))
+    assert run.steps_done == 60 and len(attempts) == 2 and attempts[1]["step"] > 0
+
+
+def children(pid: int) -> list[int]:
+    return [int(one) for one in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
