@@ -301,7 +301,7 @@ DENSE = ("shape=qwen3", "experts=null", "experts_per_token=null", "expert_width=
 
 PLAIN, TOXICITY = "objective={kind: causal}", "score: toxicity.score, threshold: 0.5"
 AFTER = (  # fine-tuning on novels
-    *(PLAIN, "mixture.weights={books: 100 %}", "training.steps=200"),
+    *(PLAIN, "mixture.weights={books: 100 %}", "training.steps=200", "training.batch_tokens=1k"),
     *("training.optimizer.learning_rate=0.005", "training.optimizer.rest.learning_rate=0.001"),
 )
 
