@@ -95,14 +95,16 @@ CASES: dict[str, Callable[[], Case]] = {
 }
 
 
-def gradients(case: Case, count: int, micro: int, parallel: dict[str, Any] | None) -> dict[str, Any]:
+def gradients(
+    case: Case, count: int, micro: int, parallel: dict[str, Any] | None, *, compiled: bool = False
+) -> dict[str, Any]:
     """One step's full gradients by name, its losses, metrics and norm, and the load of experts."""
     nets, objective = case.build()
     config = ParallelConfig(**parallel or {})
     world = World.of(config, torch.device("cpu")) if parallel is not None else World()
     check(config, world.size, model=case.model.resolved(), examples=max(count, world.parts))
     passing = Pass(nets, objective)
-    spread(passing, world, config)
+    spread(passing, world, config, compile=_compile if compiled else None)
     low, high = count * world.part // world.parts, count * (world.part + 1) // world.parts
     arrays = {name: value[low:high] for name, value in case.batch(objective, np.arange(5, 5 + count)).items()}
     (parts,) = world.most(-(-(high - low) // micro))
@@ -122,6 +124,10 @@ def gradients(case: Case, count: int, micro: int, parallel: dict[str, Any] | Non
         "norm": norm,
         "loads": loads,
     }
+
+
+def _compile(nets: Any) -> None:
+    nets["network"].compile(dynamic=False)
 
 
 def differences(ours: dict[str, Any], theirs: dict[str, Any]) -> dict[str, float]:

@@ -67,6 +67,17 @@ def test_processes_without_an_example(name: str, layout: dict[str, Any]) -> None
     same(4, name, layout, 1)
 
 
+def compiled(rank: int, layouts: list[dict[str, Any]]) -> Any:
+    return [gradients(CASES["decoder"](), 4, 2, layout, compiled=True) for layout in layouts]
+
+
+@pytest.mark.slow
+def test_blocks_are_compiled_between_tensor_and_shard() -> None:
+    theirs = alone("decoder", 4)
+    for ours in together(compiled, 2, [{"shard": 2}, {"tensor": 2}])[0]:
+        assert max(differences(ours, theirs).values()) <= BAND
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("layout", EIGHT, ids=str)
 @pytest.mark.parametrize("name", SOME)
