@@ -269,6 +269,8 @@ def test_pictures_that_show_nothing_or_are_none_are_compared_by_their_bytes():
     media = [white, grey, white, b"RIFF not a picture", b"\x89PNG\r\n\x1a\n cut off", b"RIFF not a picture", None]
     found = clusters(["x"] * 7, [{"kind": "exact"}, {"kind": "pictures"}], media=media)
     assert found.cluster_of.tolist() == [0, -1, 0, 1, -1, 1, -1]
+    # That their captions are equal is not what they were dropped for.
+    assert found.kind.tolist() == ["pictures", "", "pictures", "pictures", "", "pictures", ""]
 
 
 def test_captions_of_one_picture_in_several_languages_all_stay():

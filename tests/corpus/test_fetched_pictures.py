@@ -67,7 +67,7 @@ def test_addresses_of_the_own_network_are_refused_unless_allowed(tmp_path):
     with serve(answer) as server:
         items, bad = read(tmp_path, [server.url + "/fine.png"])
         assert not items and not server.seen
-    assert "private network" in bad["fine.png"] or "robots.txt" in bad["fine.png"]
+    assert "private network, which `fetch: {private: true}` allows" in bad["fine.png"]
 
 
 def test_one_host_is_asked_at_the_pace_of_the_recipe(tmp_path):

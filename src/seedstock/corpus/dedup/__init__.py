@@ -78,7 +78,7 @@ def find_clusters(
             best = keep.choose(step.keep, together, settled, roots, sizes)
             if sets is not None and step.linkage == "direct":
                 best = direct(best, roots, same, settled, sets, step, together)
-            record.decide(step.kind, roots, best, keep.reason(step.keep))
+            record.decide(step.kind, roots, best, keep.reason(step.keep), texts=step.compares != "media")
     return record.clusters()
 
 

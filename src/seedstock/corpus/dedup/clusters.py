@@ -15,9 +15,9 @@ class Clusters:
     cluster_of      int64 [rows]: the cluster, numbered from 0 by first member; -1 where a document stands alone
     representative  bool [rows]: whether it stays; True where a document stands alone. A cluster has several where not
                     all of it is like one of them, and none where an earlier corpus kept its content
-    kind            str [rows]: "" alone; the step that a duplicate was found by, and "exact" where its text equals that
-                    of the document it was dropped for (of a representative: the kind of its cluster, "exact" only
-                    where all are)
+    kind            str [rows]: "" alone; the step that a duplicate was found by, and "exact" where that compares texts
+                    and its text equals that of the document it was dropped for (of a representative: the kind of its
+                    cluster, "exact" only where all are)
     why             str [rows]: of representatives, why they were chosen; "" elsewhere
     stands_for      int64 [rows]: the row that stays for each row (itself where it stays); -1 where an earlier document
                     does
@@ -94,15 +94,16 @@ class Record:
         self.stands_for = np.arange(rows, dtype=np.int64)
         self.why: dict[int, list[str]] = {}
 
-    def decide(self, kind: str, roots: np.ndarray, best: np.ndarray, why: str) -> None:
+    def decide(self, kind: str, roots: np.ndarray, best: np.ndarray, why: str, texts: bool = True) -> None:
         """Enters a step's clusters: ``roots`` and ``best`` int64 [rows] are each row's root and who stands for it.
 
-        ``why`` says why those that stand for others were chosen.
+        ``why`` says why those that stand for others were chosen; ``texts`` is False where the step compared media,
+        whose captions may be equal for no reason of its own.
         """
         gone = np.flatnonzero(self.alive & (best != np.arange(self.rows)))
         gone = gone[gone >= self.settled]
         equal = self.same[gone] == self.same[best[gone]]
-        self.kind[gone] = np.where(equal, self._number("exact"), self._number(kind))
+        self.kind[gone] = np.where(equal & texts, self._number("exact"), self._number(kind))
         self.stands_for[gone] = best[gone]
         self.alive[gone] = False
         step = Forest(self.rows)

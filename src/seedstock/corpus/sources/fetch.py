@@ -69,6 +69,7 @@ class Fetcher:
     def __init__(self, config: Fetch) -> None:
         self.config = config
         self._robots: dict[str, Any] = {}
+        self._unread: dict[str, str] = {}  # why a host's robots.txt could not be read
         self._delays: dict[str, float] = {}
         outer = self
 
@@ -103,7 +104,7 @@ class Fetcher:
         url = quote(url, safe="%/:=&?~#+!$,;'@()*[]")  # as browsers do with what stands in pages
         parts = _parts(url)
         if self.config.robots and not self._allowed(url, parts):
-            raise Refused("robots.txt forbids it")
+            raise Refused(self._unread.get(f"{parts.scheme}://{parts.netloc}") or "robots.txt forbids it")
         for attempt in range(self.config.attempts):
             try:
                 answer = self._once(url, parts, longest, headers)
@@ -169,8 +170,10 @@ class Fetcher:
             except Refused as refused:
                 # RFC 9309, 2.3.1: no such file allows everything, a host that fails forbids everything.
                 self._robots[base] = "HTTP status 4" in str(refused) or None
-            except _Busy:
+                self._unread[base] = f"robots.txt cannot be read: {refused}"
+            except _Busy as busy:
                 self._robots[base] = None
+                self._unread[base] = f"robots.txt cannot be read: {busy}"
         rules = self._robots[base]
         return bool(rules) if rules is True or rules is None else bool(rules.can_fetch(url, AGENT))
 
@@ -181,7 +184,7 @@ class Fetcher:
         address = ipaddress.ip_address(connection.getpeername()[0].split("%")[0])
         if not address.is_global:
             connection.close()
-            raise Refused("the address is inside of a private network")
+            raise Refused("the address is inside of a private network, which `fetch: {private: true}` allows")
 
 
 class _Busy(Exception):
