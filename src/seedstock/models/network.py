@@ -119,7 +119,8 @@ class Network(nn.Module):
         """An empty cache for ``length`` positions."""
         c = self.config
         like = torch.empty(0, dtype=self.compute_dtype, device=self.head.matrix.device)
-        groups = self.backbone.blocks[0].attention.groups  # fewer than c.kv_heads where heads are divided
+        block: Any = self.backbone.blocks[0]
+        groups = block.attention.groups  # fewer than c.kv_heads where heads are divided
         return Cache(c.depth, batch, groups, length, c.head_size, like)
 
     def forward(
