@@ -107,6 +107,7 @@ TABLE: dict[str, dict[str, str]] = {
         "dino": "seedstock.objectives.configs.dino:DinoConfig",
         "image-diffusion": "seedstock.objectives.configs.image_diffusion:ImageDiffusionConfig",
         "ijepa": "seedstock.objectives.configs.ijepa:IjepaConfig",
+        "hubert": "seedstock.objectives.configs.hubert:HubertConfig",
         "classify": "seedstock.objectives.configs.classify:ClassifyConfig",
         "text-to-text": "seedstock.objectives.configs.answer:AnswerConfig",
     },

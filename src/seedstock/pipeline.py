@@ -319,6 +319,8 @@ def train(run: Run, reporter: Reporter) -> bool:
         made = plan(run)
         _tell_mixture(run, made, reporter)
         logits(run, made, reporter)
+        for stage, folder in weights.objective(run).folders.items():
+            run.record_stage(stage, folder)
         _record_parents(run, "training", weights.parents(run))
         with Meter() as meter:
             result = learning.train(run, reporter)

@@ -228,6 +228,9 @@ def altered(array: np.ndarray, place: Any, vocab_size: int, specials: set[int]) 
     if array.dtype == np.uint8:
         changed[place] = 255 - changed[place]
         return changed
+    if array.dtype == np.int16:  # samples of a sound
+        changed[place] ^= 0x2000
+        return changed
     old = int(changed[place])
     free = (token % vocab_size for token in range(old + 1, old + vocab_size))
     changed[place] = next(token for token in free if token not in specials)

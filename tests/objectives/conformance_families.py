@@ -8,6 +8,8 @@ import torch
 from conformance import CONTEXT, EXAMPLES, Family, Secret
 
 from seedstock.inputs.items.images import ImagesConfig
+from seedstock.inputs.items.waveform import WaveformConfig
+from seedstock.models.configs.audio import AudioConfig
 from seedstock.models.configs.decoder import DecoderConfig
 from seedstock.models.configs.embedding import EmbeddingConfig
 from seedstock.models.configs.encoder import EncoderConfig
@@ -23,6 +25,7 @@ from seedstock.objectives.configs.diffusion import DiffusionConfig
 from seedstock.objectives.configs.dino import DinoConfig
 from seedstock.objectives.configs.distillation import DistillationConfig
 from seedstock.objectives.configs.fim import FimConfig
+from seedstock.objectives.configs.hubert import HubertConfig
 from seedstock.objectives.configs.ijepa import IjepaConfig
 from seedstock.objectives.configs.image_diffusion import ImageDiffusionConfig
 from seedstock.objectives.configs.mae import MaeConfig
@@ -370,11 +373,57 @@ def noises(objective, batch):
     yield "fourth moment", float((noise / objective.config.level).pow(4).mean()), 3, 0.1
 
 
+def other_clips(objective, batch):
+    """No clip is seen in the place of another. (Of its own frames, the norm over time of the first convolution tells
+    every place a little: ``test_sound_objectives`` holds what comes after it to what is hidden.)"""
+    length = objective.spec.model.context
+    for row in range(len(batch["waveform"]) - 1):
+        yield Secret("waveform", row + 1, (50,), torch.ones(length, dtype=torch.bool), of=row)
+
+
+def shares_of_frames(objective, batch):
+    """Hsu et al. 2021: 8 % of the frames begin spans of 10; what that comes to, drawn without replacement."""
+    config, frames = objective.config, batch["inside"].sum(1)
+    yield "hidden outside of the sound", float((batch["hidden"] & ~batch["inside"]).sum()), 0, 0
+    yield (
+        "clips of which nothing is hidden, or all",
+        float(((batch["hidden"].sum(1) == 0) | (batch["hidden"].sum(1) == frames)).sum()),
+        0,
+        0,
+    )
+    wanted = []
+    for count in frames.tolist():
+        places = count - config.span + 1
+        number = config.start * count
+        over = [min(at, places - 1) - max(0, at - config.span + 1) + 1 for at in range(count)]
+        wanted.append(sum(1 - (1 - one / places) ** number for one in over) / count)
+    share = batch["hidden"].sum(1) / frames
+    yield "share of hidden frames", float(share.mean()), sum(wanted) / len(wanted), 0.04
+    begun = batch["hidden"] & ~torch.nn.functional.pad(batch["hidden"], (1, 0))[:, :-1]
+    runs = batch["hidden"].sum() / begun.sum()
+    yield "frames of a run, against a span", float(runs >= config.span), 1, 0
+
+
 PICTURES = ImagesConfig(size=16, label="label")
 VISION = {"width": 32, "layers": 2, "heads": 2, "mlp_width": 64, "image": 16, "patch": 4}
 
 
+CLIPS = WaveformConfig(rate=2000, seconds=0.5, shortest=0, label="speaker")
+SOUNDS = {"width": 32, "layers": 2, "heads": 2, "mlp_width": 64, "samples": 1000, "rate": 2000, "channels": 16}
+SOUNDS |= {"kernels": (10, 3, 2), "strides": (5, 2, 2), "position_taps": 8, "position_groups": 4}
+
+
 FAMILIES = {
+    "hubert": Family(
+        HubertConfig(units=24),
+        AudioConfig(**SOUNDS),
+        other_clips,
+        shares_of_frames,
+        padded=False,
+        by_heart=0.3,
+        steps=200,
+        input=CLIPS,
+    ),
     "rotation": Family(
         RotationConfig(),
         VisionConfig(shape="vit", **VISION),

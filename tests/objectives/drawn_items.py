@@ -61,8 +61,13 @@ def drawn_corpus(count: int = 640) -> tuple[Corpus, Store]:
 
 @cache
 def made_items(config, specials: tuple[str, ...] = ()) -> tuple[Tokenizer | None, Shards]:
-    """The shards of an input over drawn pictures, and the tokenizer of captions where it has any."""
-    corpus, store = drawn_corpus()
+    """The shards of an input over drawn pictures or sounds, and the tokenizer of captions where it has any."""
+    if config.modality == "audio":
+        from drawn_sounds import drawn_sounds
+
+        corpus, store = drawn_sounds()
+    else:
+        corpus, store = drawn_corpus()
     tokenizer = None
     if config.tokenized:
         options = {"seed": 1, "store": store, "reporter": Silent()}

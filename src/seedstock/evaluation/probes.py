@@ -20,11 +20,17 @@ def probe(nets: Any, objective: Any, train: Any, held_out: Any, *, batch: int = 
 
     ``features`` are the objective's, ``raw`` the first field of the items as it is; ``knn`` votes of the 20 nearest
     by cosine, weighed by exp(similarity / 0.07) (Wu et al. 2018), ``linear`` a logistic regression whose penalty is
-    chosen on a fifth of the training items. None where items have no label or the objective gives no features.
+    chosen on a fifth of the training items. In the place of the first field, ``raw`` is what the objective knows of
+    items without learning (``Objective.plain``), where it says so. Where items have a ``group``, ``left_out`` has the
+    linear probe on each group's items in turn, fitted on those of all others in both splits, its penalty chosen on one
+    of them.
+    None where items have no label or the objective gives no features.
     """
     if "label" not in train.shards.fields or not len(train.numbers) or not len(held_out.numbers):
         return None
-    (x, raw_x, y), (t, raw_t, truth) = (_features(nets, objective, items, batch) for items in (train, held_out))
+    (x, raw_x, y, of_x), (t, raw_t, truth, of_t) = (
+        _features(nets, objective, items, batch) for items in (train, held_out)
+    )
     if x is None or t is None:
         return None
     found: dict[str, Any] = {"training": len(y), "testing": len(truth), "classes": len(train.shards.labels)}
@@ -33,20 +39,39 @@ def probe(nets: Any, objective: Any, train: Any, held_out: Any, *, batch: int = 
             "knn": _with_error(knn(own, y, other, truth)),
             "linear": _with_error(linear(own, y, other, truth)),
         }
+    if of_x is not None:
+        labels, groups = torch.cat([y, truth]), torch.cat([of_x, of_t])
+        both = {"features": torch.cat([x, t]), "raw": torch.cat([raw_x, raw_t])}
+        found["left_out"] = {name: left_out(rows, labels, groups) for name, rows in both.items()}
     return found
 
 
-def _features(nets: Any, objective: Any, items: Any, batch: int) -> tuple[Any, Any, Any]:
-    """Features, raw values and labels of all items that have one; the first is None where there are no features."""
+def left_out(x: Tensor, y: Tensor, groups: Tensor) -> dict[str, Any]:
+    """The linear probe on every group's items, fitted on the others': ``accuracy`` over all items, and ``each`` by
+    group, in the order of their numbers. With fewer than three groups there is nothing to choose a penalty on."""
+    names = groups.unique().tolist()
+    if len(names) < 3:
+        return {"groups": len(names)}
+    right = torch.zeros(len(y), dtype=torch.bool)
+    for number, name in enumerate(names):
+        out, chosen = groups == name, groups == names[(number + 1) % len(names)]
+        right[out] = linear(x[~out], y[~out], x[out], y[out], chosen[~out])
+    each = [float(right[groups == name].float().mean()) for name in names]
+    return {"groups": len(names), **_with_error(right), "each": each}
+
+
+def _features(nets: Any, objective: Any, items: Any, batch: int) -> tuple[Any, Any, Any, Any]:
+    """Features, raw values, labels and groups of all items that have a label; the first is None where there are no
+    features, the last where there are no groups."""
     rows = list(_rows(nets, objective, items, batch))
     if not rows or rows[0][0] is None:
-        return None, None, None
-    found, raw, labels = (torch.cat(column) for column in zip(*rows, strict=True))
-    return found, raw, labels
+        return None, None, None, None
+    found, raw, labels = (torch.cat([row[at] for row in rows]) for at in range(3))
+    return found, raw, labels, None if rows[0][3] is None else torch.cat([row[3] for row in rows])
 
 
 @torch.inference_mode()
-def _rows(nets: Any, objective: Any, items: Any, batch: int) -> Iterator[tuple[Any, Tensor, Tensor]]:
+def _rows(nets: Any, objective: Any, items: Any, batch: int) -> Iterator[tuple[Any, Tensor, Tensor, Any]]:
     device = next(nets["network"].parameters()).device
     first = next(iter(items.shards.fields))
     training = nets.training
@@ -57,8 +82,10 @@ def _rows(nets: Any, objective: Any, items: Any, batch: int) -> Iterator[tuple[A
             given = {k: torch.from_numpy(v[keep]).to(device) for k, v in arrays.items() if k != "digests"}
             found = objective.features(nets, given)
             found = None if found is None else found.float().cpu()
-            raw = torch.from_numpy(arrays[first][keep]).flatten(1).float()
-            yield found, raw, torch.from_numpy(arrays["label"][keep].astype(np.int64))
+            raw = objective.plain(given)
+            raw = torch.from_numpy(arrays[first][keep]) if raw is None else raw.cpu()
+            groups = torch.from_numpy(arrays["group"][keep].astype(np.int64)) if "group" in arrays else None
+            yield found, raw.flatten(1).float(), torch.from_numpy(arrays["label"][keep].astype(np.int64)), groups
     finally:
         nets.train(training)
 
@@ -76,11 +103,12 @@ def knn(x: Tensor, y: Tensor, t: Tensor, truth: Tensor, k: int = NEIGHBOURS) -> 
     return torch.cat(right)
 
 
-def linear(x: Tensor, y: Tensor, t: Tensor, truth: Tensor) -> Tensor:
-    """Which of ``t`` a logistic regression over standardised ``x`` gets right: bool ``[N]``."""
+def linear(x: Tensor, y: Tensor, t: Tensor, truth: Tensor, chosen: Tensor | None = None) -> Tensor:
+    """Which of ``t`` a logistic regression over standardised ``x`` gets right: bool ``[N]``. ``chosen`` are the rows of
+    ``x`` that its penalty is chosen on; a fifth by default."""
     mean, scale = x.mean(dim=0), x.std(dim=0).clamp_min(1e-6)
     x, t = (x - mean) / scale, (t - mean) / scale
-    chosen = torch.arange(len(x)) % 5 == 0
+    chosen = torch.arange(len(x)) % 5 == 0 if chosen is None else chosen
     classes = int(y.max()) + 1
 
     def right_of(penalty: float, rows: Tensor, other: Tensor, wanted: Tensor) -> Tensor:

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from seedstock.models.backbone import Backbone
 from seedstock.models.block import Block
+from seedstock.models.configs.audio import lengths_of
 from seedstock.models.dropout import Dropout
 from seedstock.models.initialise import fill, initialise
 from seedstock.models.linear import Linear
@@ -70,7 +71,7 @@ class Near(nn.Module):
         return self.direction.view(-1, self.inputs, self.taps)
 
     def forward(self, x_BTD: Tensor) -> Tensor:
-        whole = self.cube * (self.length / self.cube.norm(dim=(0, 1)))
+        whole = self.cube * (self.length / self.cube.norm(dim=(0, 1)).clamp_min(1e-12))
         dtype, count = x_BTD.dtype, x_BTD.shape[1]
         found = F.conv1d(
             x_BTD.transpose(1, 2), whole.to(dtype), self.bias.to(dtype), padding=self.taps // 2, groups=self.groups
@@ -166,9 +167,7 @@ class AudioNetwork(nn.Module):
 
     def inside(self, length_B: Tensor) -> Tensor:
         """Which frames are made of sound alone, and the first one in any case: bool ``[B, T]``."""
-        frames_B = length_B
-        for kernel, stride in zip(self.config.kernels, self.config.strides, strict=True):
-            frames_B = torch.div(frames_B - kernel, stride, rounding_mode="floor") + 1
+        frames_B = lengths_of(length_B, self.config.kernels, self.config.strides)[-1]
         at_T = torch.arange(self.config.context, device=length_B.device)
         return at_T < frames_B.clamp(min=1)[:, None]
 

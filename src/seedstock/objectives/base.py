@@ -96,6 +96,9 @@ class Objective:
     """What an export is called where the ecosystem's class of such a network would use it for something else
     (``transfer.own``)."""
 
+    folders: Mapping[str, Any] = {}
+    """Stages of the store that it made or read when it was built, by name: the run records them."""
+
     def window(self, context: int) -> int:
         """Stored symbols that each example moves on by in the stream, so that an epoch offers every one once."""
         return context
@@ -158,6 +161,11 @@ class Objective:
 
     def features(self, nets: Any, batch: Batch) -> Tensor | None:
         """One vector an item ``[B, D]``, which probes read, of items as they are stored; None where there is none."""
+        return None
+
+    def plain(self, batch: Batch) -> Tensor | None:
+        """What is known of items without learning ``[B, F]``, which probes hold ``features`` against; None: the first
+        field as it is."""
         return None
 
     def pictures(self, nets: Any, batch: Batch) -> Any:

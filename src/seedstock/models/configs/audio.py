@@ -39,6 +39,7 @@ class AudioConfig(TransformerConfig):
     kind: Literal["audio"] = "audio"
     shape: Literal["wav2vec2"] = "wav2vec2"
     samples: Count = Field(default=16_000, description="of a clip: seconds by rate of the input")
+    rate: Count = Field(default=16_000, description="samples a second, as the input has them")
     channels: Positive = 512
     kernels: tuple[Positive, ...] = KERNELS
     strides: tuple[Positive, ...] = STRIDES
@@ -87,8 +88,7 @@ class AudioConfig(TransformerConfig):
 
     def frames(self, samples: int) -> int:
         """Frames that so many samples give."""
-        found = lengths_of(samples, self.kernels, self.strides)
-        return max(0, found[-1])
+        return max(0, lengths_of(samples, self.kernels, self.strides)[-1])
 
     @property
     def front(self) -> tuple[tuple[float, float, float], ...]:
@@ -116,9 +116,9 @@ class AudioConfig(TransformerConfig):
         return AudioNetwork(self.resolved(), seed, device)
 
 
-def lengths_of(samples: int, kernels: Any, strides: Any) -> list[int]:
-    """How many places each convolution gives, without padding."""
-    found: list[int] = []
+def lengths_of(samples: Any, kernels: Any, strides: Any) -> list[Any]:
+    """How many places each convolution gives, without padding; of a number, or of an array of them."""
+    found: list[Any] = []
     for kernel, stride in zip(kernels, strides, strict=False):
         samples = (samples - kernel) // stride + 1
         found.append(samples)

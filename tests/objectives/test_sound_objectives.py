@@ -1,0 +1,128 @@
+"""What only objectives over sounds promise: units that are found once, spans, and hidden frames that nobody sees."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from conformance import Made
+from conformance_families import FAMILIES
+
+pytest.importorskip("soundfile")
+
+from seedstock.errors import RecipeError
+from seedstock.evaluation.probes import left_out
+from seedstock.inputs.keys import Keys
+from seedstock.ledger import manifest
+from seedstock.objectives.sounds import spans
+from seedstock.objectives.units import cepstra, kmeans, nearest
+
+
+@pytest.fixture(scope="module")
+def made():
+    return Made(FAMILIES["hubert"])
+
+
+def test_what_hidden_frames_were_made_of_changes_nothing(made):
+    network, batch = made.nets(lively=True)["network"].eval(), made.corrupted(made.arrays)
+    latents = network.latents(batch["waveform"], batch["length"])
+    other = torch.where(batch["hidden"][..., None], torch.randn_like(latents), latents)
+    with torch.no_grad():
+        one, two = (network.embed(each, batch["hidden"], batch["inside"]) for each in (latents, other))
+    assert torch.equal(one, two) and not torch.equal(latents, other)
+
+
+def test_silence_behind_a_clip_is_seen_by_none_of_its_frames(made):
+    network, batch = made.nets(lively=True)["network"].eval(), made.corrupted(made.arrays)
+    given = network.inputs(batch["waveform"], batch["length"])
+    there = network.inside(batch["length"])
+    other = {**given, "x": torch.where(there[..., None], given["x"], torch.randn_like(given["x"]))}
+    with torch.no_grad():
+        one, two = (network.backbone(**each).hidden[there] for each in (given, other))
+    torch.testing.assert_close(one, two, rtol=0, atol=1e-6)
+
+
+def test_units_are_found_once_and_sealed(made):
+    folder = made.objective.folders["units"]
+    assert manifest.is_sealed(folder) and not manifest.problems(folder)
+    before = (folder / "centres.npy").stat().st_mtime_ns
+    again = made.family.objective.build(made.spec)
+    assert again.folders["units"] == folder and (folder / "centres.npy").stat().st_mtime_ns == before
+    other = made.family.objective.model_copy(update={"units": 5}).build(made.spec)
+    assert other.folders["units"] != folder and len(other.units.centres) == 5
+
+
+def test_units_of_a_teachers_layer_are_those_of_its_features(made):
+    teacher = made.model.build(0, 7).requires_grad_(False)
+    config = made.family.objective.model_copy(update={"teacher": "run:first", "layer": 1, "units": 6, "centred": True})
+    assert config.parents() == ("run:first",)
+    objective = config.build(replace(made.spec, models={"run:first": teacher}))
+    batch = objective.corrupt(
+        {name: torch.from_numpy(made.arrays[name]) for name in ("waveform", "length", "present")}
+        | {"examples": torch.from_numpy(made.arrays["examples"])},
+        Keys(1, made.arrays["examples"]),
+    )
+    with torch.no_grad():
+        given = teacher.inputs(batch["waveform"], batch["length"])
+        found = teacher.backbone(**given, keep_layers=True).layers[0][0]
+    there = batch["inside"][0]
+    found = (found - found[there].mean(0) - objective.units.mean) / objective.units.scale
+    away = (found[:, None] - objective.units.centres).square().sum(-1)
+    assert (away.argmin(1)[there] == batch["units"][0][there]).all()
+    assert len(batch["units"].unique()) > 1
+
+
+def test_a_frame_has_one_cepstrum_of_the_samples_it_is_made_of(made):
+    arrays, model = made.arrays, made.model
+    found = cepstra(arrays["waveform"], model)
+    assert found.shape == (len(arrays["waveform"]), model.context, 39)
+    later = arrays["waveform"].copy()
+    later[:, 400:] = 0
+    safe = (400 - model.sight) // model.stride - 4  # differences look four frames of half a stride ahead
+    assert (cepstra(later, model)[:, :safe] == found[:, :safe]).all()
+
+
+def test_kmeans_finds_clouds_and_leaves_no_cluster_empty():
+    draw = torch.Generator().manual_seed(3)
+    middles = torch.randn(7, 5, generator=draw) * 20
+    rows = middles.repeat_interleave(50, 0) + torch.randn(350, 5, generator=draw)
+    centres, sizes = kmeans(rows, 7, seed=1)
+    assert sizes.tolist() == [50] * 7
+    which, _ = nearest(rows, centres)
+    assert (which.view(7, 50) == which.view(7, 50)[:, :1]).all()
+    few, counts = kmeans(torch.cat([torch.zeros(60, 2), torch.ones(1, 2)]), 2, seed=2)
+    assert sorted(counts.tolist()) == [1, 60] and few.isfinite().all()
+    with pytest.raises(ValueError, match="3 frames"):
+        kmeans(rows[:3], 4, seed=1)
+
+
+@pytest.mark.parametrize("frames", [1, 2, 7, 49])
+def test_spans_stay_inside_of_short_clips_and_never_hide_all(frames):
+    keys = Keys(1, np.arange(200))
+    hidden = spans(keys, torch.full((200,), frames), 60, 0.08, 10)
+    assert not hidden[:, frames:].any() and hidden.any(1).all()
+    if frames > 1:
+        assert not hidden[:, :frames].all(1).any()
+
+
+def test_a_model_for_other_clips_is_refused(made):
+    for update, where in ({"samples": 900}, "model.samples"), ({"layers": 1}, "objective.probe_layer"):
+        model = type(made.model)(**{**made.family.model.model_dump(exclude={"context"}), **update})
+        config = made.family.objective.model_copy(update={"probe_layer": 2})
+        with pytest.raises(RecipeError) as caught:
+            config.build(replace(made.spec, model=model.resolved()))
+        assert caught.value.where == where
+
+
+def test_probes_leave_one_group_out_after_another():
+    draw = torch.Generator().manual_seed(5)
+    y = torch.arange(400) % 4
+    groups = torch.arange(400) // 100
+    shared = torch.nn.functional.one_hot(y, 4) * 3.0 + torch.randn(400, 4, generator=draw) * 0.3
+    found = left_out(shared, y, groups)
+    assert found["groups"] == 4 and found["accuracy"] > 0.95 and len(found["each"]) == 4
+    turned = torch.nn.functional.one_hot((y + groups) % 4, 4) * 3.0  # each group says it in a way of its own
+    assert left_out(turned, y, groups)["accuracy"] < 0.3
+    assert left_out(shared, y, groups // 2) == {"groups": 2}
