@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+from collections.abc import Callable
 from datetime import timedelta
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from seedstock import kinds
-from seedstock.errors import SeedstockError
+from seedstock.errors import RecipeError, SeedstockError
 from seedstock.ledger.chain import Chain
 from seedstock.ledger.ids import digest
 from seedstock.progress import Reporter, Silent
 from seedstock.runs import Run
+from seedstock.training.configs.parallel import Degrees, ParallelConfig, check
 from seedstock.training.parallel import places
 
 if TYPE_CHECKING:
@@ -26,7 +29,7 @@ PATIENCE = timedelta(days=30)
 
 def train(run: Run, reporter: Reporter) -> Result:
     """Trains a run whose recipe is resolved and whose plan is recorded, and returns what the main process gave."""
-    from seedstock.training.configs.parallel import check
+    from seedstock import weights
     from seedstock.training.parallel import launch
 
     recipe, place = run.recipe, places.find()
@@ -34,8 +37,17 @@ def train(run: Run, reporter: Reporter) -> Result:
     size = place.size if place else launch.devices(config.processes)
     if size == 1:
         return learn(run, reporter)
-    layout = check(config.parallel, size, model=recipe.model.resolved(), examples=config.batch_examples)
-    reporter.say(f"   {size} processes: {layout}")
+
+    def layout(size: int) -> Degrees:
+        coupled = weights.objective(run).coupling == "batch"
+        model, examples = recipe.model.resolved(), config.batch_examples
+        return check(config.parallel, size, model=model, examples=examples, coupled=coupled)
+
+    if place is None and config.processes is None and config.parallel == ParallelConfig():
+        size = most(size, layout)  # nothing was asked for: as many of the devices as can be of use
+        if size == 1:
+            return learn(run, reporter)
+    reporter.say(f"   {size} processes: {layout(size)}")
     if place is not None:
         _store().set(GO, f"{run.runs.absolute()}\n{run.name}")
         return _together(run, reporter, place)
@@ -44,6 +56,15 @@ def train(run: Run, reporter: Reporter) -> Result:
     run.chain = Chain(run.chain.path)  # the others wrote to it
     run.__dict__.pop("recipe", None)
     return found
+
+
+def most(size: int, layout: Callable[[int], Any]) -> int:
+    """The largest number of processes up to ``size`` that there is a layout for; 1 needs none."""
+    for count in range(size, 1, -1):
+        with contextlib.suppress(RecipeError):
+            layout(count)
+            return count
+    return 1
 
 
 def work(runs: Path, name: str, reporter: Reporter) -> Result:

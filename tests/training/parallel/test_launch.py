@@ -14,6 +14,8 @@ import torch.distributed as dist
 from spread_run import OPTIMIZERS, run
 
 from seedstock.errors import Interrupted, RecipeError, SeedstockError
+from seedstock.learning import most
+from seedstock.training.configs.parallel import ParallelConfig, check
 from seedstock.training.parallel import launch, places
 
 TIMEOUT = 4.0
@@ -99,6 +101,13 @@ def test_places_of_launchers() -> None:
     assert found == places.Place(3, 4, 1, "slurm", "gpu03", 20_000 + 123456 % 20_000)
     assert places.find({"SLURM_PROCID": "0", "SLURM_NTASKS": "4"}) is None  # sbatch without srun
     assert places.find({}) is None
+
+
+@pytest.mark.parametrize(
+    ("examples", "coupled", "count"), [(64, False, 8), (5, False, 5), (1, False, 1), (64, True, 1)]
+)
+def test_without_being_asked_it_takes_as_many_devices_as_are_of_use(examples: int, coupled: bool, count: int) -> None:
+    assert most(8, lambda size: check(ParallelConfig(), size, examples=examples, coupled=coupled)) == count
 
 
 @pytest.mark.parametrize(
