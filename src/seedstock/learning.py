@@ -29,7 +29,6 @@ PATIENCE = timedelta(days=30)
 
 def train(run: Run, reporter: Reporter) -> Result:
     """Trains a run whose recipe is resolved and whose plan is recorded, and returns what the main process gave."""
-    from seedstock import weights
     from seedstock.training.parallel import launch
 
     recipe, place = run.recipe, places.find()
@@ -39,9 +38,7 @@ def train(run: Run, reporter: Reporter) -> Result:
         return learn(run, reporter)
 
     def layout(size: int) -> Degrees:
-        coupled = weights.objective(run).coupling == "batch"
-        model, examples = recipe.model.resolved(), config.batch_examples
-        return check(config.parallel, size, model=model, examples=examples, coupled=coupled)
+        return check(config.parallel, size, model=recipe.model.resolved(), examples=config.batch_examples)
 
     if place is None and config.processes is None and config.parallel == ParallelConfig():
         size = most(size, layout)  # nothing was asked for: as many of the devices as can be of use

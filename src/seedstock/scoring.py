@@ -182,7 +182,8 @@ def _splits(run: Run, objective: Any) -> tuple[Any, Any]:
     from seedstock.evaluation import probes
     from seedstock.inputs.items.loader import HeldOutItems
 
-    return tuple(
+    train, tested = (
         HeldOutItems(run.shards, prepare=objective.prepare, seed=run.recipe.seed, split=split, limit=limit)
         for split, limit in (("train", probes.TRAINING), ("held_out", probes.TESTING))
     )
+    return train, tested

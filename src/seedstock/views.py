@@ -85,8 +85,9 @@ def own_scores(values: dict[str, Any]) -> Group:
         for name in ("knn", "linear"):
             own, raw = (f"{probes[what][name]['accuracy']:.1%}" for what in ("features", "raw"))
             shown.add_row(f"{name} probe: class found", own, f"{raw} from raw values")
-    found = values.get("retrieval")
-    return Group(Text(), shown, *([Text(), retrieval(found)] if found else []))
+    if found := values.get("retrieval"):
+        return Group(Text(), shown, Text(), retrieval(found))
+    return Group(Text(), shown)
 
 
 def retrieval(found: dict[str, Any]) -> Table:

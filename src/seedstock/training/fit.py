@@ -112,7 +112,7 @@ def fit(
     passing = Pass(assemble(network, objective), objective)
     world = world or World.of(config.parallel, next(network.parameters()).device)
     reporter = (reporter or Silent()) if world.main else Silent()
-    _check(config, world, network, objective)
+    _check(config, world, network)
     loader = loader if world.alone else Part(loader, world.part, world.parts)
     with ExitStack() as held:
         world.first(lambda: held.enter_context(attempts.alone(folder)))
@@ -187,12 +187,11 @@ def _begin(run: Trainer, chain: Chain, found: _Found, providers: dict[str, dict[
     chain.append(attempts.KIND, body)
 
 
-def _check(config: TrainingConfig, world: World, network: nn.Module, objective: Any) -> None:
+def _check(config: TrainingConfig, world: World, network: nn.Module) -> None:
     """Raises RecipeError where the layout is none for this model and batch, on every process alike."""
     if not world.alone:
-        coupled = objective.coupling == "batch"
         model = getattr(network, "config", None)
-        check(config.parallel, world.size, model=model, examples=config.batch_examples, coupled=coupled)
+        check(config.parallel, world.size, model=model, examples=config.batch_examples)
 
 
 def _settle(

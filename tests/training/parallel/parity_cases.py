@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from halves import HalvesConfig
 
 from seedstock.inputs.keys import Keys
 from seedstock.models.configs.decoder import DecoderConfig
@@ -91,6 +92,7 @@ CASES: dict[str, Callable[[], Case]] = {
         ),
         CausalConfig(),
     ),
+    "coupled": lambda: Case(DecoderConfig(shape="llama", kv_heads=2, **SIZES), HalvesConfig()),
     "heads ahead": lambda: Case(DecoderConfig(shape="llama", kv_heads=2, **SIZES), MultiTokenConfig(heads=2)),
 }
 

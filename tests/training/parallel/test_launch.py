@@ -103,11 +103,9 @@ def test_places_of_launchers() -> None:
     assert places.find({}) is None
 
 
-@pytest.mark.parametrize(
-    ("examples", "coupled", "count"), [(64, False, 8), (5, False, 5), (1, False, 1), (64, True, 1)]
-)
-def test_without_being_asked_it_takes_as_many_devices_as_are_of_use(examples: int, coupled: bool, count: int) -> None:
-    assert most(8, lambda size: check(ParallelConfig(), size, examples=examples, coupled=coupled)) == count
+@pytest.mark.parametrize(("examples", "count"), [(64, 8), (5, 5), (1, 1)])
+def test_without_being_asked_it_takes_as_many_devices_as_are_of_use(examples: int, count: int) -> None:
+    assert most(8, lambda size: check(ParallelConfig(), size, examples=examples)) == count
 
 
 @pytest.mark.parametrize(

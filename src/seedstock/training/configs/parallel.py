@@ -106,13 +106,11 @@ class ParallelConfig(Config):
         return " × ".join(given) or "one"
 
 
-def check(
-    config: ParallelConfig, ranks: int, *, model: Any = None, examples: int | None = None, coupled: bool = False
-) -> Degrees:
+def check(config: ParallelConfig, ranks: int, *, model: Any = None, examples: int | None = None) -> Degrees:
     """The degrees, where this layout of this model is one that works.
 
-    ``model`` is a model's configuration, every size known; ``examples`` are those of a step; ``coupled`` says that the
-    objective compares examples of a batch. Raises RecipeError with the first thing that does not fit.
+    ``model`` is a model's configuration, every size known; ``examples`` are those of a step. Raises RecipeError with
+    the first thing that does not fit.
     """
     degrees = config.degrees(ranks)
     where, several = "training.parallel", degrees.several
@@ -120,12 +118,6 @@ def check(
         known = ", ".join(" × ".join(sorted(product)) for product in PRODUCTS)
         what = f"{' × '.join(sorted(several))} is not a layout that is supported"
         raise RecipeError(what, where=where, fix=f"supported: {known}")
-    if coupled and degrees.batch > 1:
-        raise RecipeError(
-            "this objective compares examples of a batch with each other, which data and shard would part",
-            where=where,
-            fix="use tensor, or one process",
-        )
     if examples is not None and examples < degrees.batch:
         raise RecipeError(
             f"a batch of {examples} example{'s' * (examples != 1)} cannot be divided among {degrees.batch} processes",
