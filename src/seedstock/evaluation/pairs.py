@@ -10,9 +10,10 @@ import numpy as np
 import torch
 
 RANKS = (1, 5, 10)
-PENALTY = 10.0
+PENALTY = 100.0
 TRAINING = 12_000
 SIZE = 16  # pixels a side that the linear map reads
+RUN = 3  # characters
 
 
 def retrieval(
@@ -21,8 +22,9 @@ def retrieval(
     """For each language of the held-out items (``HeldOutItems``): ``model`` and ``linear``, each with the shares of
     captions whose picture, and of pictures whose caption, is among the nearest 1, 5 and 10, and the median rank.
 
-    Items with equal captions or equal pictures are right for each other. ``linear`` is a ridge regression from pixels
-    to the words of captions, weighed by how rare they are, fitted on training items of the language.
+    Items with equal captions or equal pictures are right for each other; of what is as near as the right one, half
+    counts as nearer. ``linear`` is a ridge regression from pixels to the words of captions and runs of up to three of
+    their characters, weighed by how rare they are, fitted on training items of the language.
     """
     rows, known = _rows(nets, objective, held_out, batch), _stored(train, batch)
     found = {}
@@ -34,7 +36,7 @@ def retrieval(
         one["model"] = scores(picture @ text.T, same)
         near = np.flatnonzero(known["language"] == language)[:TRAINING]
         if len(near):
-            words = [tokenizer.decode(row) for row in (*known["tokens"][near].tolist(), *rows["tokens"][own].tolist())]
+            words = captions(np.concatenate([known["tokens"][near], rows["tokens"][own]]), tokenizer)
             one["linear"] = scores(_linear(known["image"][near], rows["image"][own], words), same)
         found[language] = one
     return found
@@ -45,10 +47,16 @@ def scores(similarity: torch.Tensor, same: torch.Tensor) -> dict[str, float]:
     found: dict[str, float] = {}
     for name, table, right in (("caption", similarity, same), ("picture", similarity.T, same.T)):
         best = table.masked_fill(~right, -torch.inf).amax(1, keepdim=True)
-        ranks = 1 + ((table > best) & ~right).sum(1)
+        ranks = 1 + ((table > best) & ~right).sum(1) + ((table == best) & ~right).sum(1) / 2
         found |= {f"{name} R@{k}": float((ranks <= k).float().mean()) for k in RANKS}
         found[f"{name} median rank"] = float(ranks.float().median())
     return found
+
+
+def captions(tokens: np.ndarray, tokenizer: Any) -> list[str]:
+    """The texts of captions ``[N, T]``, without special tokens."""
+    special = set(tokenizer.specials.values())
+    return [tokenizer.decode([one for one in row if one not in special]) for row in tokens.tolist()]
 
 
 def _same(images: np.ndarray, tokens: np.ndarray) -> torch.Tensor:
@@ -94,10 +102,10 @@ def _rows(nets: Any, objective: Any, items: Any, batch: int) -> dict[str, np.nda
         nets.train(training)
 
 
-def _linear(images: np.ndarray, others: np.ndarray, captions: list[str]) -> torch.Tensor:
+def _linear(images: np.ndarray, others: np.ndarray, texts: list[str]) -> torch.Tensor:
     """Cosines of the words that a ridge regression reads off pictures ``others`` and those of their captions; the
-    captions are those of ``images``, then those of ``others``."""
-    words = _words(captions)
+    texts are the captions of ``images``, then those of ``others``."""
+    words = _words(texts)
     known, asked = words[: len(images)], words[len(images) :]
     x, t = (_small(one) for one in (images, others))
     mean = x.mean(0)
@@ -119,9 +127,12 @@ def _small(images: np.ndarray) -> np.ndarray:
     return cut.reshape(len(cut), side // step, step, side // step, step, -1).mean((2, 4)).reshape(len(cut), -1)
 
 
-def _words(captions: list[str]) -> np.ndarray:
-    """Words and pairs of characters by how rare they are, rows of unit length: ``[N, features]``."""
-    bags = [{*text.lower().split(), *(text[i : i + 2] for i in range(len(text) - 1))} for text in captions]
+def _words(texts: list[str]) -> np.ndarray:
+    """Words and runs of up to ``RUN`` characters by how rare they are, rows of unit length: ``[N, features]``."""
+    bags = []
+    for text in map(str.lower, texts):
+        runs = (text[i : i + length] for length in range(1, RUN + 1) for i in range(len(text) - length + 1))
+        bags.append({*text.split(), *runs})
     counts: dict[str, int] = {}
     for bag in bags:
         for word in bag:

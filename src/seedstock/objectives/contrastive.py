@@ -16,6 +16,7 @@ from seedstock.objectives.configs.contrastive import ContrastiveConfig
 from seedstock.objectives.joint import LARGEST, Joint
 from seedstock.objectives.pictures import crops, flips
 from seedstock.objectives.projection import spread
+from seedstock.objectives.views import view
 
 
 class Contrastive(Objective):
@@ -32,10 +33,20 @@ class Contrastive(Objective):
         self.config, self.spec = config or ContrastiveConfig(), spec or Spec(vocab_size=0, context=0)
 
     def prepare(self, items: Batch, keys: Any) -> Batch:
-        """``image`` uint8 ``[B, H, W, C]``, ``tokens`` int64 ``[B, T]``, ``present`` ``[B]``."""
-        images = crops(items["image"], keys, self.config.crop)
-        images = flips(images, keys) if self.config.flip else images
-        return {"image": images, "tokens": items["tokens"].astype(np.int64), "present": items["present"]}
+        """``image`` uint8 ``[B, H, W, C]``, ``tokens`` int64 ``[B, T]``, ``present`` ``[B]``; ``marks`` ``[B, 2]``, by
+        which equal pictures and captions are known however the pictures are cut."""
+        images, tokens = crops(items["image"], keys, self.config.crop), items["tokens"].astype(np.int64)
+        images = flips(images, keys) if self.config.flip and self.config.smallest is None else images
+        marks = np.stack([mark(items["image"]), mark(tokens)], axis=1)
+        return {"image": images, "tokens": tokens, "marks": marks, "present": items["present"]}
+
+    def corrupt(self, batch: Batch, keys: Any) -> Batch:
+        """``image`` as views of the pictures, fp32 from -1 to 1, where ``smallest`` asks for them."""
+        c = self.config
+        if c.smallest is None:
+            return batch
+        found = view(batch["image"], keys, "picture", scale=(c.smallest, 1.0), jitter=c.jitter, grey=0.0, flip=c.flip)
+        return {**batch, "image": found}
 
     def counts(self, batch: Batch) -> Sums:
         """``pair``: pairs that are there, and so pictures and captions."""
@@ -51,8 +62,7 @@ class Contrastive(Objective):
         seen, read = output
         joint, tokens = nets["joint"], batch["tokens"]
         picture, text = joint.pictures(nets["network"], seen.hidden), joint.texts(read.hidden, self._places(tokens))
-        marks = torch.stack([mark(batch["image"]), mark(tokens)], dim=1)
-        return {"picture": picture, "text": text, "marks": marks, "present": batch["present"]}
+        return {"picture": picture, "text": text, "marks": batch["marks"], "present": batch["present"]}
 
     def couple(self, nets: Any, represented: Sums) -> tuple[Sums, Sums]:
         """``pair``: nats; metrics: how often the nearest caption and the nearest picture are right, and the spread."""
@@ -125,10 +135,10 @@ class Contrastive(Objective):
 METRICS = ("caption", "image", "spread")
 
 
-def mark(values: Tensor) -> Tensor:
+def mark(values: np.ndarray) -> np.ndarray:
     """A number by which equal rows of integers ``[B, …]`` are known, fp64 ``[B]``: 52 bits of a sum of products with
-    odd words, which wraps and is exact, so that it is the same in any batch (Carter and Wegman 1979)."""
-    flat = values.flatten(1).long()
-    places = torch.arange(1, flat.shape[1] + 1, dtype=torch.int64, device=flat.device)
-    words = (places * -0x61C8864680B583EB) ^ ((places * -0x61C8864680B583EB) >> 29) | 1
-    return (((flat + 1) * words).sum(dim=1) & (2**52 - 1)).double()
+    odd words, which wraps (Carter and Wegman 1979)."""
+    flat = values.reshape(len(values), -1).astype(np.uint64)
+    words = np.arange(1, flat.shape[1] + 1, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)
+    words = (words ^ (words >> np.uint64(29))) | np.uint64(1)
+    return (((flat + np.uint64(1)) * words).sum(axis=1) & np.uint64(2**52 - 1)).astype(np.float64)

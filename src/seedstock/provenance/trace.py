@@ -171,7 +171,9 @@ def trace_text(
     return [
         Match(
             *(split, stratum, identity.hex(), start, stop, known.get(identity, Origin())),
-            raw=_raw(text, shards, tokenizer, corpus, row) if corpus is not None and number < RESOLVED else None,
+            raw=_raw(text, shards, tokenizer, corpus, row)
+            if corpus is not None and number < RESOLVED and not hasattr(shards, "fields")
+            else None,
         )
         for number, row in enumerate(found)
         for split, stratum, identity, start, stop in [row]

@@ -45,6 +45,17 @@ _WORDS = """from gensim.models import KeyedVectors
 vectors = KeyedVectors.load_word2vec_format("model/vectors.txt")
 print(vectors.most_similar("house"))"""
 
+_PAIRS = """from PIL import Image
+from transformers import AutoImageProcessor, AutoModel, AutoTokenizer
+
+model = AutoModel.from_pretrained("model")
+tokenizer = AutoTokenizer.from_pretrained("model")
+processor = AutoImageProcessor.from_pretrained("model")
+image = processor(Image.open("picture.png").convert("RGB"), return_tensors="pt").pixel_values
+length = model.config.text_config.max_position_embeddings
+texts = tokenizer(["a cat", "a dog"], padding="max_length", max_length=length, return_tensors="pt")
+print(model(pixel_values=image, input_ids=texts["input_ids"]).logits_per_image)"""
+
 _CAUSAL = Loading("text-generation", "It continues text.", _WRITES.format(auto="AutoModelForCausalLM"))
 _LOADED = {
     "ForCausalLM": _CAUSAL,
@@ -62,6 +73,8 @@ _LOADED = {
         "text2text-generation", "It reads a text and writes another.", _WRITES.format(auto="AutoModelForSeq2SeqLM")
     ),
     "Diffusion": Loading("text-generation", "It writes text by filling in hidden tokens, in any order.", _OWN),
+    "CLIPModel": Loading("zero-shot-image-classification", "It says which text fits a picture.", _PAIRS),
+    "SiglipModel": Loading("zero-shot-image-classification", "It says which text fits a picture.", _PAIRS),
     "word2vec": Loading("feature-extraction", "It gives each word a vector; words in like company are near.", _WORDS),
 }
 UNKNOWN = Loading("feature-extraction", "No class of transformers computes what it does.", "")

@@ -82,10 +82,51 @@ class Rows:
             return self.f.count(model["layers"])
         return f"{self.f.count(model['layers'])} and {self.f.count(model['decoder_layers'])}"
 
+    def architecture(self, model: dict[str, Any]) -> str:
+        """Shape and size in a line."""
+        if towers := model.get("towers"):
+            each = (
+                f"{self.layers(one)} layers of width {self.f.count(one['width'])} for {name}s"
+                for name, one in towers.items()
+            )
+            return f"{model['shape']} {model['kind']}, {' and '.join(each)}"
+        width = self.f.count(model["width"])
+        return f"{model['shape']} {model['kind']}, {self.layers(model)} layers of width {width}"
+
+    def sizes(self, model: dict[str, Any]) -> list[list[str]]:
+        """A column for each network; then what there is once."""
+        f, networks = self.f, list(model.get("towers", {"": model}).values())
+        rows = [["Layers", *map(self.layers, networks)]]
+        named = {"width": "Width", "heads": "Heads", "kv_heads": "Heads of keys and values"}
+        named |= {"head_size": "Size of a head", "mlp_width": "Width of the MLP", "context": "Context"}
+        rows += [[label, *(f.count(one[name]) for one in networks)] for name, label in named.items()]
+        blank = [""] * (len(networks) - 1)
+        rows.append(["Vocabulary", *blank, f.count(model["vocab_size"])])
+        return [*rows, ["Parameters", *blank, f.count(model["parameters"])]]
+
+    def networks(self, model: dict[str, Any]) -> list[str]:
+        """The heads of the columns of ``sizes``."""
+        return [f"{name.capitalize()}s" for name in model["towers"]] if "towers" in model else ["Value"]
+
+    def retrieved(self, found: dict[str, Any]) -> list[list[str]]:
+        """By language, how many pictures were found by their captions, and captions by their pictures."""
+        f, rows = self.f, []
+        for language, one in found.items():
+            own, linear = one["model"], one.get("linear", {})
+            shares = [own[f"{way} R@{k}"] for way in ("picture", "caption") for k in (1, 10)]
+            beside = [linear.get(f"picture R@{k}") for k in (1, 10)]
+            cells = [*map(f.share, shares), *("–" if value is None else f.share(value) for value in beside)]
+            rows.append([language, f.count(one["pairs"]), f.share(one["chance"]), *cells])
+        return rows
+
     def choices(self, model: dict[str, Any]) -> str:
         """The architecture's choices in a sentence."""
         if model.get("kind") == "embedding":
             return "A vector for each token as it is read, another as it is predicted, and nothing between them"
+        if towers := model.get("towers"):
+            return ". ".join(
+                f"For {name}s: {self.choices(one | {'tied_embeddings': None})}" for name, one in towers.items()
+            )
         named = {"rope": "rotary", "sines": "sinusoidal"}
         position = named.get(model["position"], model["position"]) + " positions"
         found = [
@@ -95,7 +136,8 @@ class Rows:
         ]
         found += ["normalised queries and keys"] * bool(model["qk_norm"])
         found += ["biases" if model["biases"] else "no biases"]
-        found += ["input and output embeddings tied" if model["tied_embeddings"] else "separate output embedding"]
+        if model["tied_embeddings"] is not None:
+            found += ["input and output embeddings tied" if model["tied_embeddings"] else "separate output embedding"]
         if model["kv_heads"] != model["heads"]:
             found.append("grouped-query attention")
         if model.get("window"):

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
+from seedstock.config import Fraction
 from seedstock.errors import RecipeError
 from seedstock.objectives.configs.base import ObjectiveConfig
 
@@ -19,8 +20,9 @@ class ContrastiveConfig(ObjectiveConfig):
     """A picture's caption is to be told from all others of the batch, and a caption's picture.
 
     ``loss``: ``softmax`` over the batch (Radford et al. 2021, CLIP) or a ``sigmoid`` for each pair (Zhai et al. 2023,
-    SigLIP). Both towers end in ``embedding`` numbers. ``crop`` and ``flip`` are as in ``mae``. Pairs of a batch with
-    the same caption, or the same picture, are right as well.
+    SigLIP). Both towers end in ``embedding`` numbers. ``crop`` and ``flip`` are as in ``mae``; ``smallest`` instead
+    cuts out at least that share of each picture's area and brings it to size, and ``jitter`` changes its colours, both
+    as in ``simclr``. Pairs of a batch with the same caption, or the same picture, are right as well.
     """
 
     kind: Literal["contrastive"] = "contrastive"
@@ -28,6 +30,16 @@ class ContrastiveConfig(ObjectiveConfig):
     embedding: Positive = 128
     crop: Annotated[int, Field(ge=0)] = 0
     flip: bool = False
+    smallest: Annotated[Fraction, Field(gt=0, le=1)] | None = None
+    jitter: Annotated[float, Field(ge=0, le=1)] = 0.0
+
+    @model_validator(mode="after")
+    def _views(self) -> ContrastiveConfig:
+        if self.smallest is None and self.jitter:
+            raise ValueError("jitter is of views: write smallest too, 1 for whole pictures")
+        if self.smallest is not None and self.crop:
+            raise ValueError("smallest takes the place of crop: leave one of them out")
+        return self
 
     def build(self, spec: Spec | None = None) -> Objective:
         """Raises RecipeError where the input gives no pairs of pictures and captions, the model has no towers for

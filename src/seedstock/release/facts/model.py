@@ -45,14 +45,11 @@ def architecture(records: Records) -> dict[str, Any]:
     config = resolve(config, horizon, vocab_size)[0].resolved()
     shape = parameters.Shape.of(config)
     parts = parameters.parameters(shape, vocab_size)
-    values = config.model_dump(mode="json")
-    if shape.cross:
-        values["decoder_layers"] = shape.depth
     weights = records.checkpoint["path"] / "model.safetensors"
     return {
         "kind": recipe["model"].get("kind", "decoder"),
         "vocab_size": vocab_size,
-        **{name: values[name] for name in (*SIZES, *CHOICES) if name in values},
+        **(_choices(config, shape) if not getattr(config, "parts", ()) else _towers(config)),
         "class": _class(records, config),
         "parameters": sum(parts.values()),
         "parts": parts,
@@ -60,6 +57,20 @@ def architecture(records: Records) -> dict[str, Any]:
         "flops_a_token": {"training": flops.training(shape, vocab_size), "forward": flops.forward(shape, vocab_size)},
         "weights_sha256": sha256_file(weights) if weights.is_file() else None,
     }
+
+
+def _choices(config: Any, shape: Any) -> dict[str, Any]:
+    values = config.model_dump(mode="json")
+    if shape is not None and shape.cross:
+        values["decoder_layers"] = shape.depth
+    return {name: values[name] for name in (*SIZES, *CHOICES) if name in values}
+
+
+def _towers(config: Any) -> dict[str, Any]:
+    """Of networks side by side, sizes and choices of each."""
+    named = {name: getattr(config, name) for name in ("picture", "text")}
+    towers = {name: _choices(one, None) for name, one in named.items()}
+    return {"shape": config.shape, "context": config.context, "towers": towers}
 
 
 def _class(records: Records, config: Any) -> str | None:
