@@ -6,8 +6,10 @@ from __future__ import annotations
 
 import torch
 from conformance import CONTEXT, EXAMPLES, Family, Secret
+from conformance_codes import FAMILIES as CODES
 
 from seedstock.inputs.items.images import ImagesConfig
+from seedstock.inputs.items.trajectories import TrajectoriesConfig
 from seedstock.inputs.items.waveform import WaveformConfig
 from seedstock.models.configs.audio import AudioConfig
 from seedstock.models.configs.decoder import DecoderConfig
@@ -15,11 +17,14 @@ from seedstock.models.configs.embedding import EmbeddingConfig
 from seedstock.models.configs.encoder import EncoderConfig
 from seedstock.models.configs.encoder_decoder import EncoderDecoderConfig
 from seedstock.models.configs.towers import TowersConfig
+from seedstock.models.configs.trajectory import TrajectoryConfig
 from seedstock.models.configs.vision import VisionConfig
 from seedstock.objectives import prefix
 from seedstock.objectives.causal import targets
 from seedstock.objectives.configs.causal import CausalConfig
+from seedstock.objectives.configs.classify_pictures import ClassifyPicturesConfig
 from seedstock.objectives.configs.contrastive import ContrastiveConfig
+from seedstock.objectives.configs.decision import DecisionConfig
 from seedstock.objectives.configs.denoising import DenoisingConfig
 from seedstock.objectives.configs.diffusion import DiffusionConfig
 from seedstock.objectives.configs.dino import DinoConfig
@@ -39,6 +44,7 @@ from seedstock.objectives.configs.scored import RewardWeightedConfig, TagsConfig
 from seedstock.objectives.configs.skip_gram import SkipGramConfig
 from seedstock.objectives.configs.span_corruption import SpanCorruptionConfig, Ul2Config
 from seedstock.objectives.configs.views import ByolConfig, SimclrConfig
+from seedstock.objectives.configs.wav2vec2 import Wav2Vec2Config
 
 SIZES = {"width": 32, "layers": 2, "heads": 2, "mlp_width": 64, "context": CONTEXT}
 YARN = {"kind": "yarn", "factor": 4, "original": 12}
@@ -210,7 +216,10 @@ def masked_spans(objective, batch):
 
 def tagged(objective, batch):
     """Korbak et al. 2023: every document begins with its tag, but for the untagged share."""
-    first = (batch["positions"] == 0) & (batch["documents"] >= 0)
+    tags = torch.tensor([objective.spec.specials[name] for name in ("good", "bad")])
+    opens = torch.isin(batch["tokens"], torch.cat([tags, torch.tensor([objective.spec.specials["bos"]])]))
+    first = (batch["positions"] == 0) & (batch["documents"] >= 0) & opens
+    first[:, 1:] |= (batch["positions"][:, 1:] == 1) & (batch["documents"][:, 1:] >= 0) & ~opens[:, :-1]
     head, side = batch["tokens"][first], batch["sides"][first]
     for name, value in (("good", 1), ("bad", 0)):
         shown = head == objective.spec.specials[name]
@@ -404,6 +413,18 @@ def shares_of_frames(objective, batch):
     yield "frames of a run, against a span", float(runs >= config.span), 1, 0
 
 
+def later_actions(objective, batch):
+    """What is done may not be seen where it is told, nor before; nor may what is seen later."""
+    length = objective.spec.model.context
+    for row, steps in enumerate(batch["length"].tolist()):
+        at = steps // 2
+        place = (at,) if objective.spec.model.discrete else (at, 0)
+        yield Secret("actions", row, place, torch.arange(length) < 3 * at + 2)
+        yield Secret("observations", row, (at, 0), torch.arange(length) < 3 * at + 1)
+
+
+EPISODES = {"steps": 8, "observation": 3}
+ACTING = {"width": 32, "layers": 2, "heads": 2, "mlp_width": 64, "longest": 40, **EPISODES}
 PICTURES = ImagesConfig(size=16, label="label")
 VISION = {"width": 32, "layers": 2, "heads": 2, "mlp_width": 64, "image": 16, "patch": 4}
 
@@ -414,6 +435,19 @@ SOUNDS |= {"kernels": (10, 3, 2), "strides": (5, 2, 2), "position_taps": 8, "pos
 
 
 FAMILIES = {
+    **CODES,
+    **{
+        f"decision {name}": Family(
+            DecisionConfig(given=given),
+            TrajectoryConfig(action=actions, discrete=name == "choices", **ACTING),
+            later_actions,
+            padded=False,
+            by_heart=0.3,
+            steps=150,
+            input=TrajectoriesConfig(action=actions, discrete=name == "choices", **EPISODES),
+        )
+        for name, actions, given in (("numbers", 1, "returns"), ("choices", 2, "returns"))
+    },
     "hubert": Family(
         HubertConfig(units=24),
         AudioConfig(**SOUNDS),
@@ -422,6 +456,17 @@ FAMILIES = {
         padded=False,
         by_heart=0.3,
         steps=200,
+        input=CLIPS,
+    ),
+    "wav2vec2": Family(
+        Wav2Vec2Config(entries=16, code_width=32, width=32, negatives=10, softest=1.0),
+        AudioConfig(**SOUNDS),
+        other_clips,
+        shares_of_frames,
+        padded=False,
+        by_heart=0.6,
+        steps=150,
+        unknown=("contrast", "diversity"),
         input=CLIPS,
     ),
     "rotation": Family(
@@ -543,6 +588,14 @@ FAMILIES = {
         )
         for loss, shape in (("softmax", "clip"), ("sigmoid", "siglip"))
     },
+    "classify-pictures": Family(
+        ClassifyPicturesConfig(),
+        VisionConfig(shape="vit", **VISION),
+        other_pictures,
+        padded=False,
+        by_heart=0.2,
+        input=PICTURES,
+    ),
     "mae": Family(
         MaeConfig(decoder_width=32, decoder_layers=1, decoder_heads=2, mask=0.5),
         VisionConfig(shape="mae", **VISION),

@@ -16,6 +16,7 @@ from seedstock.transfer.export import TOKENIZER_FILES
 from seedstock.transfer.parity import TOLERANCE
 
 MAPS = "seedstock.transfer.maps"
+CLASSIFIER = "ViTForImageClassification"
 
 
 def map_of(objective: Any, model: Any) -> Any:
@@ -30,7 +31,8 @@ def map_of(objective: Any, model: Any) -> Any:
     if objective.exports is None:
         return None
     target = importlib.import_module(f"{MAPS}.{objective.exports}")
-    return target if target.fits(model.resolved()) else None
+    own = getattr(objective, "pool", "class")  # of a classifier: which state it asks
+    return target if target.fits(model.resolved()) and (own == "class" or target.CLASS != CLASSIFIER) else None
 
 
 def export(nets: Any, objective: Any, folder: Path, *, tokenizer: Path | None = None) -> dict[str, Any]:
