@@ -1,9 +1,9 @@
 """A masked autoencoder fine-tuned with few labels, beside the same network from random weights.
 
 ``python benchmarks/mae_finetune.py RUNS [--labels 100 1000] [--seeds 3] [--steps 300]``: RUNS is a folder of runs with
-``mae`` (``seedstock run recipes/mae.yaml``). Every seed draws its labels from the training items, balanced over classes;
-both sides learn from the same ones, at the rate that is best of three on a fifth of the labels (one seed), and are judged
-on all held-out items.
+``mae`` (``seedstock run recipes/mae.yaml``). Every seed draws its labels from the training items, balanced over
+classes; both sides learn from the same ones, at the rate that is best of three on a fifth of the labels (one seed), and
+are judged on all held-out items.
 """
 
 from __future__ import annotations
