@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 
 PROMPT, WRITTEN, SAMPLES = 6, 32, 1000  # tokens of a prompt, tokens after it, prompts
-CODE_WRITTEN, CODE_SAMPLES = 240, 300
+CODE_WRITTEN, CODE_SAMPLES = 240, 1000
 CORPUS, SCORER, JUDGE = 0, 1, 2
 THRESHOLD = 0.5  # of the scorer: below it a document is clean, as in the recipe
 
@@ -54,7 +54,7 @@ def ways(run: Any, network: Any) -> Iterator[tuple[str, Any]]:
     from seedstock.objectives.tags import Tagged
 
     for name in ("good", "bad") if knows_tags(run) else ():
-        yield name, Tagged(network, run.tokenizer.specials[name])
+        yield name, Tagged(network, run.tokenizer.specials[name], run.tokenizer.specials["bos"])
     yield "no tag", network
 
 

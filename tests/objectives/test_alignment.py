@@ -102,22 +102,26 @@ def test_a_weight_has_a_bound_and_is_one_without_a_score():
 
 @settings(max_examples=20, deadline=None)
 @given(st.integers(0, 1000), st.sampled_from(["below", "above"]), st.floats(0, 1))
-def test_tags_stand_where_a_document_begins_in_a_window_and_nowhere_else(seed, side, untagged):
+def test_a_tag_stands_first_where_a_document_begins_and_second_where_it_goes_on(seed, side, untagged):
     config = TagsConfig(score=SCORE, good=side, threshold=0.6, untagged=untagged)
     told, shards = spec(config)
     items, keys = stored(shards, seed=seed)
-    made = config.build(told).prepare(items, keys)
-    ids = list(config.build(told).tags.values())
+    objective = config.build(told)
+    made = objective.prepare(items, keys)
+    ids = list(objective.tags.values())
     changed = made["tokens"] != items["tokens"]
-    assert np.isin(made["tokens"][changed], ids).all()
-    assert (items["positions"][changed] == 0).all() and (items["documents"][changed] >= 0).all()
+    assert np.isin(made["tokens"][changed], ids).all() and (items["documents"][changed] >= 0).all()
+    assert (items["positions"][changed] <= 1).all()
+    begins = items["tokens"] == told.specials["bos"]
+    assert not changed[(items["positions"] == 0) & ~begins].any()
+    assert not changed[:, 1:][(items["positions"][:, 1:] == 1) & begins[:, :-1]].any()
     score = items["scores"][..., 0]
     good = score <= np.float32(0.6) if side == "below" else score >= 0.6
     for value, name in ((1, "good"), (0, "bad")):
         heads = made["tokens"] == told.specials[name]
         assert (good[heads] == bool(value)).all()
-    inner = made["positions"] > 0
-    assert np.array_equal(made["tokens"][inner], items["tokens"][inner])
+    targets = objective.targets({name: torch.from_numpy(array) for name, array in made.items()})
+    assert not np.isin(targets.numpy(), ids).any()
 
 
 def test_without_tags_it_is_next_token_prediction():
@@ -127,24 +131,24 @@ def test_without_tags_it_is_next_token_prediction():
     assert np.array_equal(config.build(told).prepare(items, keys)["tokens"], items["tokens"])
 
 
-def test_a_tagged_network_reads_the_tag_in_the_place_of_bos():
+def test_a_tagged_network_reads_the_tag_where_training_has_it():
     config = TagsConfig(score=SCORE, threshold=0.6)
     told, _ = spec(config)
     objective = config.build(told)
     network = lively()
-    objective.tags = {"good": 5, "bad": 6}
-    tokens = torch.tensor([[1, 9, 8, 7]])
+    objective.tags, objective.bos = {"good": 5, "bad": 6}, 1
+    tokens = torch.tensor([[1, 9, 8, 7], [4, 9, 8, 7]])
     positions = torch.arange(4)[None]
-    replaced = torch.tensor([[5, 9, 8, 7]])
+    replaced = torch.tensor([[5, 9, 8, 7], [4, 5, 8, 7]])
     embedded = objective.tagged(network, "good").embed(tokens, positions)
     torch.testing.assert_close(embedded, network.embed(replaced, positions))
     tagged, plain = network.new_cache(1, 8), network.new_cache(1, 8)
     with torch.no_grad():
-        for part in (tokens, tokens[:, 1:2]):  # only what comes first is replaced
+        for part in (tokens[:1], tokens[:1, 1:2]):  # only what comes first is replaced
             ours = objective.tagged(network, "good")(part, cache=tagged)
-            theirs = network(replaced if part is tokens else part, cache=plain)
+            theirs = network(replaced[:1] if part.shape[1] > 1 else part, cache=plain)
             torch.testing.assert_close(ours, theirs)
-    torch.testing.assert_close(tokens, torch.tensor([[1, 9, 8, 7]]))
+    torch.testing.assert_close(tokens[0], torch.tensor([1, 9, 8, 7]))
 
 
 @settings(max_examples=20, deadline=None)

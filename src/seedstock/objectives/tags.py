@@ -23,20 +23,26 @@ def sides(config: ScoredConfig, items: Batch) -> np.ndarray:
     return np.where(np.isfinite(scores) & (items["documents"] >= 0), good.astype(np.int64), UNKNOWN)
 
 
-def shares(batch: Batch) -> Sums:
-    """Metrics ``good`` and ``bad``: predicted tokens that are shown as such."""
-    wanted, side = targets(batch) >= 0, batch["sides"][:, 1:]
-    return {name: (wanted & (side == value)).sum().float() for name, value in (("good", GOOD), ("bad", BAD))}
-
-
 METRICS = {"good": "share of the predicted tokens that are shown as good", "bad": "and as bad; the rest have no tag"}
 
 
-class Tags(Causal):
-    """Next-token prediction where the tag stands in the place of the first token that a window holds of a document.
+def places(begins: Any, positions: Any) -> Any:
+    """Where tags stand, bool ``[..., T]``: at BOS (``begins``), or, of a document that began in an earlier window, at
+    the second token that this window holds (``positions`` count from 0 in each).
 
-    That is BOS, or of a document that began in an earlier window a token that was predicted there: no length changes,
-    and no target is lost. A document may be longer than a window; its tag is then before every piece of it.
+    What stands first tells the two apart: behind a tag that nothing precedes a text begins.
+    """
+    second = (positions[..., 1:] == 1) & ~begins[..., :-1]
+    if isinstance(begins, np.ndarray):
+        return np.concatenate([begins[..., :1], begins[..., 1:] | second], -1)
+    return torch.cat([begins[..., :1], begins[..., 1:] | second], -1)
+
+
+class Tags(Causal):
+    """Next-token prediction where a tag stands in the place of one token of every piece of a document in a window.
+
+    Of BOS where a document begins; in a piece of one that began in an earlier window, of its second token, which is
+    then no target (``places``). No length changes. A document may be longer than a window; every piece is marked.
     """
 
     def __init__(self, config: TagsConfig, spec: Spec | None = None) -> None:
@@ -44,6 +50,7 @@ class Tags(Causal):
         self.config: TagsConfig = config
         specials = spec.specials if spec is not None else {}
         self.tags = {name: specials[name] for name in ("good", "bad") if name in specials}
+        self.bos = specials.get("bos", -1)
 
     def prepare(self, items: Batch, keys: Any) -> Batch:
         """``tokens``, ``documents``, ``positions``, ``sides`` int64 ``[B, T+1]``; one without a tag is UNKNOWN."""
@@ -52,15 +59,24 @@ class Tags(Causal):
         draws = keys.uniform("untagged", int(numbers.max(initial=0)) + 1)
         shown = np.take_along_axis(draws, numbers, 1) >= self.config.untagged
         side = np.where(shown, sides(self.config, items), UNKNOWN)
-        first = (positions == 0) & (documents >= 0)
+        here = places((tokens == self.bos) & (positions == 0), positions) & (documents >= 0)
         for value, name in ((GOOD, "good"), (BAD, "bad")):
-            tokens = np.where(first & (side == value), self.tags[name], tokens)
+            tokens = np.where(here & (side == value), self.tags[name], tokens)
         return {"tokens": tokens, "documents": documents, "positions": positions, "sides": side}
+
+    def targets(self, batch: Batch) -> Tensor:
+        """``[B, T]``: the token after each position, or -1 where that is a tag."""
+        found = targets(batch)
+        for tag in self.tags.values():
+            found = torch.where(found == tag, -1, found)
+        return found
 
     def loss(self, nets: Any, output: Any, batch: Batch) -> tuple[Sums, Sums]:
         """As next-token prediction, with the shares of tokens under each tag."""
         sums, metrics = super().loss(nets, output, batch)
-        return sums, {**metrics, **shares(batch)}
+        wanted, side = self.targets(batch) >= 0, batch["sides"][:, 1:]
+        shares = {name: (wanted & (side == value)).sum().float() for name, value in (("good", GOOD), ("bad", BAD))}
+        return sums, {**metrics, **shares}
 
     def expect(self, spec: Spec) -> Any:
         """As next-token prediction."""
@@ -80,22 +96,23 @@ class Tags(Causal):
         """The network as it reads texts that begin with a tag: to write with, or to be scored."""
         if tag not in self.tags:
             raise SeedstockError(f"there is no tag {tag!r}", fix=f"tags: {', '.join(self.tags)}")
-        return Tagged(network, self.tags[tag])
+        return Tagged(network, self.tags[tag], self.bos)
 
 
 class Tagged:
-    """Puts a tag in the place of the first token of what a network reads."""
+    """Puts a tag into what a network reads, where ``Tags`` has it."""
 
-    def __init__(self, network: Any, tag: int) -> None:
-        self._network, self._tag = network, tag
+    def __init__(self, network: Any, tag: int, bos: int) -> None:
+        self._network, self._tag, self._bos = network, tag, bos
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._network, name)
 
     def embed(self, tokens: Tensor, positions: Tensor, examples: Tensor | None = None) -> Tensor:
-        return self._network.embed(torch.where(positions == 0, self._tag, tokens), positions, examples)
+        here = places((tokens == self._bos) & (positions == 0), positions)
+        return self._network.embed(torch.where(here, self._tag, tokens), positions, examples)
 
     def __call__(self, tokens: Tensor, cache: Any = None) -> Tensor:
-        if cache is None or not cache.filled:
+        if cache is None or not cache.filled:  # a text that begins
             tokens = torch.cat([torch.full_like(tokens[:, :1], self._tag), tokens[:, 1:]], 1)
         return self._network(tokens, cache=cache)
