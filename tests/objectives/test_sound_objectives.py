@@ -126,3 +126,50 @@ def test_probes_leave_one_group_out_after_another():
     turned = torch.nn.functional.one_hot((y + groups) % 4, 4) * 3.0  # each group says it in a way of its own
     assert left_out(turned, y, groups)["accuracy"] < 0.3
     assert left_out(shared, y, groups // 2) == {"groups": 2}
+
+
+@pytest.fixture(scope="module")
+def contrasted():
+    return Made(FAMILIES["wav2vec2"])
+
+
+def test_others_are_other_hidden_frames_of_the_same_clip(contrasted):
+    batch = contrasted.corrupted(contrasted.loader(batch=200).batch(0))
+    hidden, others = batch["hidden"], batch["others"]
+    assert (others[~hidden] == -1).all()
+    clips, frames = torch.nonzero(hidden, as_tuple=True)
+    drawn = others[clips, frames]
+    known = drawn >= 0
+    assert hidden[clips[:, None].expand_as(drawn)[known], drawn[known]].all()
+    assert not (drawn == frames[:, None]).any()
+    alone = hidden.sum(1)[clips] == 1
+    assert (known.all(1) == ~alone).all()
+    first = torch.nonzero(hidden[0]).flatten()
+    seen = {int(one) for one in others[0, first[0]]}
+    assert len(seen) > min(4, len(first) // 2), "they are drawn among all of them"
+
+
+def test_noise_is_gumbels_and_softens_less_and_less(contrasted):
+    batch = contrasted.corrupted(contrasted.loader(batch=100).batch(0))
+    assert float(batch["noise"].mean()) == pytest.approx(0.5772, abs=0.01)
+    assert float(batch["noise"].var()) == pytest.approx(np.pi**2 / 6, abs=0.05)
+    config, run = contrasted.family.objective, contrasted.spec.examples
+    falling = contrasted.objective._temperature(torch.tensor([0, int(0.35 * run), int(0.7 * run), run]))
+    middle = (config.softest * config.hardest) ** 0.5
+    assert falling.tolist() == pytest.approx([config.softest, middle, config.hardest, config.hardest], rel=1e-3)
+
+
+def test_the_alarm_rings_when_one_code_stands_for_everything(contrasted):
+    from seedstock.evaluation.doctor.collapse import collapsed
+
+    nets, batch = contrasted.nets().eval(), contrasted.corrupted(contrasted.arrays)
+    expected = contrasted.objective.expect(contrasted.spec)
+    with torch.no_grad():
+        nets["codes"].choose.bias[:: contrasted.family.objective.entries] = 1e4
+        output = nets["network"].backbone(**contrasted.objective.inputs(nets, batch))
+        sums, metrics = contrasted.objective.loss(nets, output, batch)
+    count = contrasted.objective.counts(batch)["contrast"]
+    assert float(sums["contrast"]) == 0 and float(metrics["found"]) == 0, "nothing is told apart"
+    level = {"collapse_below": expected.collapse_below, "collapse": expected.collapse}
+    (found,) = collapsed(level, {"perplexity": float(metrics["perplexity"] / count)}, None)
+    assert found.level == "problem" and float(metrics["perplexity"] / count) == pytest.approx(2)

@@ -9,11 +9,12 @@ from typing import Annotated, Any, ClassVar, Literal
 import numpy as np
 from pydantic import Field as Given
 
+from seedstock.config import Count
 from seedstock.corpus.media.types import Undecodable
 from seedstock.inputs.items.captions import caption
 from seedstock.inputs.items.config import Document, Field, InputConfig, Item
 
-Rate = Annotated[int, Given(ge=1000, le=192_000, description="samples a second")]
+Rate = Annotated[Count, Given(ge=1000, le=192_000, description="samples a second")]
 FULL = 32767.0  # what the largest sample is stored as
 
 
