@@ -195,6 +195,8 @@ class Made:
             step, _ = self.gradients(nets, self.arrays)
             torch.nn.utils.clip_grad_norm_(trained, 1.0)
             optimizer.step()
+            if hasattr(nets["network"], "after_step"):
+                nets["network"].after_step(lambda found: found)
             self.objective.after_step(nets, BATCH * (number + 1))
             course.append({name: float(value) for name, value in step.losses.items()})
         return nets, course
@@ -231,7 +233,11 @@ def altered(array: np.ndarray, place: Any, vocab_size: int, specials: set[int]) 
     if array.dtype == np.int16:  # samples of a sound
         changed[place] ^= 0x2000
         return changed
+    if array.dtype.kind == "f":
+        changed[place] += 1.5
+        return changed
     old = int(changed[place])
+    vocab_size = vocab_size or 2  # actions
     free = (token % vocab_size for token in range(old + 1, old + vocab_size))
     changed[place] = next(token for token in free if token not in specials)
     return changed

@@ -61,11 +61,15 @@ def drawn_corpus(count: int = 640) -> tuple[Corpus, Store]:
 
 @cache
 def made_items(config, specials: tuple[str, ...] = ()) -> tuple[Tokenizer | None, Shards]:
-    """The shards of an input over drawn pictures or sounds, and the tokenizer of captions where it has any."""
+    """The shards of an input over drawn things, and the tokenizer of captions where it has any."""
     if config.modality == "audio":
         from drawn_sounds import drawn_sounds
 
         corpus, store = drawn_sounds()
+    elif config.modality == "trajectory":
+        from drawn_episodes import drawn_episodes
+
+        corpus, store = drawn_episodes(config.discrete)
     else:
         corpus, store = drawn_corpus()
     tokenizer = None
