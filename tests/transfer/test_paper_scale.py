@@ -41,7 +41,9 @@ PUBLISHED = {
 
 
 def test_every_recipe_is_held_to_what_was_published():
-    assert {path.stem for path in RECIPES.glob("*.yaml")} == PUBLISHED.keys()
+    import test_paper_scale_pairs as pairs
+
+    assert {path.stem for path in RECIPES.glob("*.yaml")} == PUBLISHED.keys() | pairs.PUBLISHED.keys()
 
 
 def built(name):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -17,6 +18,7 @@ ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "geglu_exact": F.gelu,
     "gelu": lambda x: F.gelu(x, approximate="tanh"),
     "gelu_exact": F.gelu,
+    "quick_gelu": lambda x: x * torch.sigmoid(1.702 * x),
     "relu": F.relu,
     "relu2": lambda x: F.relu(x).square(),
     "silu": F.silu,
@@ -26,7 +28,8 @@ ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
 class MLP(nn.Module):
     """Two matrices around an activation, or three around a gated one: SwiGLU, GEGLU (Shazeer 2020).
 
-    ``gelu`` and ``geglu`` are the tanh form (GPT-2, T5 1.1), ``…_exact`` the error function's (BERT, ModernBERT).
+    ``gelu`` and ``geglu`` are the tanh form (GPT-2, T5 1.1), ``…_exact`` the error function's (BERT, ModernBERT),
+    ``quick_gelu`` a sigmoid's (Hendrycks and Gimpel 2016, section 2; CLIP).
     """
 
     def __init__(self, config: Any, inner: int | None = None) -> None:

@@ -47,7 +47,7 @@ class DecoderConfig(TransformerConfig):
     shape: Literal["qwen3", "llama", "gpt2", "plain", "mixtral", "qwen3-moe"] = "qwen3"
     norm: Literal["rms", "layer"] | None = None
     position: Literal["rope", "learned"] | None = None
-    activation: Literal["swiglu", "gelu", "relu2"] | None = None
+    activation: Literal["swiglu", "gelu", "quick_gelu", "relu2"] | None = None
     convolution: Annotated[int, Field(ge=0, le=16)] | None = Field(
         default=None, description="taps of a causal convolution before attention and MLP; 0: none"
     )

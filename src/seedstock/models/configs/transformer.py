@@ -47,7 +47,9 @@ class TransformerConfig(Config):
     norm_epsilon: Scale | None = None
     position: Literal["rope", "learned", "relative"] | None = None
     rope_base: Scale | None = None
-    activation: Literal["swiglu", "geglu", "geglu_exact", "gelu", "gelu_exact", "relu", "relu2"] | None = None
+    activation: (
+        Literal["swiglu", "geglu", "geglu_exact", "gelu", "gelu_exact", "quick_gelu", "relu", "relu2"] | None
+    ) = None
     qk_norm: bool | None = None
     biases: bool | None = None
     tied_embeddings: bool | None = None

@@ -11,7 +11,7 @@ from seedstock.transfer.maps import by_layer, vit, with_biases
 from seedstock.transfer.tensors import outward
 
 CLASS, LIBRARY, MODEL = "CLIPModel", "transformers", "clip"
-ACTIVATIONS = {"gelu_exact": "gelu", "gelu": "gelu_pytorch_tanh"}
+ACTIVATIONS = {"gelu_exact": "gelu", "gelu": "gelu_pytorch_tanh", "quick_gelu": "quick_gelu"}
 
 _LAYER = (
     ("attention.query", "self_attn.q_proj"),
