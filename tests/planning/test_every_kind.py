@@ -19,7 +19,8 @@ from seedstock.planning.plan import plan
 from seedstock.planning.size import resolve
 from seedstock.training.configs.training import TrainingConfig
 
-KINDS = {kind: kinds.load("models", kind) for kind in kinds.TABLE["models"] if kind not in ("vision", "towers", "audio")}
+OTHERS = ("vision", "towers", "audio", "autoencoder")
+KINDS = {kind: kinds.load("models", kind) for kind in kinds.TABLE["models"] if kind not in OTHERS}
 """Networks over tokens; those over pictures are in test_vision."""
 SHAPES = [(kind, shape) for kind, config in KINDS.items() for shape in config.PRESETS]
 SIZES = {"width": 64, "layers": 3, "heads": 4, "context": 32}

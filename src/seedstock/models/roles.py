@@ -29,7 +29,8 @@ ROLES: tuple[tuple[str, str], ...] = (
 """Name pattern → role, first match. ``embedding`` and ``head`` [vocabulary, width]. The hidden matrices [out, in]:
 ``column``, which tensor parallelism would cut along out, and ``row``, along in; those of experts are
 stacked, [experts, out, in]. ``router``: [experts, width]. ``modulation``: [6 · width, width], which every layout leaves
-whole, and which starts at zero. ``vector``: gains, biases and taps."""
+whole, and which starts at zero. ``vector``: gains, biases and taps.
+``kernel``, of networks of convolutions alone: [out, in, taps, taps], AdamW's whatever the optimizer of matrices is."""
 
 
 def assign(names: Iterable[str], patterns: Iterable[tuple[str, str]] = ROLES) -> dict[str, str]:

@@ -10,15 +10,18 @@ from torch import Tensor
 from seedstock.errors import RecipeError
 from seedstock.objectives.base import Batch, Spec
 
+MODELS = {"vision": "a model of patches", "autoencoder": "a convolutional autoencoder"}
 
-def insist(kind: str, spec: Spec) -> None:
+
+def insist(kind: str, spec: Spec, model: str = "vision") -> None:
     """Raises RecipeError where the input gives no pictures, or the model is none for pictures of that size."""
     if "image" not in spec.fields:
         what = f"the objective {kind} learns from pictures"
         raise RecipeError(what, where="input", fix="write input: {kind: images, size: 32}")
-    if getattr(spec.model, "kind", None) != "vision":
-        what = f"the objective {kind} needs a model of patches"
-        raise RecipeError(what, where="model.kind", fix="write model: {kind: vision, image: 32, patch: 4}")
+    if getattr(spec.model, "kind", None) != model:
+        what = f"the objective {kind} needs {MODELS[model]}"
+        more = ", patch: 4" if model == "vision" else ""
+        raise RecipeError(what, where="model.kind", fix=f"write model: {{kind: {model}, image: 32{more}}}")
     height, _, channels = spec.fields["image"]
     if (spec.model.image, spec.model.channels) != (height, channels):
         sees = f"{spec.model.image} pixels and {spec.model.channels} channels"

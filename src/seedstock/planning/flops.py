@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from seedstock.planning import convolutions
 from seedstock.planning.parameters import Shape, active, attention, before, dense
 
 
@@ -26,9 +27,11 @@ def forward(
     if s.beside:  # a mean over the positions of an example, which every network reads its own of
         alone = (replace(s, beside=()), *s.beside)
         return sum(one.context * forward(one, 0) for one in alone) / sum(one.context for one in alone)
+    if s.walked:
+        return 2.0 * convolutions.multiplications(s.walked) / s.context
     vocab_size = 0 if s.patch or (s.front and not s.cross) else vocab_size
     length = length or s.context
-    source = length if source is None else source
+    source = (s.source or length) if source is None else source
     share = source / length if s.cross else 0.0
     a_square = 4.0 * s.heads * s.head_size
     if s.sampled:
@@ -49,7 +52,7 @@ def forward(
         return stack(s.layers, length) + head
     keys = 2 * s.width * s.kv_heads * s.head_size
     to_source = 2.0 * (attention(s) - keys) + share * 2.0 * keys + a_square * source
-    return share * stack(s.layers, source) + stack(s.depth, length) + s.depth * to_source + head
+    return share * (stack(s.layers, source) + 2.0 * before(s, 2)) + stack(s.depth, length) + s.depth * to_source + head
 
 
 def training(

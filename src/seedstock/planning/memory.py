@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from seedstock.planning import convolutions
 from seedstock.planning.parameters import Shape, before, dense, parameters
 
 STATES = {"adamw": 2, "muon": 1}
@@ -35,9 +36,12 @@ def memory(
         return {name: sum(one[name] for one in alone) for name in alone[0]} | {"logits": 0}
     parts = parameters(shape, vocab_size)
     count = sum(parts.values())
-    hidden = parts["attention"] + parts["mlp"] + dense(shape)
+    hidden = parts["attention"] + parts["mlp"] + (0 if shape.walked else dense(shape))
     states = STATES.get(optimizer, 2) * hidden + 2 * (count - hidden)
     number = 2 if precision == "bf16" else 4
+    if shape.walked:
+        kept = micro_batch * convolutions.activations(shape.walked, number)
+        return _together(count, number, states, ema) | {"activations": kept, "logits": 0}
     tokens = micro_batch * shape.context
     queries, keys = shape.heads * shape.head_size, shape.kv_heads * shape.head_size
     in_norms = 4 * (2 * shape.width + (queries + keys if shape.qk_norm else 0))
@@ -55,13 +59,11 @@ def memory(
     kept = layers * a_layer + sum(layers for layers, cross in shape.stacks if cross) * across
     if shape.patch or (shape.front and not shape.cross):
         vocab_size = 0
-    return {
-        "weights": 4 * count + (number * count if number == 2 else 0),
-        "gradients": 4 * count,
-        "optimizer": 4 * states,
-        "average": 4 * count if ema else 0,
+    return _together(count, number, states, ema) | {
         # Before a stack over sounds, what each layer gives is kept before and after its activation.
-        "activations": tokens * kept + round(2 * number * micro_batch * before(shape, 3)),
+        "activations": tokens * kept
+        + micro_batch * (shape.source and shape.source - shape.context) * shape.layers * a_layer
+        + round(2 * number * micro_batch * before(shape, 3)),
         "logits": tokens
         * (
             2 * shape.context
@@ -71,4 +73,13 @@ def memory(
             else vocab_size
         )
         * (number + 4 + 4),
+    }
+
+
+def _together(count: int, number: int, states: int, ema: bool) -> dict[str, int]:
+    return {
+        "weights": 4 * count + (number * count if number == 2 else 0),
+        "gradients": 4 * count,
+        "optimizer": 4 * states,
+        "average": 4 * count if ema else 0,
     }

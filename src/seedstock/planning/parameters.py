@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
+from seedstock.planning import convolutions
+
 GATED = ("swiglu", "geglu", "geglu_exact")
 
 
@@ -58,8 +60,16 @@ class Shape:
     front: tuple[tuple[float, float, float], ...] = ()
     """What stands before the stack of a network over sounds: matrix elements, other parameters, multiplications a frame
     and numbers that a clip's layers give, each as a polynomial of the width (constant, times the width, its square)."""
+    source: int = 0
+    """Positions of the encoder where they are not as many as the decoder's."""
+    key_biases: bool = True
+    """Whether keys have biases where queries and values have."""
     beside: tuple[Shape, ...] = ()
     """Further networks, which read sequences of their own; their parts are added to this one's."""
+    walked: tuple[Any, ...] = ()
+    """Every layer of a network that is no stack (``models.configs.autoencoder.Layer``); then the rest counts nothing,
+    but for the context and the ``codebook``'s elements."""
+    codebook: int = 0
     sampled: bool = False
     """Whether few rows of the head are multiplied for a token: as many as twice its example has positions."""
 
@@ -71,6 +81,8 @@ class Shape:
         if parts := getattr(c, "parts", ()):
             first, *others = map(cls.of, parts)
             return replace(first, beside=tuple(others))
+        if hasattr(c, "walk"):
+            return cls(c.width, *(0,) * 5, c.context, **_NO_STACK, walked=(*c.walk(),), codebook=_codebook(c))
         found = choices(c)
         if c.window:
             found["local_layers"] = sum(map(c.is_local, range(c.layers)))
@@ -86,6 +98,15 @@ class Shape:
     def depth(self) -> int:
         """Layers of the stack whose output the head reads."""
         return self.decoder_layers or self.layers if self.cross else self.layers
+
+
+def _codebook(c: Any) -> int:
+    return c.codes * c.latent if c.shape == "vq" else 0
+
+
+_NO_STACK: dict[str, Any] = dict.fromkeys(
+    ("gated", "layer_norm", "qk_norm", "biases", "learned_positions", "tied_embeddings", "taps"), 0
+)
 
 
 def choices(filled: Any) -> dict[str, Any]:
@@ -115,6 +136,8 @@ def choices(filled: Any) -> dict[str, Any]:
         "conditioned": getattr(filled, "conditioned", False),
         "sampled": getattr(filled, "sampled", False),
         "front": getattr(filled, "front", ()),
+        "source": getattr(filled, "source", 0),
+        "key_biases": getattr(filled, "key_biases", True),
     }
 
 
@@ -133,8 +156,10 @@ def parameters(shape: Shape, vocab_size: int) -> dict[str, int]:
     if s.beside:
         alone = [parameters(one, vocab_size) for one in (replace(s, beside=()), *s.beside)]
         return {name: sum(one.get(name, 0) for one in alone) for name in alone[0]}
+    if s.walked:
+        return convolutions.parameters(s.walked, s.codebook)
     vocab_size = 0 if s.patch or (s.front and not s.cross) else vocab_size
-    sides = 2 if s.cross else 1
+    sides = 2 if s.cross and not s.front else 1  # a spectrum's places are fixed
     rows = sides * (s.context + s.offset) if s.learned_positions else 0
     return {
         "embedding": s.width * (vocab_size + s.patch) + round(before(s, 0)),
@@ -166,7 +191,7 @@ def _vectors(s: Shape, layers: int, cross: bool) -> int:
     """Of a stack: its layers' norms, taps and biases, relative positions, and the last norm."""
     norm = 0 if s.conditioned else s.width * (2 if s.layer_norm else 1)
     queries, keys = s.heads * s.head_size, s.kv_heads * s.head_size
-    each = (2 * s.head_size if s.qk_norm else 0) + (queries + 2 * keys + s.width if s.biases else 0)
+    each = (2 * s.head_size if s.qk_norm else 0) + (queries + (1 + s.key_biases) * keys + s.width if s.biases else 0)
     attentions = 2 if cross else 1
     a_layer = (1 + attentions) * norm + attentions * each + 2 * s.taps * s.width
     a_layer += s.width + (2 if s.gated else 1) * s.mlp_width if s.biases else 0
@@ -204,4 +229,4 @@ def total(shape: Shape, vocab_size: int) -> int:
 def body(shape: Shape) -> int:
     """Parameters without embeddings, positions and head: the N of most scaling laws."""
     parts = parameters(shape, 0)
-    return parts["attention"] + parts["mlp"] + parts["vectors"]
+    return parts["attention"] + parts["mlp"] + parts["vectors"] + parts.get("convolutions", 0)

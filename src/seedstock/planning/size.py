@@ -40,7 +40,7 @@ def resolve(
 
 
 def _sizes(model: Any, vocab_size: int, derived: list[Derived]) -> Any:
-    if getattr(model, "parts", ()):  # networks side by side have their sizes written out
+    if getattr(model, "parts", ()) or hasattr(model, "walk"):  # these have their sizes written out
         return model.filled()
     open_sizes = [name for name in SIZES if getattr(model, name) is None]
     if model.size is None or not open_sizes:
