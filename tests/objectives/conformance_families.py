@@ -9,18 +9,22 @@ from conformance import CONTEXT, EXAMPLES, Family, Secret
 from conformance_codes import FAMILIES as CODES
 
 from seedstock.inputs.items.images import ImagesConfig
+from seedstock.inputs.items.log_mel import LogMelConfig
 from seedstock.inputs.items.trajectories import TrajectoriesConfig
+from seedstock.inputs.items.video import VideoConfig
 from seedstock.inputs.items.waveform import WaveformConfig
 from seedstock.models.configs.audio import AudioConfig
 from seedstock.models.configs.decoder import DecoderConfig
 from seedstock.models.configs.embedding import EmbeddingConfig
 from seedstock.models.configs.encoder import EncoderConfig
 from seedstock.models.configs.encoder_decoder import EncoderDecoderConfig
+from seedstock.models.configs.speech import SpeechConfig
 from seedstock.models.configs.towers import TowersConfig
 from seedstock.models.configs.trajectory import TrajectoryConfig
 from seedstock.models.configs.vision import VisionConfig
 from seedstock.objectives import prefix
 from seedstock.objectives.causal import targets
+from seedstock.objectives.configs.captioner import CaptionerConfig
 from seedstock.objectives.configs.causal import CausalConfig
 from seedstock.objectives.configs.classify_pictures import ClassifyPicturesConfig
 from seedstock.objectives.configs.contrastive import ContrastiveConfig
@@ -43,6 +47,8 @@ from seedstock.objectives.configs.rotation import RotationConfig
 from seedstock.objectives.configs.scored import RewardWeightedConfig, TagsConfig, UnlikelihoodConfig
 from seedstock.objectives.configs.skip_gram import SkipGramConfig
 from seedstock.objectives.configs.span_corruption import SpanCorruptionConfig, Ul2Config
+from seedstock.objectives.configs.transcription import TranscriptionConfig
+from seedstock.objectives.configs.video_mae import VideoMaeConfig
 from seedstock.objectives.configs.views import ByolConfig, SimclrConfig
 from seedstock.objectives.configs.wav2vec2 import Wav2Vec2Config
 
@@ -423,6 +429,28 @@ def later_actions(objective, batch):
         yield Secret("observations", row, (at, 0), torch.arange(length) < 3 * at + 1)
 
 
+def hidden_tubes(objective, batch):
+    """Pixels of hidden places may be seen from nowhere, in no frame."""
+    model = objective.spec.model
+    side, everywhere = model.image // model.patch, torch.ones(batch["seen"].shape[1], dtype=torch.bool)
+    for row, places in enumerate(batch["hidden"].tolist()):
+        first, place = divmod(places[-1 - row], side**2)
+        top, left = (one * model.patch for one in divmod(place, side))
+        yield Secret("clip", row, (first * model.tubelet, top, left, 0), everywhere, input=True)
+
+
+def shares_of_tubes(objective, batch):
+    """Tong et al. 2022: the same places of all frames, each as likely as another."""
+    model = objective.spec.model
+    hidden = torch.zeros(len(batch["hidden"]), model.patches).scatter_(1, batch["hidden"], 1)
+    seen = torch.zeros(len(batch["seen"]), model.patches).scatter_(1, batch["seen"], 1)
+    yield "tubelets hidden and seen, or neither", float((hidden + seen != 1).sum()), 0, 0
+    each = hidden.view(len(hidden), model.frames // model.tubelet, -1)
+    yield "places that differ between frames", float((each != each[:, :1]).sum()), 0, 0
+    yield "share", float(hidden.mean()), objective.config.mask, 1e-6
+    yield "how the shares of places scatter", float(each.mean((0, 1)).std()), 0, 0.06
+
+
 EPISODES = {"steps": 8, "observation": 3}
 ACTING = {"width": 32, "layers": 2, "heads": 2, "mlp_width": 64, "longest": 40, **EPISODES}
 PICTURES = ImagesConfig(size=16, label="label")
@@ -468,6 +496,13 @@ FAMILIES = {
         steps=150,
         unknown=("contrast", "diversity"),
         input=CLIPS,
+    ),
+    "transcription": Family(
+        TranscriptionConfig(),
+        SpeechConfig(width=32, layers=2, heads=2, mlp_width=64, frames=50, bins=16, rate=2000, context=8),
+        target_tokens,
+        padded=False,
+        input=LogMelConfig(rate=2000, seconds=0.5, bins=16, shortest=0, caption=8),
     ),
     "rotation": Family(
         RotationConfig(),
@@ -595,6 +630,29 @@ FAMILIES = {
         padded=False,
         by_heart=0.2,
         input=PICTURES,
+    ),
+    "captioner": Family(
+        CaptionerConfig(embedding=32, layers=1),
+        TowersConfig(
+            shape="clip",
+            picture=VisionConfig(shape="clip", **VISION),
+            text=DecoderConfig(shape="gpt2", **{**SIZES, "context": 12}),
+        ),
+        other_pairs,
+        padded=False,
+        by_heart=0.5,
+        steps=150,
+        input=ImagesConfig(size=16, caption=12),
+    ),
+    "video-mae": Family(
+        VideoMaeConfig(decoder_width=32, decoder_layers=1, decoder_heads=2, mask=0.75),
+        VisionConfig(shape="videomae", frames=4, tubelet=2, **VISION),
+        hidden_tubes,
+        shares_of_tubes,
+        by_heart=0.4,
+        steps=200,
+        padded=False,
+        input=VideoConfig(frames=4, size=16, label="label"),
     ),
     "mae": Family(
         MaeConfig(decoder_width=32, decoder_layers=1, decoder_heads=2, mask=0.5),

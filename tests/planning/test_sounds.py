@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from torch.utils.flop_counter import FlopCounterMode
 
 from seedstock.models.configs.audio import AudioConfig
+from seedstock.models.configs.speech import SpeechConfig
 from seedstock.planning import flops
 from seedstock.planning.memory import memory
 from seedstock.planning.parameters import Shape, parameters, total
@@ -87,3 +88,35 @@ def test_activations_are_about_what_autograd_keeps():
 def test_clips_too_short_for_two_frames_are_refused():
     with pytest.raises(ValueError, match="less than two frames"):
         AudioConfig(samples=500)
+
+
+@st.composite
+def speech(draw):
+    """Any sizes of a network that hears and writes."""
+    values = {"frames": 2 * draw(st.integers(8, 40)), "bins": draw(st.sampled_from([8, 20])), "context": 16}
+    values |= {"width": 32 * draw(st.integers(1, 3)), "heads": draw(st.sampled_from([2, 4]))}
+    values |= {"layers": draw(st.integers(1, 3)), "decoder_layers": draw(st.sampled_from([None, 1, 4]))}
+    return SpeechConfig(mlp_width=64 * draw(st.integers(1, 3)), **values)
+
+
+@given(speech())
+@settings(deadline=None)
+def test_counts_of_what_hears_and_writes_equal_the_real_network(config):
+    network, found = config.build(320, device="meta"), parameters(Shape.of(config), 320)
+    assert sum(found.values()) == sum(parameter.numel() for parameter in network.parameters())
+
+
+@pytest.mark.parametrize("frames", [24, 80])
+def test_flops_of_what_hears_and_writes_equal_what_torch_counts(frames):
+    config = SpeechConfig(frames=frames, bins=20, context=16, width=64, layers=3, decoder_layers=2, heads=4)
+    network = config.build(320).use(torch.bfloat16)
+    with FlopCounterMode(display=False) as counter:
+        network(torch.zeros(2, 16, dtype=torch.long), source=network.hear(torch.randn(2, frames, 20)))
+    assert counter.get_total_flops() == pytest.approx(flops.forward(Shape.of(config), 320) * 32, rel=1e-6)
+
+
+def test_memory_grows_with_what_is_heard():
+    config = SpeechConfig(frames=24, bins=20, context=16, width=64, layers=3, heads=4)
+    longer = SpeechConfig(**{**config.model_dump(), "frames": 240})
+    few, many = (memory(Shape.of(one), 320, 8)["activations"] for one in (config, longer))
+    assert 3 < many / few < 10

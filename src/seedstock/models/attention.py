@@ -133,7 +133,7 @@ class Attention(nn.Module):
         width, inner = config.width, config.head_size
         self.scale = config.attention_scale
         self.query = Linear(width, self.heads * inner, config.biases)
-        self.key = Linear(width, self.groups * inner, config.biases)
+        self.key = Linear(width, self.groups * inner, config.biases and getattr(config, "key_biases", True))
         self.value = Linear(width, self.groups * inner, config.biases)
         self.output = Linear(self.heads * inner, width, config.biases)
         self.query_norm = RMSNorm(inner, config.norm_epsilon) if config.qk_norm else None

@@ -22,5 +22,7 @@ class Linear(nn.Module):
 def together(x: Tensor, *layers: Linear) -> Tensor:
     """The outputs of several layers on one input, side by side: one product instead of several small ones."""
     weight = torch.cat([layer.weight for layer in layers]).to(x.dtype)
-    biases: list[Tensor] = [layer.bias for layer in layers if layer.bias is not None]
-    return F.linear(x, weight, torch.cat(biases).to(x.dtype) if biases else None)
+    if all(layer.bias is None for layer in layers):
+        return F.linear(x, weight)
+    biases = [layer.weight.new_zeros(len(layer.weight)) if layer.bias is None else layer.bias for layer in layers]
+    return F.linear(x, weight, torch.cat(biases).to(x.dtype))
