@@ -1,13 +1,16 @@
 """Is a base worth its pretraining? The same networks, fine-tuned from their base and from random weights.
 
 Each base (a run of any recipe with text: encoder, encoder-decoder or decoder) learns SST-2 sentences, TREC and
-Banking77 from 100, 1,000 and all labels, with several seeds, each of which draws other labels. A tenth of the labels
+Banking77 from 1,000 and all labels (``--sizes 100 1000 0``: 100 besides), with several
+seeds, each of which draws other labels. A tenth of the labels
 that are given chooses the best step; the official test sets are looked at once, by the chosen step. Every run is a
 whole run of Seedstock, at the command's own learning rates; with ``--search`` at the one of three that has the best
 validation on 1,000 labels of TREC that no reported run has the same draw of, for each base and for random weights.
 
 Results are lines of ``OUT/results.jsonl``: a run that is there is not done again. ``--table`` prints them. Needs
-SEEDSTOCK_DATA; bases are runs in the folder of ``--runs``.
+SEEDSTOCK_DATA. Bases are runs in the folder of ``--runs``; one that is not there and has a recipe of its name is
+pretrained first, where the recipe asks for them on the training sentences of the three tasks without their classes
+(SEEDSTOCK_TASKS, which ``--texts FILE`` writes for other uses). The whole: ``python benchmarks/finetune.py --search``.
 """
 
 from __future__ import annotations
@@ -21,15 +24,18 @@ import random
 import shutil
 import statistics
 import subprocess
+import sys
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 TASKS = ("sst2", "trec", "banking77")
-SIZES = (100, 1000, 0)
-RATES = (0.33, 1.0, 3.0)  # times the command's own
-EPOCHS = {100: 20.0, 1000: 3.0, 0: 3.0}
+SIZES = (1000, 0)
+RATES = (0.33, 1.0, 3.0, 10.0)  # times the command's own
+EPOCHS = {100: 20.0, 1000: 5.0, 0: 3.0}
 BATCH = {100: 8, 1000: 16, 0: 32}
+RECIPES = Path(__file__).parents[1] / "recipes"
 KEPT = 5  # checkpoints to choose from
 _WORDS = {
     "sst2": {"0": "negative", "1": "positive"},
@@ -68,17 +74,25 @@ def write(path: Path, chosen: list[dict[str, str]]) -> Path:
     return path
 
 
+def unlabelled(path: Path) -> Path:
+    """A file of the training texts of all tasks, without their classes: what a base may learn from."""
+    return write(path, [{"text": row["text"]} for task in TASKS for row in rows(task, "train")])
+
+
+def pretrained(name: str, options: argparse.Namespace) -> None:
+    """Trains the base of a recipe's name, where there is no such run."""
+    recipe = RECIPES / f"{name}.yaml"
+    if (options.runs / name).exists() or not recipe.is_file():
+        return
+    texts = unlabelled((options.out / "data" / "texts.jsonl").resolve())
+    command = [sys.executable, "-m", "seedstock", "run", str(recipe), "--runs", str(options.runs)]
+    subprocess.run(command, check=True, env={**os.environ, "SEEDSTOCK_TASKS": str(texts)})
+
+
 def one(cell: dict[str, Any], runs: str, out: str) -> dict[str, Any]:
     """One run from data to scores, which is then removed; its line of the results."""
     import fcntl
 
-    own = f"{cell['task']}-{cell['size']}-{cell['seed']}"
-    with (Path(out) / f".{own}.lock").open("w") as file:  # two runs at once would build one corpus
-        fcntl.flock(file, fcntl.LOCK_EX)
-        return _one(cell, runs, out)
-
-
-def _one(cell: dict[str, Any], runs: str, out: str) -> dict[str, Any]:
     import torch
 
     from seedstock import finetuning, judging
@@ -109,9 +123,11 @@ def _one(cell: dict[str, Any], runs: str, out: str) -> dict[str, Any]:
     settled = [f"training.{key}={value}" for key, value in (("threads", 1), ("precision", "fp32"), ("micro_batch", 32))]
     steps = EPOCHS[cell["size"]] * 0.9 * task.texts / task.batch
     quiet = ["training.validate_every=null", f"training.checkpoint_every={-(-int(steps) // KEPT)}"]
-    run = finetuning.finetune(
-        base, task, step=int(step) if step else None, overrides=[*settled, *quiet], until="evaluation"
-    )
+    begun = partial(finetuning.finetune, base, task, step=int(step) if step else None, overrides=[*settled, *quiet])
+    with (Path(out) / f".{train.stem}.lock").open("w") as file:  # two runs at once would build one corpus
+        fcntl.flock(file, fcntl.LOCK_EX)
+        begun(until="shards")
+    run = begun(until="evaluation")
     scores = finetuning.summary(run)
     lines = (run.folder / "evaluation" / judging.PREDICTIONS).read_text().splitlines()
     said = [json.loads(line) for line in lines]
@@ -247,19 +263,23 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--runs", type=Path, default=Path("runs"))
     parser.add_argument("--out", type=Path, default=Path("runs/finetune-benchmark"))
-    parser.add_argument(
-        "--bases", nargs="+", default=["bert:classify", "t5:text-to-text"], metavar="RUN[@STEP]:OBJECTIVE"
-    )
+    parser.add_argument("--bases", nargs="+", default=["bert-tasks:classify"], metavar="RUN[@STEP]:OBJECTIVE")
     parser.add_argument("--tasks", nargs="+", choices=TASKS, default=list(TASKS))
     parser.add_argument("--sizes", nargs="+", type=int, default=list(SIZES), help="numbers of labels; 0 is all")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--workers", type=int, default=2, help="runs at once, of one thread each")
     parser.add_argument("--search", action="store_true", help="choose learning rates; else the command's own")
+    parser.add_argument("--texts", type=Path, metavar="FILE", help="write the tasks' texts there, and do nothing else")
     parser.add_argument("--table", action="store_true", help="print what is there, and do nothing")
     options = parser.parse_args()
+    if options.texts:
+        print(unlabelled(options.texts))
+        return
     options.out.mkdir(parents=True, exist_ok=True)
     if not options.table:
         options.bases = [tuple((base if ":" in base else f"{base}:classify").split(":")) for base in options.bases]
+        for base, _ in options.bases:
+            pretrained(base.partition("@")[0], options)
         rates = best_rates(done(searched(options), options)) if options.search else usual(options)
         print({" ".join(key): rate for key, rate in rates.items()}, flush=True)
         done(cells(options, rates), options)

@@ -29,6 +29,7 @@ def test_every_shipped_recipe_checks_and_reads_back_the_same(path, tmp_path, mon
     (tmp_path / "scorer").mkdir()
     (tmp_path / "scorer" / "model.json").write_text("{}")  # a model that a recipe names is known by its digest
     monkeypatch.setenv("SEEDSTOCK_ALIGNMENT", str(tmp_path))
+    monkeypatch.setenv("SEEDSTOCK_TASKS", str(tmp_path / "texts.jsonl"))
     loaded = recipe.load(path)
     assert recipe.parse(recipe.dump(loaded)) == loaded
     assert recipe.parse(recipe.dump(loaded, defaults=False)) == loaded
