@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
-import os
 import platform
 from collections.abc import Iterator
 from functools import cached_property
@@ -19,6 +17,7 @@ from seedstock.ledger import manifest
 from seedstock.ledger.chain import Chain
 from seedstock.ledger.files import plain_errors, read_json, write_text
 from seedstock.ledger.ids import digest, sha256, sha256_file
+from seedstock.ledger.locks import locked
 from seedstock.ledger.store import Store
 from seedstock.training.configs.training import TrainingConfig
 
@@ -52,20 +51,21 @@ class Run:
         run = cls(Path(runs), recipe.name)
         asked = sections(recipe)
         recorded = run.chain.last("run")
-        if recorded is None:
+        known = recorded["sections"] if recorded else {}  # a section that recipes did not have then says nothing
+        changed = [name for name in asked if name not in CHANGEABLE and known.get(name, asked[name]) != asked[name]]
+        # Where no stage was done yet, most often because of a mistake in the recipe, the mended one takes its place.
+        if recorded is None or (changed and next(run.chain.of("stage"), None) is None):
             text = recipes.dump(recipe, defaults=False)  # the dial fills the rest
             write_text(run.folder / "recipe.yaml", text)
             body = {"name": recipe.name, "sections": asked, "environment": environment()}
             run.chain.append("run", {**body, "sha256": sha256(text.encode())})
             return run
-        known = recorded["sections"]  # a section that recipes did not have then says nothing
-        changed = [name for name in asked if name not in CHANGEABLE and known.get(name, asked[name]) != asked[name]]
         if changed:
             raise SeedstockError(
                 f"this run folder belongs to another recipe: {', '.join(changed)} differ",
                 where=run.folder,
-                fix="give this recipe a run of its own with --name, or go on with the other one: `seedstock resume "
-                f"{recipe.name}`",
+                fix="give this recipe a run of its own with --name (stages that are the same are not done again), or "
+                f"go on with the other one: `seedstock resume {recipe.name}`",
             )
         run.check_recipe()
         kept = run.recipe.model_copy(update={name: getattr(recipe, name) for name in CHANGEABLE})
@@ -99,7 +99,8 @@ class Run:
 
         The one before the last is accepted too: a crash may come between the record and the file.
         """
-        known = [body["sha256"] for kind in ("run", "recipe") for body in self.chain.of(kind) if "sha256" in body]
+        bodies = [record["body"] for record in self.chain.records if record["kind"] in ("run", "recipe")]
+        known = [body["sha256"] for body in bodies if "sha256" in body]
         if known and sha256_file(self.folder / "recipe.yaml") not in known[-2:]:
             raise IntegrityError(
                 "the run's recipe was changed after it was recorded",
@@ -254,31 +255,9 @@ def lock(runs: Path, name: str) -> Iterator[None]:
     """Holds the lock of a run, which may not exist yet. Raises SeedstockError where another command holds it."""
     with plain_errors(runs):
         runs.mkdir(parents=True, exist_ok=True)
-    with (runs / f".{name}.lock").open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise SeedstockError(
-                "another command is working on this run", where=runs / name, fix="wait for it to end"
-            ) from None
-        _LOCKS.add(file.fileno())
-        try:
-            yield
-        finally:
-            _LOCKS.discard(file.fileno())
-
-
-_LOCKS: set[int] = set()
-
-
-def _let_go() -> None:
-    """A forked worker would hold its parent's locks for as long as it outlives it."""
-    for lock_file in _LOCKS:
-        os.close(lock_file)
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_let_go)
+    busy = SeedstockError("another command is working on this run", where=runs / name, fix="wait for it to end")
+    with (runs / f".{name}.lock").open("w") as file, locked(file, busy):
+        yield
 
 
 def sections(recipe: Any) -> dict[str, str]:

@@ -93,6 +93,16 @@ def test_a_run_folder_of_another_recipe_is_left_alone(capsys):
     assert Path("runs/tiny/recipe.yaml").read_bytes() == before
 
 
+def test_a_mended_recipe_goes_on_in_its_run_where_nothing_was_done_yet(capsys):
+    change("path: letters.txt", "path: leters.txt")
+    code, message = failing(capsys, "corpus", "recipe.yaml")
+    assert code == 3 and "mend the path" in message
+    Path("recipe.yaml").write_text(RECIPE)
+    assert main(["corpus", "recipe.yaml"]) == 0 and main(["corpus", "recipe.yaml"]) == 0
+    assert main(["verify", "tiny"]) == 0
+    assert "leters.txt" not in Path("runs/tiny/recipe.yaml").read_text()
+
+
 @pytest.mark.parametrize("command", ["resume", "evaluate", "release", "doctor", "verify", "generate"])
 def test_a_run_that_is_not_there_is_answered_with_those_that_are(capsys, command):
     main(["corpus", "recipe.yaml"])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +12,7 @@ from seedstock.errors import SeedstockError
 from seedstock.ledger import manifest
 from seedstock.ledger.files import plain_errors, sync_folder, sync_tree
 from seedstock.ledger.ids import digest
+from seedstock.ledger.locks import locked
 
 
 class Store:
@@ -41,13 +41,10 @@ class Store:
         with plain_errors(final):
             final.parent.mkdir(parents=True, exist_ok=True)
             # The lock file stays: another process may have it open, and would hold a lock that nobody else can see.
-            with final.with_name(final.name + ".lock").open("w") as lock:
-                try:
-                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                except BlockingIOError:
-                    raise SeedstockError(
-                        f"another process is building this {stage}", where=final, fix="wait for it, then start again"
-                    ) from None
+            busy = SeedstockError(
+                f"another process is building this {stage}", where=final, fix="wait for it, then start again"
+            )
+            with final.with_name(final.name + ".lock").open("w") as lock, locked(lock, busy):
                 if self.has(stage, inputs):
                     raise SeedstockError(
                         f"another process has built this {stage} meanwhile", where=final, fix="start again to use it"
