@@ -214,6 +214,14 @@ def test_parquet_row_groups_are_partitions_and_columns_have_names(tmp_path):
     assert str(tmp_path) not in bad[1].reason
 
 
+def test_parquet_without_the_column_of_the_text_is_one_line_that_names_those_there_are(tmp_path):
+    pq.write_table(pa.table({"body": ["a"] * 9, "id": range(9)}), tmp_path / "a.parquet", row_group_size=4)
+    items, bad = everything(Parquet(name="p", path=str(tmp_path)))
+    assert items == [] and [(one.locator, one.reason) for one in bad] == [
+        ("a.parquet", "there is no column 'text'; there are body, id")
+    ]
+
+
 def test_a_limit_takes_a_share_of_each_file(tmp_path):
     for name in "ab":
         lines = [json.dumps({"text": "x" * 100}) for _ in range(100)]

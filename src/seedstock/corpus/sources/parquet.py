@@ -27,8 +27,13 @@ class Parquet(Source):
         for file in find(self.path, (".parquet", ".pq"), f"source {self.name!r}"):
             try:
                 groups = pq.read_metadata(raw(file.path))
+                names = groups.schema.to_arrow_schema().names
             except (OSError, pa.ArrowException) as error:
                 reason = f"cannot be read: {problem(error)}"
+                listed.append(Partition(file.name, file.fingerprint, 0, (whole(file).payload, None, reason)))
+                continue
+            if self.fields.text not in names:
+                reason = f"there is no column {self.fields.text!r}; there are {', '.join(names)[:200]}"
                 listed.append(Partition(file.name, file.fingerprint, 0, (whole(file).payload, None, reason)))
                 continue
             first = 0

@@ -24,9 +24,9 @@ def store(url: str, where: str) -> tuple[Any, str]:
     try:
         return fsspec.core.url_to_fs(url)
     except ImportError as error:
-        raise DataError(
-            f"{public(url)}: {error}", where=where, fix="install the package that this store needs"
-        ) from None
+        web = url.startswith(("http://", "https://"))
+        fix = "pip install 'seedstock[cloud]'" if web else "install the package that this store needs"
+        raise DataError(f"{public(url)}: {error}", where=where, fix=fix) from None
     except (ValueError, OSError) as error:
         raise DataError(f"{public(url)}: {error}", where=where, fix="mend the path in the recipe") from None
 
