@@ -84,6 +84,12 @@ def sampler(run: Run, objective: Any) -> Callable[[Any, int], str] | None:
     if type(objective).pictures is not Objective.pictures and run.shards.strata("held_out"):
         return lambda nets, step: drawn(run, nets, objective, run.folder / "samples" / f"step-{step:08d}.png")
 
+    if hasattr(objective, "written") and run.shards.strata("held_out"):
+        from seedstock.evaluation import captions
+
+        some = held_out(run, objective, run.recipe.evaluation.validation_limit)
+        return lambda nets, step: captions.shown(nets, objective, some, run.tokenizer)
+
     if not objective.predicts_next and type(objective).generate is Objective.generate:
         return None
     return lambda nets, step: weights.sample(run, nets, objective, seed=step)
@@ -149,7 +155,7 @@ def next_token(run: Run, nets: Any, objective: Any, reporter: Reporter) -> dict[
 def own(run: Run, nets: Any, objective: Any, reporter: Reporter) -> dict[str, Any]:
     """Scores a model that does not predict the next token, by the losses that it was trained on."""
     from seedstock import weights
-    from seedstock.evaluation import objective_loss, pairs, probes
+    from seedstock.evaluation import captions, objective_loss, pairs, probes
     from seedstock.evaluation.curve import curve
     from seedstock.evaluation.token_floors import token_floors
     from seedstock.ledger.files import write_json
@@ -170,6 +176,8 @@ def own(run: Run, nets: Any, objective: Any, reporter: Reporter) -> dict[str, An
         scores["probes"] = probes.probe(nets, objective, train, tested)
         if hasattr(objective, "described"):
             scores["retrieval"] = pairs.retrieval(nets, objective, train, tested, run.tokenizer)
+        if hasattr(objective, "written"):
+            scores["captions"] = captions.judge(nets, objective, train, tested, run.tokenizer)
         if said := drawn(run, nets, objective, folder / "pictures.png"):
             reporter.say(f"   {said}")
     write_json(folder / "scores.json", scores)

@@ -85,9 +85,21 @@ def own_scores(values: dict[str, Any]) -> Group:
         for name in ("knn", "linear"):
             own, raw = (f"{probes[what][name]['accuracy']:.1%}" for what in ("features", "raw"))
             shown.add_row(f"{name} probe: class found", own, f"{raw} from raw values")
-    if found := values.get("retrieval"):
-        return Group(Text(), shown, Text(), retrieval(found))
-    return Group(Text(), shown)
+    tables = [
+        draw(values[name]) for name, draw in (("retrieval", retrieval), ("captions", captions)) if values.get(name)
+    ]
+    return Group(Text(), shown, *(part for one in tables for part in (Text(), one)))
+
+
+def captions(found: dict[str, Any]) -> Table:
+    """What captions were written for held-out pictures, beside those of the training pictures that look most alike."""
+    columns = ("pictures>", "exact>", "character error>", "nearest picture: exact>", "its error>")
+    shown = table("captions written", "language", *columns)
+    for language, one in found.items():
+        ways = [one.get(name) for name in ("model", "nearest")]
+        cells = [cell for way in ways if way for cell in (f"{way['exact']:.1%}", f"{way['character_error']:.3f}")]
+        _row(shown, language, f"{one['pictures']:,}", *cells)
+    return shown
 
 
 def retrieval(found: dict[str, Any]) -> Table:
@@ -110,6 +122,7 @@ def answer(result: dict[str, Any]) -> Group | Table:
 def _step(result: dict[str, Any]) -> Group:
     spans = result["spans"]
     beyond = "" if result["on_record"] else ", beyond the newest checkpoint"
+    beyond += f", skipped ({result['skipped']})" if result.get("skipped") else ""
     shown = table(f"step {result['step']}{beyond}: {len(spans)} spans of documents", *_SPAN)
     for span in spans[:SHOWN]:
         _row(shown, f"{span['example']:,}", f"{span['stop'] - span['start']:,}", span["document"], *_origin(span))
@@ -141,6 +154,8 @@ def _documents(result: dict[str, Any]) -> Group:
         for place in entry["occurrences"]:
             shown.add_row("shards", f"{place['split']}, stratum {place['stratum']}: {place['tokens']:,} tokens")
         shown.add_row("steps", _numbers(entry["steps"]) or "none read it")
+        if entry.get("skipped"):
+            shown.add_row("skipped steps", _numbers(entry["skipped"]))
         shown.add_row("checkpoints", _numbers(entry["checkpoints"]) or "none learnt it")
         for one in entry["descendants"]:
             shown.add_row(

@@ -26,7 +26,7 @@ def retrieval(
     counts as nearer. ``linear`` is a ridge regression from pixels to the words of captions and runs of up to three of
     their characters, weighed by how rare they are, fitted on training items of the language.
     """
-    rows, known = _rows(nets, objective, held_out, batch), _stored(train, batch)
+    rows, known = _rows(nets, objective, held_out, batch), stored(train, batch)
     found = {}
     for language in sorted(set(rows["language"])):
         own = np.flatnonzero(rows["language"] == language)
@@ -67,7 +67,7 @@ def _same(images: np.ndarray, tokens: np.ndarray) -> torch.Tensor:
     return torch.from_numpy(found)
 
 
-def _stored(items: Any, batch: int) -> dict[str, np.ndarray]:
+def stored(items: Any, batch: int) -> dict[str, np.ndarray]:
     return _joined(items.batches(batch, prepare=lambda made, keys: made), items)
 
 
@@ -107,7 +107,7 @@ def _linear(images: np.ndarray, others: np.ndarray, texts: list[str]) -> torch.T
     texts are the captions of ``images``, then those of ``others``."""
     words = _words(texts)
     known, asked = words[: len(images)], words[len(images) :]
-    x, t = (_small(one) for one in (images, others))
+    x, t = (small(one) for one in (images, others))
     mean = x.mean(0)
     x, t = x - mean, t - mean
     gram = x @ x.T + PENALTY * np.eye(len(x)) if len(x) < x.shape[1] else None
@@ -119,7 +119,7 @@ def _linear(images: np.ndarray, others: np.ndarray, texts: list[str]) -> torch.T
     return torch.from_numpy(read @ asked.T / np.maximum(norms, 1e-12))
 
 
-def _small(images: np.ndarray) -> np.ndarray:
+def small(images: np.ndarray) -> np.ndarray:
     """Pixels from 0 to 1, means over squares, at most ``SIZE`` a side: ``[N, …]``."""
     step = max(1, images.shape[1] // SIZE)
     side = images.shape[1] // step * step

@@ -1,0 +1,115 @@
+"""Which caption belongs to which picture, and what it says: CoCa (Yu et al. 2022)."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from typing import Any, ClassVar
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from seedstock.models import attention
+from seedstock.models.block import Block
+from seedstock.models.configs.decoder import DecoderConfig
+from seedstock.models.initialise import initialise
+from seedstock.models.keys import key64
+from seedstock.models.linear import Linear
+from seedstock.models.mask import Mask
+from seedstock.models.norms import norm
+from seedstock.models.roles import ROLES, assign
+from seedstock.objectives.base import Batch, Expectation, Spec, Sums
+from seedstock.objectives.configs.captioner import CaptionerConfig
+from seedstock.objectives.contrastive import Contrastive
+
+
+class Upper(DecoderConfig):
+    """The upper half of a decoder, which attends to another sequence."""
+
+    cross: ClassVar[bool] = True
+
+
+class Writer(nn.Module):
+    """Further layers over what the text tower made of the tokens so far, which attend to a picture's patches."""
+
+    def __init__(self, config: CaptionerConfig, spec: Spec) -> None:
+        super().__init__()
+        text = spec.model.text
+        own = Upper(**{**text.model_dump(), "layers": config.layers}).resolved()
+        self.patches = Linear(spec.model.picture.width, text.width, True)
+        self.blocks = nn.ModuleList(Block(own, layer, spec.seed) for layer in range(config.layers))
+        self.norm = norm(own.norm, own.width, own.norm_epsilon)
+        initialise(self, self.roles(), own, key64("writer", spec.seed))
+
+    def roles(self) -> dict[str, str]:
+        """As in a decoder with a source."""
+        return assign((name for name, _ in self.named_parameters()), (("patches.weight", "column"), *ROLES))
+
+    def forward(self, text_BTD: Tensor, picture_BSD: Tensor) -> Tensor:
+        """Hidden states ``[B, T, D]`` of what follows each token."""
+        source = self.patches(picture_BSD)
+        own = attention.prepare(Mask("causal"), text_BTD, text_BTD.shape[1])
+        across = attention.prepare(Mask("full"), text_BTD, source.shape[1])
+        for block in self.blocks:
+            text_BTD = block(text_BTD, None, own, source=(source, across))
+        return self.norm(text_BTD)
+
+
+class Captioner(Contrastive):
+    """Nats of each picture's caption among the batch's, and of each of its tokens after those before it."""
+
+    config: CaptionerConfig
+    exports = "captioner"  # type: ignore[assignment]
+
+    def counts(self, batch: Batch) -> Sums:
+        """``pair``, and ``token``: those of captions, EOS among them."""
+        return {**super().counts(batch), "token": (self._targets(batch) >= 0).sum()}
+
+    def represent(self, nets: Any, output: Any, batch: Batch) -> Sums:
+        """What ``contrastive`` compares, and the ``nats`` ``[B]`` of each caption's tokens."""
+        (seen, read), targets = output, self._targets(batch)
+        hidden = nets["writer"](read.hidden, seen.hidden)[:, :-1]
+        logits = nets["network"].text.head(hidden)
+        nats = F.cross_entropy(logits.flatten(0, 1), targets.flatten(), ignore_index=-1, reduction="none")
+        return {**super().represent(nets, output, batch), "nats": nats.view(targets.shape).sum(1)}
+
+    def couple(self, nets: Any, represented: Sums) -> tuple[Sums, Sums]:
+        """``pair`` and ``token``: nats."""
+        nats = represented["nats"]
+        sums, metrics = super().couple(nets, {name: one for name, one in represented.items() if name != "nats"})
+        return {**sums, "token": nats.sum()}, metrics
+
+    def nets(self) -> dict[str, nn.Module]:
+        """The space that both towers share, and what writes."""
+        return {**super().nets(), "writer": Writer(self.config, self.spec)}
+
+    def expect(self, spec: Spec) -> Expectation:
+        """Before training every token is as likely as any."""
+        found = super().expect(spec)
+        return replace(found, first={**found.first, "token": math.log(spec.vocab_size)})
+
+    def told(self, nets: Any, images: Tensor, tokens: Tensor) -> Tensor:
+        """Logits ``[B, T, V]`` of what follows each of the ``tokens`` ``[B, T]`` of captions, fp32."""
+        network = nets["network"]
+        picture = network.backbone(**network.pictures(images)).hidden
+        text = network.backbone(**self._texts(network, tokens)).hidden
+        return network.text.head(nets["writer"](text, picture))
+
+    @torch.no_grad()
+    def written(self, nets: Any, images: Tensor) -> Tensor:
+        """The likeliest token after each other for pictures ``[B, H, W, C]``: ``[B, T]`` from BOS, padded after EOS."""
+        network, specials, length = nets["network"], self.spec.specials, self.spec.model.text.context
+        picture = network.backbone(**network.pictures(images)).hidden
+        tokens = torch.full((len(images), 1), specials["bos"], device=images.device)
+        ended = torch.zeros(len(images), dtype=torch.bool, device=images.device)
+        while tokens.shape[1] < length and not bool(ended.all()):
+            hidden = nets["writer"](network.backbone(**self._texts(network, tokens)).hidden, picture)
+            best = network.text.head(hidden[:, -1]).argmax(-1).masked_fill(ended, specials["pad"])
+            tokens, ended = torch.cat([tokens, best[:, None]], dim=1), ended | (best == specials["eos"])
+        return tokens
+
+    def _targets(self, batch: Batch) -> Tensor:
+        """What follows each token but the last; -1 where nothing counts."""
+        tokens = batch["tokens"][:, 1:]
+        return tokens.masked_fill((tokens == self.spec.specials["pad"]) | ~batch["present"].bool()[:, None], -1)
