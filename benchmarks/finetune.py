@@ -1,11 +1,11 @@
 """Is a base worth its pretraining? The same networks, fine-tuned from their base and from random weights.
 
 Each base (a run of any recipe with text: encoder, encoder-decoder or decoder) learns SST-2 sentences, TREC and
-Banking77 from 1,000 and all labels (``--sizes 100 1000 0``: 100 besides), with several
-seeds, each of which draws other labels. A tenth of the labels
-that are given chooses the best step; the official test sets are looked at once, by the chosen step. Every run is a
-whole run of Seedstock, at the command's own learning rates; with ``--search`` at the one of three that has the best
-validation on 1,000 labels of TREC that no reported run has the same draw of, for each base and for random weights.
+Banking77 from 1,000 and all labels (``--sizes 100 1000 0``: from 100 besides), with several seeds, each of which draws
+other labels. A tenth of the labels that are given chooses the best step; the official test sets are looked at once, by
+the chosen step. Every run is a whole run of Seedstock, at the command's own learning rates; with ``--search`` at the
+one of four that has the best validation on 1,000 labels of TREC that no reported run has the same draw of, for each
+base and for random weights.
 
 Results are lines of ``OUT/results.jsonl``: a run that is there is not done again. ``--table`` prints them. Needs
 SEEDSTOCK_DATA. Bases are runs in the folder of ``--runs``; one that is not there and has a recipe of its name is
