@@ -17,6 +17,7 @@ from seedstock.evaluation.probes import left_out
 from seedstock.inputs.keys import Keys
 from seedstock.ledger import manifest
 from seedstock.objectives.sounds import spans
+from seedstock.objectives.transcription import spoilt
 from seedstock.objectives.units import cepstra, kmeans, nearest
 
 
@@ -173,3 +174,34 @@ def test_the_alarm_rings_when_one_code_stands_for_everything(contrasted):
     level = {"collapse_below": expected.collapse_below, "collapse": expected.collapse}
     (found,) = collapsed(level, {"perplexity": float(metrics["perplexity"] / count)}, None)
     assert found.level == "problem" and float(metrics["perplexity"] / count) == pytest.approx(2)
+
+
+@pytest.fixture(scope="module")
+def written():
+    return Made(FAMILIES["transcription"])
+
+
+def test_spectra_are_spoilt_in_training_alone_and_as_far_as_was_asked(written):
+    config = written.family.objective.model_copy(update={"hide_frames": 10, "hide_bins": 4})
+    objective, nets = config.build(written.spec), written.nets(lively=True)
+    many = written.loader(batch=300).batch(0)
+    batch = objective.corrupt(
+        {name: torch.from_numpy(many[name]) for name in many if name != "digests"}, Keys(1, many["examples"])
+    )
+    made = spoilt(batch["spectrum"], batch["draws"], config)
+    changed = made != batch["spectrum"]
+    frames, bins = changed.all(2).sum(1), changed.all(1).sum(1)
+    assert int(frames.max()) == 10 and int(bins.max()) == 4
+    assert float(frames.float().mean()) == pytest.approx(5, abs=0.6)
+    heard = [objective.inputs(nets.train(mode), batch)["cross"].x for mode in (True, False)]
+    assert torch.equal(heard[1], nets["network"].hear(batch["spectrum"]).x) and not torch.equal(*heard)
+
+
+def test_a_spectrum_is_moved_and_stretched(written):
+    spectrum = torch.zeros(3, 50, 16)
+    spectrum[:, 20, 8] = 1.0
+    draws = torch.tensor([[0.0, 0.0], [0.5, 0.5], [1 - 1e-6, 1 - 1e-6]])
+    draws = torch.cat([draws, torch.zeros(3, 4)], 1)
+    config = written.family.objective.model_copy(update={"shift": 3, "stretch": 0.2})
+    found = [torch.nonzero(one).tolist() for one in spoilt(spectrum, draws, config)]
+    assert found[1] == [[20, 8]] and [25, 11] in found[0] and found[2][0][1] == 5 and found[2][0][0] < 19

@@ -42,11 +42,16 @@ class Transcription(Answer):
             "present": items["present"],
         }
 
+    def corrupt(self, batch: Batch, keys: Any) -> Batch:
+        """Adds ``draws`` fp32 ``[B, 6]``, by which spectra are spoilt in training."""
+        return {**batch, "draws": torch.from_numpy(keys.uniform("spoilt", 6)).float().to(batch["tokens"].device)}
+
     def inputs(self, nets: Any, batch: Batch) -> dict[str, Any]:
         """The text's tokens, each after those before it, and the sound. Padding comes last, where nothing sees it."""
         network, examples, tokens = nets["network"], batch.get("examples"), batch["tokens"]
         places = torch.arange(tokens.shape[1], device=tokens.device)[None]
-        x, cross = network.embed(tokens, places, examples), network.hear(batch["spectrum"], examples)
+        spectrum = spoilt(batch["spectrum"], batch["draws"], self.config) if network.training else batch["spectrum"]
+        x, cross = network.embed(tokens, places, examples), network.hear(spectrum, examples)
         return {"x": x, "positions": places, "attention": Mask("causal"), "cross": cross, "examples": examples}
 
     def features(self, nets: Any, batch: Batch) -> Tensor:
@@ -86,3 +91,28 @@ class Transcription(Answer):
             collapse_at={"answer": "text alone"},
             metrics={"exact": "share of sounds whose text is what greedy writing gives"},
         )
+
+
+def spoilt(spectrum_BTF: Tensor, draws_B6: Tensor, config: TranscriptionConfig) -> Tensor:
+    """Spectra stretched, moved and partly hidden, by uniform draws."""
+    _, frames, bins = spectrum_BTF.shape
+    at_T, at_F = (torch.arange(size, device=spectrum_BTF.device) for size in (frames, bins))
+    u = draws_B6[:, :, None]
+    found = spectrum_BTF
+    if config.stretch:
+        from_BT = (at_T * (1 + config.stretch * (2 * u[:, 0] - 1))).round().long().clamp(max=frames - 1)
+        found = found.gather(1, from_BT[..., None].expand(-1, -1, bins))
+    if config.shift:
+        from_BF = (at_F + (u[:, 1] * (2 * config.shift + 1)).floor().long() - config.shift).clamp(0, bins - 1)
+        found = found.gather(2, from_BF[:, None].expand(-1, frames, -1))
+    hidden_BT = _stretch(at_T, u[:, 2], u[:, 3], config.hide_frames)
+    hidden_BF = _stretch(at_F, u[:, 4], u[:, 5], config.hide_bins)
+    mean = found.mean(dim=(1, 2), keepdim=True)
+    return torch.where(hidden_BT[:, :, None] | hidden_BF[:, None], mean, found)
+
+
+def _stretch(at: Tensor, wide: Tensor, first: Tensor, most: int) -> Tensor:
+    """Up to ``most`` places in a row, anywhere: bool ``[B, size]``."""
+    width = (wide * (min(most, len(at) - 1) + 1)).floor()
+    start = (first * (len(at) - width + 1)).floor()
+    return (at >= start) & (at < start + width)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
+from seedstock.config import Fraction
 from seedstock.errors import RecipeError
 from seedstock.objectives.configs.base import ObjectiveConfig
 
@@ -14,10 +15,19 @@ if TYPE_CHECKING:
 
 
 class TranscriptionConfig(ObjectiveConfig):
-    """The text of a sound, token by token, from its spectrum (Radford et al. 2022). ``z_loss`` as in ``causal``."""
+    """The text of a sound, token by token, from its spectrum (Radford et al. 2022). ``z_loss`` as in ``causal``.
+
+    While it trains, and then alone, spectra may be spoilt: up to ``hide_frames`` frames and ``hide_bins`` bins in a row
+    become the clip's mean (Park et al. 2019, SpecAugment), all is moved up or down by up to ``shift`` bins, as another
+    voice would, and stretched or shortened in time by up to a part ``stretch``.
+    """
 
     kind: Literal["transcription"] = "transcription"
     z_loss: Annotated[float, Field(ge=0)] = 0.0
+    hide_frames: Annotated[int, Field(ge=0)] = 0
+    hide_bins: Annotated[int, Field(ge=0)] = 0
+    shift: Annotated[int, Field(ge=0)] = 0
+    stretch: Annotated[Fraction, Field(ge=0, lt=1)] = 0.0
 
     def build(self, spec: Spec | None = None) -> Objective:
         """Raises RecipeError where the input gives no spectra with texts, or the model reads none of that shape."""
