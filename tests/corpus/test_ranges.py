@@ -14,11 +14,13 @@ import tracemalloc
 import zlib
 from itertools import pairwise
 
+import numpy as np
 import pyarrow as pa
 import pytest
 import zstandard
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from local_server import serve
 from test_sources import everything
 
 from seedstock.corpus.sources import base, csv_tables, jsonl, ranges, streams, text
@@ -346,6 +348,16 @@ def test_a_store_of_fsspec_is_read_like_a_folder(tmp_path, monkeypatch):
     assert any("changed while" in one.reason for one in source.read(parts[0]) if isinstance(one, Unreadable))
     store.rm("/shelf", recursive=True)
     assert all(isinstance(one, Unreadable) for one in source.read(parts[0]))
+
+
+def test_a_web_server_without_ranges_loses_no_record(tmp_path):
+    pytest.importorskip("aiohttp", reason="aiohttp is not installed (seedstock[cloud])")
+    draw = np.random.default_rng(1)
+    lines = [json.dumps({"text": draw.bytes(2000).hex()}).encode() for _ in range(3000)]  # more than fsspec's block
+    data = frames(b"\n".join(lines) + b"\n", 2**20)
+    with serve(lambda *request: (200, {}, data)) as server:
+        items, bad = everything(JsonLines(name="j", path=f"{server.url}/a.jsonl.zst"))
+    assert not bad and len(items) == 3000
 
 
 def test_a_store_that_is_not_there_is_one_message_without_secrets(monkeypatch):

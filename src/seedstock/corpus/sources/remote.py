@@ -87,9 +87,15 @@ def stamp_now(url: str) -> str:
     return stamp(_answered(lambda: system.info(path)))
 
 
-def open_file(url: str) -> IO[bytes]:
-    """A seekable file. Raises OSError."""
+def open_file(url: str, *, seekable: bool = True) -> IO[bytes]:
+    """A file. Raises OSError.
+
+    One that need not be ``seekable`` is read in one go where a web server does not say that it gives ranges.
+    """
     system, path = _store(url)
+    web = url.startswith(("http://", "https://"))
+    if web and not seekable and not _answered(lambda: system.info(path)).get("partial"):
+        return cast(IO[bytes], _answered(lambda: system.open(path, "rb", block_size=0)))
     return cast(IO[bytes], _answered(lambda: system.open(path, "rb")))
 
 

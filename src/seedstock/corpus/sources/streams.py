@@ -50,14 +50,14 @@ def _plain(name: str) -> str:
     return re.split(r"[?#]", name, maxsplit=1)[0] if name.startswith(("http://", "https://")) else name
 
 
-def raw(path: str) -> pa.NativeFile:
-    """A file as it is stored, opened by Arrow, seekable; a local name need not be UTF-8. Raises OSError."""
+def raw(path: str, *, seekable: bool = True) -> pa.NativeFile:
+    """A file as it is stored, opened by Arrow; a local name need not be UTF-8. Raises OSError."""
     import pyarrow as pa
 
     if is_url(path):
         from seedstock.corpus.sources import remote
 
-        return pa.PythonFile(remote.open_file(path), mode="r")
+        return pa.PythonFile(remote.open_file(path, seekable=seekable), mode="r")
     return pa.OSFile(os.fsencode(path))
 
 
@@ -68,7 +68,7 @@ def stream(path: str, seek: int = 0) -> IO[bytes]:
     """
     import pyarrow as pa
 
-    opened = raw(path)
+    opened = raw(path, seekable=seek > 0)
     if seek:
         opened.seek(seek)
     suffix = compressed(path)
