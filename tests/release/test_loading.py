@@ -16,7 +16,8 @@ from seedstock.release.loading import UNKNOWN, exported_class, loading
 from seedstock.release.rows import Rows
 from seedstock.transfer.export import export
 
-SHAPES = [(kind, shape) for kind in kinds.TABLE["models"] for shape in kinds.load("models", kind).PRESETS]
+KINDS = ("decoder", "encoder", "encoder-decoder")
+SHAPES = [(kind, shape) for kind in KINDS for shape in kinds.load("models", kind).PRESETS]
 SMALL = {"width": 32, "layers": 1, "heads": 2, "context": 64, "mlp_width": 64}
 
 
@@ -45,6 +46,12 @@ def test_the_code_on_the_card_runs(kind, shape, tokenizer, tmp_path, monkeypatch
     exec(how.code, {})
     assert capsys.readouterr().out.strip()
     assert how.task in ("text-generation", "fill-mask", "text2text-generation")
+
+
+@pytest.mark.parametrize("exported", ["ViTMAEForPreTraining", "Dinov2Model", "HubertModel", "Wav2Vec2ForPreTraining"])
+def test_models_of_pictures_and_sounds_are_not_said_to_write(exported):
+    how = loading(exported)
+    assert how is not UNKNOWN and "text" not in how.task and "mask" not in how.task
 
 
 def test_a_head_for_the_next_sentence_is_another_class(tokenizer, tmp_path, monkeypatch, capsys):

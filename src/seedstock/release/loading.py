@@ -56,8 +56,80 @@ length = model.config.text_config.max_position_embeddings
 texts = tokenizer(["a cat", "a dog"], padding="max_length", max_length=length, return_tensors="pt")
 print(model(pixel_values=image, input_ids=texts["input_ids"]).logits_per_image)"""
 
+_DESCRIBES = """import numpy as np
+import torch
+from PIL import Image
+from tokenizers import Tokenizer
+from seedstock.transfer.maps import captioner
+
+model, tokenizer = captioner.read("model"), Tokenizer.from_file("model/tokenizer.json")
+size = model.nets["network"].picture.config.image
+image = Image.open("picture.png").convert("RGB").resize((size, size))
+tokens = model.describe(torch.from_numpy(np.array(image))[None])
+print(tokenizer.decode(tokens[0].tolist()))"""
+
+_DRAWS = """import torch
+from diffusers import {name}
+
+model = {name}.from_pretrained("model")
+size, channels = model.config.sample_size, model.config.in_channels
+image = torch.zeros(1, channels, size, size)  # pixels from -1 to 1
+print(model(image).sample.shape)"""
+
+_SEES = """from PIL import Image
+from transformers import AutoImageProcessor, {auto}
+
+model = {auto}.from_pretrained("model")
+processor = AutoImageProcessor.from_pretrained("model")
+inputs = processor(Image.open("picture.png").convert("RGB"), return_tensors="pt")
+print(model(**inputs).{what}.shape)"""
+_HEARS = """import torch
+from transformers import {auto}
+
+model = {auto}.from_pretrained("model")
+print(model(torch.zeros(1, 16000)).{what}.shape)  # a second of sound at 16,000 values a second"""
+_NOISY = """import torch
+from diffusers import DiTTransformer2DModel
+
+model = DiTTransformer2DModel.from_pretrained("model")
+size, channels = model.config.sample_size, model.config.in_channels
+time, label = torch.tensor([999]), torch.tensor([0])
+print(model(torch.randn(1, channels, size, size), timestep=time, class_labels=label).sample.shape)"""
+_FEATURES = Loading(
+    "image-feature-extraction",
+    "It gives pictures features.",
+    _SEES.format(auto="AutoModel", what="last_hidden_state"),
+)
+
 _CAUSAL = Loading("text-generation", "It continues text.", _WRITES.format(auto="AutoModelForCausalLM"))
 _LOADED = {
+    "ViTMAEForPreTraining": Loading(
+        "image-feature-extraction",
+        "It draws hidden parts of pictures, and gives them features.",
+        _SEES.format(auto="ViTMAEForPreTraining", what="logits"),
+    ),
+    "VideoMAEForPreTraining": Loading("video-classification", "It draws hidden parts of clips.", ""),
+    "Wav2Vec2ForPreTraining": Loading(
+        "feature-extraction",
+        "It gives sounds features.",
+        _HEARS.format(auto="Wav2Vec2ForPreTraining", what="projected_states"),
+    ),
+    "WhisperForConditionalGeneration": Loading("automatic-speech-recognition", "It writes what is said.", ""),
+    "ViTForImageClassification": Loading(
+        "image-classification",
+        "It says which class a picture is of.",
+        _SEES.format(auto="AutoModelForImageClassification", what="logits"),
+    ),
+    "ViTModel": _FEATURES,
+    "Dinov2Model": _FEATURES,
+    "IJepaModel": _FEATURES,
+    "DiTTransformer2DModel": Loading("unconditional-image-generation", "It takes noise off pictures.", _NOISY),
+    "HubertModel": Loading(
+        "feature-extraction",
+        "It gives sounds features.",
+        _HEARS.format(auto="AutoModel", what="last_hidden_state"),
+    ),
+    "DecisionTransformerModel": Loading("reinforcement-learning", "It acts for the return that is asked for.", ""),
     "ForCausalLM": _CAUSAL,
     "LMHeadModel": _CAUSAL,
     "ForMaskedLM": Loading(
@@ -75,6 +147,13 @@ _LOADED = {
     "Diffusion": Loading("text-generation", "It writes text by filling in hidden tokens, in any order.", _OWN),
     "CLIPModel": Loading("zero-shot-image-classification", "It says which text fits a picture.", _PAIRS),
     "SiglipModel": Loading("zero-shot-image-classification", "It says which text fits a picture.", _PAIRS),
+    "SeedstockCaptioner": Loading("image-to-text", "It writes a caption for a picture.", _DESCRIBES),
+    "VQModel": Loading(
+        "image-feature-extraction", "It turns pictures into codes and back.", _DRAWS.format(name="VQModel")
+    ),
+    "AutoencoderKL": Loading(
+        "image-feature-extraction", "It turns pictures into latents and back.", _DRAWS.format(name="AutoencoderKL")
+    ),
     "word2vec": Loading("feature-extraction", "It gives each word a vector; words in like company are near.", _WORDS),
 }
 UNKNOWN = Loading("feature-extraction", "No class of transformers computes what it does.", "")
@@ -89,5 +168,5 @@ def loading(model_class: str | None) -> Loading:
 def exported_class(folder: Path) -> str | None:
     """The class that an exported folder says it is; None where it does not say."""
     path = Path(folder) / "config.json"
-    named = read_json(path).get("architectures") if path.is_file() else None
-    return named[0] if named else None
+    about = read_json(path) if path.is_file() else {}
+    return next(iter(about.get("architectures") or ()), about.get("_class_name"))  # the latter of diffusers
