@@ -66,6 +66,10 @@ def made_items(config, specials: tuple[str, ...] = ()) -> tuple[Tokenizer | None
         from drawn_sounds import drawn_sounds
 
         corpus, store = drawn_sounds()
+    elif config.modality == "video":
+        from drawn_clips import drawn_clips
+
+        corpus, store = drawn_clips()
     elif config.modality == "trajectory":
         from drawn_episodes import drawn_episodes
 

@@ -89,3 +89,13 @@ def test_towers_are_counted_together():
 def test_pictures_that_patches_do_not_divide_are_refused():
     with pytest.raises(ValueError, match="do not divide a picture of 30"):
         VisionConfig(image=30, patch=4)
+
+
+def test_counts_and_flops_of_clips_equal_the_real_network():
+    config = VisionConfig(shape="videomae", frames=6, tubelet=2, **SIZES)
+    assert config.context == config.patches == 3 * 16
+    network = config.build().use(torch.bfloat16)
+    assert total(Shape.of(config), 0) == sum(parameter.numel() for parameter in network.parameters())
+    with FlopCounterMode(display=False) as counter:
+        network(torch.zeros(2, 6, 16, 16, 3))
+    assert counter.get_total_flops() == pytest.approx(flops.forward(Shape.of(config), 0) * 2 * 48, rel=1e-6)

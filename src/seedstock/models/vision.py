@@ -15,7 +15,7 @@ from seedstock.models.linear import Linear
 from seedstock.models.mask import Mask
 from seedstock.models.network import Table
 from seedstock.models.norms import norm
-from seedstock.models.patches import normalised, patchify, sines
+from seedstock.models.patches import fixed, normalised, patchify
 from seedstock.models.roles import ROLES, assign
 
 OWN_ROLES = (("embedding.patches.weight", "column"), ("embedding.class_token", "vector"), *ROLES)
@@ -26,12 +26,11 @@ class PatchEmbedding(nn.Module):
 
     def __init__(self, config: Any, seed: int) -> None:
         super().__init__()
-        self.side, self.width = config.image // config.patch, config.width
+        self.config = config
         self.patches = Linear(config.patch_values, config.width, config.patch_bias)
         self.class_token = nn.Parameter(torch.empty(config.width)) if config.class_token else None
         self.positions = Table(config.context, config.width) if config.position == "learned" else None
-        self.fixed = config.position == "sines"
-        self.column_first = config.conditioned  # as those who load a DiT have it
+        self.sines = config.position == "sines"
         self.norm = norm(config.norm, config.width, config.norm_epsilon) if config.embedding_norm else None
         self.dropout = Dropout(config.dropout, seed, "embedding")
 
@@ -40,8 +39,8 @@ class PatchEmbedding(nn.Module):
         first = int(self.class_token is not None)
         if self.positions is not None:
             x_BTD = x_BTD + self.positions(places_BT + first, dtype)
-        elif self.fixed:
-            x_BTD = x_BTD + sines(places_BT, self.side, self.width, self.column_first).to(dtype)
+        elif self.sines:
+            x_BTD = x_BTD + fixed(places_BT, self.config, self.config.width).to(dtype)
         if self.class_token is not None:
             start_D = self.class_token.to(dtype)
             if self.positions is not None:
@@ -89,8 +88,8 @@ class VisionNetwork(nn.Module):
         return self.embedding(patches_BTP, places_BT, self.compute_dtype, examples_B)
 
     def inputs(self, images_BHWC: Tensor, examples_B: Tensor | None = None) -> dict[str, Any]:
-        """What the backbone is called with for whole pictures, uint8 or normalised."""
-        patches_BTP = patchify(normalised(images_BHWC), self.config.patch)
+        """What the backbone is called with for whole pictures, or clips ``[B, F, H, W, C]``; uint8 or normalised."""
+        patches_BTP = patchify(normalised(images_BHWC), self.config.patch, self.config.tubelet)
         places_BT = torch.arange(patches_BTP.shape[1], device=patches_BTP.device).expand(patches_BTP.shape[:2])
         return self.given(self.embed(patches_BTP, places_BT, examples_B), examples_B)
 

@@ -14,7 +14,7 @@ from seedstock.models.initialise import initialise
 from seedstock.models.keys import key64
 from seedstock.models.linear import Linear
 from seedstock.models.mask import Mask
-from seedstock.models.patches import normalised, patchify, sines, unpatchify
+from seedstock.models.patches import fixed, normalised, patchify, unpatchify
 from seedstock.models.roles import ROLES, assign
 from seedstock.objectives.base import Batch, Expectation, Objective, Spec, Sums
 from seedstock.objectives.configs.mae import MaeConfig
@@ -32,8 +32,8 @@ class Decoder(nn.Module):
         inner = {"width": width, "layers": config.decoder_layers, "heads": config.decoder_heads}
         open_sizes = {"kv_heads": None, "head_size": None, "mlp_width": 4 * width}
         own = outer.model_copy(update={**inner, **open_sizes, "dropout": 0.0, "size": None}).resolved()
-        self.side, self.width, self.first = outer.image // outer.patch, width, int(outer.class_token)
-        self.embed = Linear(outer.width, width, True)
+        self.outer, self.width, self.first = outer, width, int(outer.class_token)
+        self.embed = Linear(outer.width, width, config.decoder_bias)
         self.hidden = nn.Parameter(torch.empty(width))
         self.backbone = Backbone(own, spec.seed)
         self.draw = Linear(width, outer.patch_values, True)
@@ -50,7 +50,7 @@ class Decoder(nn.Module):
         start_BTD, seen_BTD = x_BTD[:, : self.first], x_BTD[:, self.first :]
         dtype, count = x_BTD.dtype, hidden_BT.shape[1]
         blank_BTD = self.hidden.to(dtype).expand(len(x_BTD), count, -1)
-        places_BTD = sines(torch.cat([seen_BT, hidden_BT], dim=1), self.side, self.width).to(dtype)
+        places_BTD = fixed(torch.cat([seen_BT, hidden_BT], dim=1), self.outer, self.width).to(dtype)
         x_BTD = torch.cat([start_BTD, torch.cat([seen_BTD, blank_BTD], dim=1) + places_BTD], dim=1)
         positions = torch.arange(x_BTD.shape[1], device=x_BTD.device)[None]
         found = self.backbone(x_BTD, positions, Mask("full"), examples=examples_B).hidden[:, -count:]
@@ -64,6 +64,7 @@ class Mae(Objective):
     """
 
     exports = "vit_mae"
+    reads = "image"
 
     def __init__(self, config: MaeConfig | None = None, spec: Spec | None = None) -> None:
         self.config, self.spec = config or MaeConfig(), spec or Spec(vocab_size=0, context=0)
@@ -82,18 +83,18 @@ class Mae(Objective):
 
     def counts(self, batch: Batch) -> Sums:
         """``patches``: the hidden patches of pictures that are there."""
-        return {"patches": self._counted(batch, _at(self._patches(batch), batch["hidden"])).sum()}
+        return {"patches": self._counted(batch, at(self._patches(batch), batch["hidden"])).sum()}
 
     def inputs(self, nets: Any, batch: Batch) -> dict[str, Any]:
         """The seen patches alone."""
         network, examples = nets["network"], batch.get("examples")
-        seen_BTP = _at(self._patches(batch), batch["seen"])
+        seen_BTP = at(self._patches(batch), batch["seen"])
         return network.given(network.embed(seen_BTP, batch["seen"], examples), examples)
 
     def loss(self, nets: Any, output: Any, batch: Batch) -> tuple[Sums, Sums]:
         """``patches``: the sum over hidden patches of the mean squared error of their pixels."""
         drawn = nets["decoder"](output.hidden, batch["seen"], batch["hidden"], batch["examples"])
-        hidden = _at(self._patches(batch), batch["hidden"])
+        hidden = at(self._patches(batch), batch["hidden"])
         errors = (drawn - self._targets(hidden)).square().mean(dim=-1)
         return {"patches": (errors * self._counted(batch, hidden)).sum()}, {}
 
@@ -112,8 +113,8 @@ class Mae(Objective):
         output = nets["network"].backbone(**self.inputs(nets, batch))
         drawn = nets["decoder"](output.hidden, batch["seen"], batch["hidden"], batch["examples"])
         if self.config.normalise:
-            truth = _at(patches, batch["hidden"])
-            drawn = drawn * _deviation(truth) + truth.mean(dim=-1, keepdim=True)
+            truth = at(patches, batch["hidden"])
+            drawn = drawn * deviation(truth) + truth.mean(dim=-1, keepdim=True)
         where = batch["hidden"][..., None].expand(-1, -1, patches.shape[-1])
         rows = [patches, patches.scatter(1, where, torch.zeros_like(drawn)), patches.scatter(1, where, drawn)]
         whole = torch.stack([unpatchify(row, model.patch, model.channels) for row in rows])
@@ -126,13 +127,13 @@ class Mae(Objective):
         count = 0
         for batch in batches:
             patches = self._patches(batch)
-            hidden, seen = _at(patches, batch["hidden"]), _at(patches, batch["seen"])
-            guesses = {"own mean": hidden.mean(dim=-1, keepdim=True)}
+            hidden, seen = at(patches, batch["hidden"]), at(patches, batch["seen"])
+            counted, away = self._counted(batch, hidden), {"own mean": self._targets(hidden)}
             if not self.config.normalise:
-                guesses["seen mean"] = seen.mean(dim=(1, 2), keepdim=True)
-            scale, counted = _deviation(hidden) if self.config.normalise else 1.0, self._counted(batch, hidden)
-            for name, drawn in guesses.items():
-                errors = ((drawn - hidden) / scale).square().mean(dim=-1)
+                away["own mean"] = hidden - hidden.mean(dim=-1, keepdim=True)
+                away["seen mean"] = hidden - seen.mean(dim=(1, 2), keepdim=True)
+            for name, one in away.items():
+                errors = one.square().mean(dim=-1)
                 totals[name] = totals.get(name, 0.0) + float((errors * counted).sum())
             count += int(counted.sum())
         return {name: total / max(1, count) for name, total in totals.items()}
@@ -140,7 +141,7 @@ class Mae(Objective):
     def expect(self, spec: Spec) -> Expectation:
         """Before training next to nothing is drawn, so that the error is the targets' mean square: (P - 1) / P for
         normalised patches of P numbers."""
-        values = spec.model.patch_values
+        values = self.numbers
         return Expectation(
             first={"patches": (values - 1) / values} if self.config.normalise else {},
             floor="each hidden patch drawn as its own mean",
@@ -148,24 +149,31 @@ class Mae(Objective):
             collapse_at={"patches": "own mean"} if self.config.normalise else {},
         )
 
+    @property
+    def numbers(self) -> int:
+        """Of a patch that share a mean and a deviation."""
+        return self.spec.model.patch_values
+
     def _counted(self, batch: Batch, hidden: Tensor) -> Tensor:
         """``[B, T]``: hidden patches that there is something to draw in."""
         there = batch["present"][:, None].expand(hidden.shape[:2])
         return there & (hidden.var(dim=-1) > EPSILON) if self.config.normalise else there
 
     def _patches(self, batch: Batch) -> Tensor:
-        return patchify(normalised(batch["image"]), self.spec.model.patch)
+        return patchify(normalised(batch[self.reads]), self.spec.model.patch, self.spec.model.tubelet)
 
     def _targets(self, patches: Tensor) -> Tensor:
+        """What is to be drawn."""
         if not self.config.normalise:
             return patches
-        return (patches - patches.mean(dim=-1, keepdim=True)) / _deviation(patches)
+        return (patches - patches.mean(dim=-1, keepdim=True)) / deviation(patches)
 
 
-def _deviation(patches: Tensor) -> Tensor:
+def deviation(patches: Tensor) -> Tensor:
+    """Of each patch's numbers."""
     return (patches.var(dim=-1, keepdim=True) + EPSILON).sqrt()
 
 
-def _at(patches_BTP: Tensor, places_BT: Tensor) -> Tensor:
+def at(patches_BTP: Tensor, places_BT: Tensor) -> Tensor:
     """The patches with these numbers."""
     return patches_BTP.gather(1, places_BT[..., None].expand(-1, -1, patches_BTP.shape[-1]))

@@ -1,4 +1,4 @@
-"""The configuration of a vision transformer: a bidirectional stack over the patches of a picture."""
+"""The configuration of a vision transformer: a bidirectional stack over the patches of a picture or a clip."""
 
 from __future__ import annotations
 
@@ -18,8 +18,9 @@ class VisionConfig(TransformerConfig):
 
     ``vit``: Dosovitskiy et al. 2021, learned positions; ``mae``: the same with fixed sines and cosines of rows and
     columns (He et al. 2022); ``dit``: blocks that a condition modulates (Peebles and Xie 2023), without a class token;
-    ``clip`` and ``siglip``: the picture towers of Radford et al. 2021 and Zhai et al. 2023. It has no head: what hidden
-    states are for, an objective says.
+    ``clip`` and ``siglip``: the picture towers of Radford et al. 2021 and Zhai et al. 2023. With ``frames`` it reads
+    clips, in patches of ``tubelet`` frames; ``videomae``: Tong et al. 2022, fixed sines and cosines of the tubelets in
+    a row, without a class token. It has no head: what hidden states are for, an objective says.
     """
 
     PRESETS: ClassVar[dict[str, dict[str, Any]]] = {
@@ -31,6 +32,8 @@ class VisionConfig(TransformerConfig):
         | {"biases": True},
         "clip": {"norm": "layer", "norm_epsilon": 1e-5, "position": "learned", "activation": "gelu_exact"}
         | {"biases": True, "embedding_norm": True, "patch_bias": False},
+        "videomae": {"norm": "layer", "norm_epsilon": 1e-5, "position": "sines", "activation": "gelu_exact"}
+        | {"biases": True},
         "siglip": {"norm": "layer", "norm_epsilon": 1e-6, "position": "learned", "activation": "gelu"}
         | {"biases": True},
     }
@@ -42,11 +45,15 @@ class VisionConfig(TransformerConfig):
     bare_start: ClassVar[bool] = False
 
     kind: Literal["vision"] = "vision"
-    shape: Literal["vit", "mae", "dit", "clip", "siglip"] = "vit"
+    shape: Literal["vit", "mae", "dit", "clip", "siglip", "videomae"] = "vit"
     image: Annotated[int, Field(gt=0, description="pixels a side")] = 32
     patch: Annotated[int, Field(gt=0, description="pixels a side")] = 4
     channels: Literal[1, 3] = 3
-    class_token: bool | None = Field(default=None, description="a position before the patches; dit, siglip: none")
+    frames: Annotated[int, Field(gt=0, description="of a clip; 1: it reads pictures")] = 1
+    tubelet: Annotated[int, Field(gt=0, description="frames of a patch")] = 1
+    class_token: bool | None = Field(
+        default=None, description="a position before the patches; dit, siglip, videomae: none"
+    )
     embedding_norm: bool | None = Field(default=None, description="a norm between the embeddings and the first layer")
     patch_bias: bool | None = Field(default=None, description="a bias of what brings patches to the width")
     context: Count = Field(default=0, description="positions, which follow from image and patch")
@@ -60,16 +67,19 @@ class VisionConfig(TransformerConfig):
     def _positions(cls, values: Any) -> Any:
         if not isinstance(values, dict):
             return values
-        image, patch = (values.get(name, cls.model_fields[name].default) for name in ("image", "patch"))
-        if not (isinstance(image, int) and isinstance(patch, int) and patch > 0):
+        sizes = (values.get(name, cls.model_fields[name].default) for name in ("image", "patch", "frames", "tubelet"))
+        image, patch, frames, tubelet = sizes
+        if not all(isinstance(size, int) and size > 0 for size in (image, patch, frames, tubelet)):
             return values  # which the fields refuse
+        if frames % tubelet:
+            raise ValueError(f"patches of {tubelet} frames do not divide a clip of {frames}")
         if image % patch:
             raise ValueError(f"patches of {patch} pixels do not divide a picture of {image}")
         token = values.get("class_token")
-        token = values.get("shape") not in ("dit", "siglip") if token is None else token
-        context = (image // patch) ** 2 + int(bool(token))
+        token = values.get("shape") not in ("dit", "siglip", "videomae") if token is None else token
+        context = frames // tubelet * (image // patch) ** 2 + int(bool(token))
         if values.get("context") not in (None, 0, context):
-            raise ValueError(f"the context follows from image and patch: {context}; leave it out")
+            raise ValueError(f"the context follows from image, patch, frames and tubelet: {context}; leave it out")
         return {**values, "context": context, "class_token": token}
 
     @property
@@ -84,13 +94,13 @@ class VisionConfig(TransformerConfig):
 
     @property
     def patches(self) -> int:
-        """Of a picture."""
-        return (self.image // self.patch) ** 2
+        """Of a picture, or of a clip."""
+        return self.frames // self.tubelet * (self.image // self.patch) ** 2
 
     @property
     def patch_values(self) -> int:
         """Numbers in a patch."""
-        return self.patch**2 * self.channels
+        return self.tubelet * self.patch**2 * self.channels
 
     def filled(self, *, check: bool = True) -> VisionConfig:
         """With the preset's choices, and with the sizes that follow from width and heads."""
@@ -105,6 +115,8 @@ class VisionConfig(TransformerConfig):
         found = problems(self)
         if self.position == "sines" and self.width and self.width % 4:
             found.append(f"width ({self.width}) is not a multiple of 4, which sines of rows and columns need")
+        if self.frames > 1 and self.position == "sines" and self.shape != "videomae":
+            found.append("sines of rows and columns are for pictures; take shape: videomae or learned positions")
         if (self.norm == "layer_plain") != self.conditioned:
             found.append(
                 "norms without a gain are for blocks that a condition modulates (shape: dit), and the other way"

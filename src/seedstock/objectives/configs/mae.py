@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import Field
 
@@ -24,6 +24,9 @@ class MaeConfig(ObjectiveConfig):
     cuts a square of its size out at random; ``flip`` mirrors half of the pictures.
     """
 
+    decoder_bias: ClassVar[bool] = True
+    """Whether the matrix into the decoder has one."""
+
     kind: Literal["mae"] = "mae"
     mask: Annotated[Fraction, Field(gt=0, lt=1)] = 0.75
     decoder_width: Positive = 128
@@ -40,10 +43,18 @@ class MaeConfig(ObjectiveConfig):
 
         if spec is not None:
             insist(self.kind, spec)
-            if not 0 < round(spec.model.patches * self.mask) < spec.model.patches:
-                what = f"of {spec.model.patches} patches {self.mask:.0%} leave none to see or none to draw"
-                raise RecipeError(what, where="objective.mask", fix="take smaller patches, or another share")
+            self.insist_on_both(spec.model.patches, "patches")
+        self.insist_on_widths()
+        return Mae(self, spec)
+
+    def insist_on_both(self, places: int, what: str) -> None:
+        """Raises RecipeError where none of so many would be hidden, or none seen."""
+        if not 0 < round(places * self.mask) < places:
+            told = f"of {places} {what} {self.mask:.0%} leave none to see or none to draw"
+            raise RecipeError(told, where="objective.mask", fix="take smaller patches, or another share")
+
+    def insist_on_widths(self) -> None:
+        """Raises RecipeError where the decoder's width does not divide."""
         if self.decoder_width % self.decoder_heads or self.decoder_width % 4:
             what = f"a width of {self.decoder_width} does not divide into {self.decoder_heads} heads and four parts"
             raise RecipeError(what, where="objective.decoder_width", fix="take a multiple of both")
-        return Mae(self, spec)

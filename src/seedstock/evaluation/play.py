@@ -1,0 +1,97 @@
+"""Playing worlds of gymnasium with what was learned from episodes, and the returns that come of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from seedstock.corpus.sources.base import needs
+
+
+@torch.inference_mode()
+def play(
+    nets: Any,
+    objective: Any,
+    world: str,
+    *,
+    target: float = 0.0,
+    episodes: int = 50,
+    seed: int = 1,
+    greedy: bool = False,
+) -> np.ndarray:
+    """The returns ``[episodes]`` of playing ``world`` when ``target`` is asked for (Chen et al. 2021, section 3).
+
+    What is asked for shrinks by every reward. Discrete actions are drawn by their scores, keyed by ``seed``, or with
+    ``greedy`` the likeliest; continuous ones are held inside the world's bounds. Episodes begin from the same states
+    for the same seed, whoever plays. Raises DataError where gymnasium is not installed.
+    """
+    library = needs("gymnasium", "gymnasium", "worlds")
+    worlds = [library.make(world) for _ in range(episodes)]
+    training = nets.training
+    nets.eval()
+    try:
+        return _play(nets, objective, worlds, target, seed, greedy)
+    finally:
+        nets.train(training)
+        for one in worlds:
+            one.close()
+
+
+def _play(nets: Any, objective: Any, worlds: list[Any], target: float, seed: int, greedy: bool) -> np.ndarray:
+    model, count, space = objective.spec.model, len(worlds), worlds[0].action_space
+    rng = np.random.default_rng(seed)
+    starts = rng.integers(2**31, size=count).tolist()
+    now = np.stack([_flat(one.reset(seed=start)[0]) for one, start in zip(worlds, starts, strict=True)])
+    seen, done = list[np.ndarray](), list[np.ndarray]()
+    asked, totals = [np.full(count, float(target))], np.zeros(count)
+    alive = np.ones(count, bool)
+    while alive.any():
+        seen.append(now)
+        blank = np.zeros((count,) if model.discrete else (count, model.action), np.int64 if model.discrete else "<f4")
+        steps = slice(max(0, len(seen) - model.steps), None)
+        rows = np.flatnonzero(alive)
+        batch = {
+            "observations": _window(seen[steps], rows).float(),
+            "returns": _window(asked[steps], rows).float(),
+            "actions": _window([*done, blank][steps], rows),
+            "first": torch.full((len(rows),), steps.start),
+        }
+        device = next(nets["network"].parameters()).device
+        given = objective.inputs(nets, {name: one.to(device) for name, one in batch.items()})
+        found = objective.actions(nets, nets["network"].backbone(**given).hidden)[:, -1].float().cpu()
+        chosen, rewards, after = blank.copy(), np.zeros(count), now.copy()
+        chosen[rows] = _chosen(found, rng, space, model.discrete, greedy)
+        for row in rows.tolist():
+            action = int(chosen[row]) if model.discrete else chosen[row].reshape(space.shape)
+            what, reward, terminated, truncated, _ = worlds[row].step(action)
+            after[row], rewards[row] = _flat(what), float(reward)
+            alive[row] = not (terminated or truncated)
+        totals += rewards
+        done.append(chosen)
+        asked.append(asked[-1] - rewards)
+        now = after
+    return totals
+
+
+def _chosen(found: Tensor, rng: np.random.Generator, space: Any, discrete: bool, greedy: bool) -> np.ndarray:
+    if not discrete:
+        return np.clip(found.numpy(), space.low.reshape(-1), space.high.reshape(-1))
+    if greedy:
+        return found.argmax(-1).numpy()
+    shares = found.softmax(-1).numpy().cumsum(-1)
+    return (rng.uniform(size=(len(shares), 1)) * shares[:, -1:] > shares).sum(-1)
+
+
+def _flat(seen: Any) -> np.ndarray:
+    """What is seen as the input has it: parts side by side by their names; words are left out."""
+    if isinstance(seen, dict):
+        return np.concatenate([_flat(seen[name]) for name in sorted(seen) if not isinstance(seen[name], str)])
+    return np.asarray(seen, "<f4").reshape(-1)
+
+
+def _window(rows: list[np.ndarray], alive: np.ndarray) -> Tensor:
+    """``[alive, T, …]`` of arrays by step."""
+    return torch.from_numpy(np.stack([one[alive] for one in rows], axis=1))
