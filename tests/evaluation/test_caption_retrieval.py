@@ -1,12 +1,14 @@
 """Retrieval between pictures and captions: on made pairs whose answers are known."""
 
+import functools
+
 import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seedstock.evaluation import pairs
+from seedstock.evaluation import captions, pairs
 
 COLOURS = {"red": (200, 20, 20), "green": (20, 200, 20), "blue": (20, 20, 200), "grey": (120, 120, 120)}
 
@@ -98,6 +100,32 @@ class Items:
             image = image + rng.integers(0, 3, image.shape).astype(np.uint8)
             rows = {"image": image, "tokens": tokens, "present": np.array([True, True, True, language == "en"])}
             yield {**rows, "strata": np.full(4, stratum), "examples": np.arange(4)}
+
+
+@given(st.text("abc", max_size=8), st.text("abc", max_size=8))
+def test_edits_are_as_many_as_it_takes(one, other):
+    """Against the definition, written out."""
+
+    @functools.cache
+    def least(i, j):
+        if not i or not j:
+            return i + j
+        same = one[i - 1] == other[j - 1]
+        return min(least(i - 1, j) + 1, least(i, j - 1) + 1, least(i - 1, j - 1) + (not same))
+
+    assert captions.distance(one, other) == captions.distance(other, one) == least(len(one), len(other))
+
+
+def test_captions_are_judged_beside_the_nearest_picture():
+    class Writes(Coloured):
+        def written(self, nets, images):
+            texts = ["en red", "en green", "en blue", "de grey"][: len(images)]
+            return torch.tensor([[ord(one) for one in text.ljust(10, "\0")] for text in texts])
+
+    nets = torch.nn.ModuleDict({"network": torch.nn.Linear(1, 1)})
+    found = captions.judge(nets, Writes(Letters()), Items(), Items(), Letters(), batch=4)
+    assert found["en"]["model"]["exact"] == 0.75 and found["en"]["nearest"]["exact"] == 1.0
+    assert found["en"]["model"]["character_error"] == pytest.approx(1 / len("en reden greenen blueen grey") * 2)  # d and e of another language
 
 
 def test_languages_are_told_apart_and_erased_items_left_out():

@@ -3,7 +3,9 @@
 import json
 import shutil
 
+import numpy as np
 import pytest
+import torch
 from drawn_pairs import RECIPE, write
 
 from seedstock import answers, pipeline, recipe, weights
@@ -96,6 +98,48 @@ def test_a_picture_is_forgotten_and_the_run_still_verifies(again):
     assert answers.verify(again)["problems"] == []
     assert answers.step(again, 2)["spans"][0]["locator"] == "forgotten"
     assert pipeline.resume(again, step=3).steps_done == 6
+
+
+@pytest.fixture(scope="module")
+def captioned(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("captions")
+    write(folder / "drawn.tar")
+    text = RECIPE.format(path=folder / "drawn.tar", shape="clip", objective="{kind: captioner, embedding: 16}")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SEEDSTOCK_KEY", "5e" * 32)
+        made = recipe.parse(text.replace("validate_every: 3", "validate_every: 3, sample_every: 3"))
+        return pipeline.run(made, runs=folder / "runs", reporter=Events())
+
+
+def test_captions_are_written_during_the_run_and_judged_after_it(captioned):
+    assert answers.verify(captioned)["problems"] == []
+    scores = json.loads((captioned.folder / "evaluation/scores.json").read_text())
+    for language, one in scores["captions"].items():
+        assert one["pictures"] == scores["retrieval"][language]["pairs"]
+        assert one["nearest"]["character_error"] < 1 and one["model"]["character_error"] > 0
+    events = [json.loads(line) for line in (captioned.folder / "events.jsonl").read_text().splitlines()]
+    samples = [one for one in events if "sample" in json.dumps(one)]
+    assert any("Nummer" in json.dumps(one) or "number" in json.dumps(one) for one in samples)
+    assert "Captions of held-out pictures" in (captioned.folder / "release/README.md").read_text()
+
+
+def test_the_folder_of_a_captioner_writes_what_the_run_does(captioned, monkeypatch, capsys, tmp_path):
+    from PIL import Image
+
+    from seedstock.release.loading import loading
+    from seedstock.transfer.maps import captioner
+
+    nets, objective, _ = weights.load_nets(captioned)
+    images = torch.from_numpy(captioned.shards.items("held_out", 0, np.arange(4))["image"])
+    read = captioner.read(captioned.folder / "release/model")
+    assert torch.equal(read.describe(images), objective.written(nets.eval(), images))
+    shutil.copytree(captioned.folder / "release/model", tmp_path / "model")
+    Image.new("RGB", (40, 30), "red").save(tmp_path / "picture.png")
+    monkeypatch.chdir(tmp_path)
+    exec(loading("SeedstockCaptioner").code, {})
+    capsys.readouterr()
+    with pytest.raises(SeedstockError, match="no SeedstockCaptioner"):
+        captioner.read(tmp_path)
 
 
 @pytest.mark.parametrize(

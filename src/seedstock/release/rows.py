@@ -90,16 +90,20 @@ class Rows:
                 for name, one in towers.items()
             )
             return f"{model['shape']} {model['kind']}, {' and '.join(each)}"
+        if "layers" not in model:  # convolutions, of which each has sizes of its own
+            return f"{model['shape']} {model['kind']}, {self.f.count(model['parameters'])} parameters"
         width = self.f.count(model["width"])
         return f"{model['shape']} {model['kind']}, {self.layers(model)} layers of width {width}"
 
     def sizes(self, model: dict[str, Any]) -> list[list[str]]:
         """A column for each network; then what there is once."""
         f, networks = self.f, list(model.get("towers", {"": model}).values())
-        rows = [["Layers", *map(self.layers, networks)]]
+        rows = [["Layers", *map(self.layers, networks)]] if "layers" in networks[0] else []
         named = {"width": "Width", "heads": "Heads", "kv_heads": "Heads of keys and values"}
         named |= {"head_size": "Size of a head", "mlp_width": "Width of the MLP", "context": "Context"}
-        rows += [[label, *(f.count(one[name]) for one in networks)] for name, label in named.items()]
+        rows += [
+            [label, *(f.count(one[name]) for one in networks)] for name, label in named.items() if name in networks[0]
+        ]
         blank = [""] * (len(networks) - 1)
         rows.append(["Vocabulary", *blank, f.count(model["vocab_size"])])
         return [*rows, ["Parameters", *blank, f.count(model["parameters"])]]
@@ -119,10 +123,23 @@ class Rows:
             rows.append([language, f.count(one["pairs"]), f.share(one["chance"]), *cells])
         return rows
 
+    def captioned(self, found: dict[str, Any]) -> list[list[str]]:
+        """By language, captions that were written for held-out pictures, and those of the pictures that look alike."""
+        rows = []
+        for language, one in found.items():
+            for name, label in (("model", "This model"), ("nearest", "The nearest training picture's caption")):
+                if way := one.get(name):
+                    cells = (self.f.count(one["pictures"]), self.f.share(way["exact"]))
+                    rows.append([language, label, *cells, self.f.decimals(way["character_error"], 3)])
+        return rows
+
     def choices(self, model: dict[str, Any]) -> str:
         """The architecture's choices in a sentence."""
         if model.get("kind") == "embedding":
             return "A vector for each token as it is read, another as it is predicted, and nothing between them"
+        if model.get("kind") == "autoencoder":
+            between = "a codebook" if model["shape"] == "vq" else "Gaussian latents"
+            return f"Residual convolutions with group norm that halve a picture and double it again, {between} between"
         if towers := model.get("towers"):
             return ". ".join(
                 f"For {name}s: {self.choices(one | {'tied_embeddings': None})}" for name, one in towers.items()

@@ -28,7 +28,7 @@ def collect(records: Records) -> dict[str, Any] | None:
     found["step"] = (records.chain.last("evaluation") or {}).get("step")
     judged = {"validation": scores.get("validation"), **(scores.get("test") or {})}
     found["judged"] = [{"set": name, **one} for name, one in judged.items() if one]
-    found |= {name: scores[name] for name in ("probes", "retrieval") if scores.get(name)}
+    found |= {name: scores[name] for name in ("probes", "retrieval", "captions") if scores.get(name)}
     if floors is not None and "items" in floors:
         found["item_floors"] = floors["items"]
     elif floors is not None and "tokens" in floors:

@@ -5,7 +5,7 @@
     model.safetensors   network.picture.*, network.text.*, joint.* (as docs/objectives/contrastive.md names them) and
                          writer.*: the layers that see the picture
 
-``load(seedstock, folder)`` reads it; no code of the folder is run.
+``read(folder)`` gives the model; no code of the folder is run.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from seedstock.errors import SeedstockError
 from seedstock.ledger.files import read_json
 from seedstock.transfer.maps import clip, vit
 
@@ -65,15 +66,20 @@ def tensors(nets: Any, objective: Any) -> dict[str, Tensor]:
     return {name: one.detach() for name, one in nets.state_dict().items()}
 
 
-def load(library: Any, folder: Any) -> SeedstockCaptioner:
-    """The model of a folder, in fp32."""
+def read(folder: Any) -> SeedstockCaptioner:
+    """The model of a folder, in fp32. Raises SeedstockError for a folder of another class."""
     from safetensors.torch import load_file
 
     from seedstock.models.configs.towers import TowersConfig
     from seedstock.objectives.base import Spec, assemble
     from seedstock.objectives.configs.captioner import CaptionerConfig
 
-    about = read_json(Path(folder) / "config.json")
+    path = Path(folder) / "config.json"
+    about = read_json(path) if path.is_file() else {}
+    if about.get("architectures") != [CLASS]:
+        raise SeedstockError(
+            f"this is no {CLASS}", where=folder, fix="name a folder that `seedstock export` wrote of one"
+        )
     model = TowersConfig(**about["model"])
     spec = Spec(
         vocab_size=about["vocab_size"], context=model.context, specials=about["specials"], model=model.resolved()
@@ -83,6 +89,11 @@ def load(library: Any, folder: Any) -> SeedstockCaptioner:
     nets = assemble(model.build(spec.vocab_size), objective)
     nets.load_state_dict(load_file(Path(folder) / "model.safetensors"))
     return SeedstockCaptioner(nets, objective).eval()
+
+
+def load(library: Any, folder: Any) -> SeedstockCaptioner:
+    """``read``."""
+    return read(folder)
 
 
 def compare(theirs: Any, nets: Any, objective: Any) -> dict[str, tuple[Tensor, Tensor]]:
