@@ -185,8 +185,10 @@ def tokenizer(run: Run, reporter: Reporter) -> bool:
 
 
 def with_specials(recipe: Any) -> Any:
-    """The tokenizer's configuration with the special tokens that the objective needs."""
-    names = dict.fromkeys([*recipe.tokenizer.specials, *recipe.objective.specials()])
+    """The tokenizer's configuration with the special tokens that the objective and the input need."""
+    pictures = getattr(recipe.input, "pictures", None)
+    own = pictures.specials() if pictures is not None else ()
+    names = dict.fromkeys([*recipe.tokenizer.specials, *recipe.objective.specials(), *own])
     return recipe.tokenizer.model_copy(update={"specials": tuple(names)})
 
 
@@ -199,15 +201,30 @@ def shards(run: Run, reporter: Reporter) -> bool:
     if _begun(run):
         return False
     scores = run.recipe.objective.scores()
-    inputs = write.inputs_of(run.corpus, run.tokenizer, scores=scores)
+    pictures = _pictures(run)
+    inputs = write.inputs_of(run.corpus, run.tokenizer, scores=scores, pictures=pictures)
     if run.store.has(write.STAGE, inputs):
         return run.record_stage("shards", run.store.folder(write.STAGE, inputs))
     with _stage(run, reporter, "shards"):
-        folder = write.write(run.corpus, run.tokenizer, store=run.store, reporter=reporter, scores=scores)
+        options = {"scores": scores, "pictures": pictures}
+        folder = write.write(run.corpus, run.tokenizer, store=run.store, reporter=reporter, **options)
         run.record_stage("shards", folder)
         tokens = sum(stratum.tokens for stratum in run.shards.strata("train"))
         reporter.say(f"   {tokens:,} tokens of {len(run.shards.strata('train'))} strata to train on")
     return True
+
+
+def _pictures(run: Run) -> Any:
+    """What writes the pictures of documents as codes, where the recipe asks for that; its run is noted as a parent."""
+    config = run.recipe.input.pictures
+    if config is None:
+        return None
+    from seedstock import coders
+    from seedstock.inputs.picture_codes import Pictures
+
+    coder = coders.of(run.runs, config.run, config.codes, run.name)
+    _record_parents(run, "shards", {config.run: coder.record()})
+    return Pictures(config, coder, run.tokenizer.specials)
 
 
 def items(run: Run, reporter: Reporter) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +19,7 @@ from seedstock.ledger.files import write_json
 
 if TYPE_CHECKING:
     from seedstock.corpus import Corpus
+    from seedstock.inputs.picture_codes import Pictures
     from seedstock.inputs.tokenizers import Tokenizer
     from seedstock.ledger.store import Store
     from seedstock.progress import Bar, Reporter
@@ -25,15 +27,23 @@ if TYPE_CHECKING:
 STAGE = "shards"
 SPLITS = ("train", "held_out")
 FILE_BYTES = 1 << 30
+PICTURES = 256  # documents with pictures that are read together
+SKIPPED = "skipped.jsonl"
 CHECKED, CHECKED_PARTS, CHECKED_CHARACTERS = 256, 16, 4096  # texts, parts of the corpus, characters of a text
 
 
 def inputs_of(
-    corpus: Corpus, tokenizer: Tokenizer, *, file_bytes: int = FILE_BYTES, scores: Sequence[str] = ()
+    corpus: Corpus,
+    tokenizer: Tokenizer,
+    *,
+    file_bytes: int = FILE_BYTES,
+    scores: Sequence[str] = (),
+    pictures: Pictures | None = None,
 ) -> dict[str, Any]:
     """What the shards follow from: their digest names their folder in the store."""
     root = manifest.read(corpus.folder).origin  # an erasure changes the corpus, and not what followed from it
-    named = {"scores": list(scores)} if scores else {}
+    named: dict[str, Any] = {"scores": list(scores)} if scores else {}
+    named |= {"pictures": pictures.record()} if pictures is not None else {}
     return {"format": FORMAT, "corpus": root, "tokenizer": tokenizer.sha256, "file_bytes": file_bytes, **named}
 
 
@@ -45,14 +55,16 @@ def write(
     reporter: Reporter,
     file_bytes: int = FILE_BYTES,
     scores: Sequence[str] = (),
+    pictures: Pictures | None = None,
 ) -> Path:
     """Writes the shards of a corpus into the store and returns their folder; does nothing where they are there.
 
     Memory is bounded by one batch of the corpus. A stratum's stream is cut into files of ``file_bytes``. ``scores`` go
-    along with every document (``inputs.scores``). Raises DataError where the corpus has no training documents, or none
-    with one of the scores.
+    along with every document (``inputs.scores``). ``pictures`` writes those that documents have as codes; one that
+    cannot be decoded is left out of its document and listed in ``skipped.jsonl``. Raises DataError where the corpus has
+    no training documents, or none with one of the scores.
     """
-    inputs = inputs_of(corpus, tokenizer, file_bytes=file_bytes, scores=scores)
+    inputs = inputs_of(corpus, tokenizer, file_bytes=file_bytes, scores=scores, pictures=pictures)
     folder = store.folder(STAGE, inputs)
     if store.has(STAGE, inputs):
         return folder
@@ -60,14 +72,20 @@ def write(
         splits = {}
         choice = tokenizer.settle(list(check_texts(corpus)), reporter)
         beside = Scores(scores, corpus.folder)
+        skipped: list[dict[str, str]] = []
         for split in SPLITS:
             with reporter.bar(f"shards, {split}", _total(corpus, split), "B") as bar:
-                splits[split] = _write_split(partial, split, corpus, tokenizer, file_bytes, bar, beside)
+                splits[split] = _write_split(
+                    partial, split, corpus, tokenizer, file_bytes, bar, beside, pictures, skipped
+                )
         if not splits["train"]:
             raise DataError(
                 "the corpus has no training documents", where=corpus.folder, fix="relax the policy or add sources"
             )
         beside.check("train")
+        if skipped:
+            (partial / SKIPPED).write_text("".join(f"{json.dumps(line)}\n" for line in skipped))
+            reporter.say(f"   the pictures of {len(skipped):,} documents cannot be decoded: {SKIPPED}")
         write_json(
             partial / "index.json",
             {
@@ -79,6 +97,7 @@ def write(
                 "encoder": choice.record(),
                 "encoding": {"byte_order": "little", "document": ["bos", "tokens", "eos"]},
                 **({"scores": list(scores)} if scores else {}),
+                **({"pictures": pictures.record()} if pictures is not None else {}),
                 **({"values": beside.values} if beside.values else {}),
                 "splits": splits,
             },
@@ -105,7 +124,15 @@ def _total(corpus: Corpus, split: str) -> int:
 
 
 def _write_split(
-    folder: Path, split: str, corpus: Corpus, tokenizer: Tokenizer, file_bytes: int, bar: Bar, beside: Scores
+    folder: Path,
+    split: str,
+    corpus: Corpus,
+    tokenizer: Tokenizer,
+    file_bytes: int,
+    bar: Bar,
+    beside: Scores,
+    pictures: Pictures | None,
+    skipped: list[dict[str, str]],
 ) -> list[dict[str, Any]]:
     """The index entries of one split, by stratum number."""
     (folder / split).mkdir()
@@ -116,6 +143,8 @@ def _write_split(
     keys: tuple[str, ...] = ("repeats", "band")
     more = {one["stratum"]: {key: one[key] for key in keys if key in one} for one in corpus.strata}
     media: dict[str, Any] = {"media": TOKENS} if (corpus.folder / "media").is_dir() else {}
+    if media and pictures is not None:
+        media = {"media": "image/", "batch": PICTURES}  # their bytes are in memory
     asked: dict[str, Any] = {"scores": beside.signals} if beside.signals else {}
     for batch in corpus.texts(split=split, **media, **asked):
         ids, texts, strata, *names = (batch.column(column).to_pylist() for column in columns)
@@ -125,7 +154,10 @@ def _write_split(
         for row, stratum in enumerate(strata):
             rows.setdefault(stratum, []).append(row)
         encoded = tokenizer.encode_batch(texts)
-        for row, data in enumerate(batch.column("media").to_pylist() if media else ()):
+        if pictures is not None and media:
+            encoded, broken = pictures.written(ids, encoded, batch.column("media").to_pylist())
+            skipped += [{"id": bytes(ids[row]).hex(), "split": split, "reason": "no picture"} for row in broken]
+        for row, data in enumerate(batch.column("media").to_pylist() if media and pictures is None else ()):
             if data is not None:
                 encoded[row] = _as_made(data, tokenizer, bytes(ids[row]), corpus.folder)
         for stratum, own in rows.items():

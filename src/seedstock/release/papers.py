@@ -14,6 +14,7 @@ from seedstock.release.rows import Rows
 
 TEMPLATES = Path(__file__).with_name("templates")
 PAPERS = {"card": ("README", "model-card"), "content": ("training-content", "training-content")}
+LIBRARIES = {"word2vec": "gensim"} | dict.fromkeys(("VQModel", "AutoencoderKL", "DiTTransformer2DModel"), "diffusers")
 LICENCES = {
     *("apache-2.0", "mit", "bsd-2-clause", "bsd-3-clause", "cc0-1.0", "cc-by-4.0", "cc-by-sa-4.0", "cc-by-nc-4.0"),
     *("gpl-2.0", "gpl-3.0", "lgpl-3.0", "agpl-3.0", "mpl-2.0", "isc", "unlicense", "zlib", "artistic-2.0", "ecl-2.0"),
@@ -54,7 +55,7 @@ def front_matter(facts: dict[str, Any], config: ReleaseConfig) -> str:
         if not known:
             record |= {"license_name": config.licence.lower().replace(" ", "-")}
             record |= {"license_link": config.licence_url} if config.licence_url else {}
-    library = "gensim" if facts["model"]["class"] == "word2vec" else "transformers"
+    library = LIBRARIES.get(facts["model"]["class"], "transformers")
     record |= {"library_name": library, "pipeline_tag": loading(facts["model"]["class"]).task}
     tuned = facts["objective"]["second_stage"]
     record["tags"] = [*(["fine-tuned"] if tuned else ["base-model", "pretrained"]), "seedstock"]

@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 
 from seedstock.config import Config
+from seedstock.inputs.picture_codes import PictureCodesConfig
 
 
 @dataclass(frozen=True)
@@ -68,12 +69,14 @@ class InputConfig(Config):
 
 
 class TokensConfig(InputConfig):
-    """Windows of tokens: what every objective over symbol sequences reads."""
+    """Windows of tokens: what every objective over symbol sequences reads; with ``pictures`` those of documents are
+    among them, as codes (``inputs.picture_codes``)."""
 
     unit: ClassVar[str] = "tokens"
 
     kind: Literal["tokens"] = "tokens"
     label: None = None
+    pictures: PictureCodesConfig | None = None
 
     @property
     def tokenized(self) -> bool:

@@ -1,0 +1,126 @@
+"""Pictures and captions in one stream: an autoencoder is trained, and a decoder reads the codes that it gives."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from drawn_pairs import NAMES, write
+
+from seedstock import answers, coders, pipeline, recipe, weights
+from seedstock.errors import RecipeError
+from seedstock.runs import Run
+
+SOURCES = "sources: [{{name: drawn, kind: image-text, path: {path}, fields: {{text: captions}}, licence: CC0-1.0}}]\n"
+TRAINING = "training: {{steps: 4, batch_examples: 8, checkpoint_every: 2, precision: fp32, threads: 1, micro_batch: 8, "
+CORPUS = "corpus: {{policy: none, dedup: null, held_out: 20 %}}\nmixture: {{max_repeats: null}}\nseed: 3\n"
+VQ = f"""name: vq
+{SOURCES}{CORPUS}input: {{{{kind: images, size: 16}}}}
+model: {{{{kind: autoencoder, image: 16, widths: [8, 16, 16], groups: 4, codes: 12}}}}
+objective: {{{{kind: vq}}}}
+{TRAINING}compile: false}}}}
+"""
+FUSED = f"""name: fused
+{SOURCES}{CORPUS}input: {{{{kind: tokens, pictures: {{{{run: 'run:vq@4', codes: 12}}}}}}}}
+tokenizer: {{{{kind: bytes}}}}
+model: {{{{kind: decoder, shape: llama, width: 32, layers: 1, heads: 2, context: 64}}}}
+{TRAINING}compile: false}}}}
+"""
+
+
+def parsed(text, folder, **changes):
+    for old, new in changes.items():
+        text = text.replace(old, new)
+    return recipe.parse(text.format(path=folder / "drawn.tar"))
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("codes")
+    write(folder / "drawn.tar")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SEEDSTOCK_KEY", "5e" * 32)
+        patch.setenv("SEEDSTOCK_TEST_FOLDER", str(folder))
+        pipeline.run(parsed(VQ, folder), runs=folder / "runs", until="release")
+        return folder, pipeline.run(parsed(FUSED, folder), runs=folder / "runs", until="release")
+
+
+def documents(run, split="train"):
+    """Each document of the shards as (id, tokens between BOS and EOS)."""
+    for stratum in run.shards.strata(split):
+        stream = run.shards._stream(split, stratum.stratum)
+        at = 0
+        for row in stream.documents:
+            yield bytes(row["id"]), stream.read(np.array([at + 1]), int(row["tokens"]) - 2)[0]
+            at += int(row["tokens"])
+
+
+def test_every_document_is_its_caption_and_the_codes_of_its_picture(made):
+    _, run = made
+    specials = run.tokenizer.specials
+    begin, end, first = specials["image"], specials["image_end"], specials["code_0"]
+    vq = Run.open(run.runs, "vq")
+    network, _ = weights.load(vq, 4)
+    network.use(torch.float32)
+    media = {}
+    for batch in run.corpus.texts("train", media="image/", more=("meta",)):
+        media |= {bytes(row["id"]): (row["media"], row["text"]) for row in batch.to_pylist()}
+    orders = set()
+    found = [*documents(run)]
+    for identity, tokens in found:
+        tokens = np.asarray(tokens)
+        start, stop = np.flatnonzero(tokens == begin)[0], np.flatnonzero(tokens == end)[0]
+        codes = tokens[start + 1 : stop].astype(np.int64) - first
+        data, text = media[identity]
+        image = next(iter(vq.recipe.input.items(_document(data))))["image"]
+        with torch.no_grad():
+            assert codes.tolist() == network.codes(torch.from_numpy(image[None]))[0].tolist()
+        caption = np.concatenate([tokens[:start], tokens[stop + 1 :]])
+        assert run.tokenizer.decode(caption) == text
+        assert not text or text.split()[0] in {*NAMES, *NAMES.values()}
+        orders.add(bool(start == 0 and text))
+        assert (start == 0) == bool(identity[-1] & 1) or not text
+    assert len(found) > 30 and orders == {True, False}, "half of them begin with the picture"
+
+
+def _document(data):
+    from seedstock.inputs.items.config import Document
+
+    return Document(data, "", "", {})
+
+
+def test_the_autoencoder_is_on_record_and_what_it_learned_is_followed(made):
+    _, run = made
+    (record,) = [one for one in run.chain.of("parents") if one["stage"] == "shards"]
+    assert record["runs"]["run:vq@4"]["step"] == 4
+    assert answers.verify(run)["problems"] == []
+    trained = json.loads((run.stage_folder("shards") / "index.json").read_text())["pictures"]
+    assert trained["coder"]["manifest_sha256"] == record["runs"]["run:vq@4"]["manifest_sha256"]
+
+
+def test_both_are_exported(made):
+    folder, run = made
+    assert (run.folder / "release/model/config.json").is_file()
+    pytest.importorskip("diffusers")
+    about = json.loads((folder / "runs/vq/release/model/parity.json").read_text())
+    assert about["class"] == "VQModel" and about["passed"]
+
+
+def test_a_run_that_gives_no_such_codes_is_refused(made):
+    folder, run = made
+    with pytest.raises(RecipeError, match="has 12 codes, and the recipe says 13"):
+        coders.of(run.runs, "run:vq", 13)
+    with pytest.raises(RecipeError, match="no autoencoder with a codebook"):
+        coders.of(run.runs, "run:fused", 12)
+    with pytest.raises(RecipeError, match="its own codes"):
+        coders.of(run.runs, "run:fused", 12, own="fused")
+
+
+def test_a_picture_that_cannot_be_decoded_leaves_its_caption(made):
+    _, run = made
+    coder = coders.of(run.runs, "run:vq", 12)
+    whole = next(iter(run.corpus.texts("train", media="image/"))).column("media").to_pylist()[0]
+    codes, broken = coder([whole, whole[: len(whole) // 3]])
+    assert codes.shape == (16,) and broken is None
