@@ -109,7 +109,7 @@ def test_both_are_exported(made):
 
 
 def test_a_run_that_gives_no_such_codes_is_refused(made):
-    folder, run = made
+    _, run = made
     with pytest.raises(RecipeError, match="has 12 codes, and the recipe says 13"):
         coders.of(run.runs, "run:vq", 13)
     with pytest.raises(RecipeError, match="no autoencoder with a codebook"):
