@@ -30,6 +30,8 @@ def to_config(c: Any, objective: Any) -> dict[str, Any]:
         "max_ep_len": c.longest,
         "action_tanh": objective.config.squash and not c.discrete,
         "vocab_size": 1,
+        "bos_token_id": None,
+        "eos_token_id": None,
         "n_positions": 1,
         "n_layer": c.layers,
         "n_head": c.heads,
