@@ -5,8 +5,8 @@
 
 from __future__ import annotations
 
+import argparse
 import json
-import sys
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -67,7 +67,9 @@ def main() -> None:
     """Prints both."""
     from pydantic import TypeAdapter
 
-    size = TypeAdapter(Count).validate_python(sys.argv[1] if len(sys.argv) > 1 else "4M")
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("size", nargs="?", type=TypeAdapter(Count).validate_python, default="4M")
+    size = parser.parse_args().size
     for background in (False, True):
         seconds, stalled = measure(size, background)
         how = "beside training" if background else "in its way"

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import random
 import re
 import tarfile
@@ -22,6 +21,7 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+from datapack import data_pack
 
 from seedstock.corpus import decontaminate, evaluation_runs, ngrams
 from seedstock.corpus.words import pieces
@@ -78,7 +78,7 @@ def main() -> None:
     parser.add_argument("--words", type=int, default=decontaminate.WORDS)
     parser.add_argument("--shortest", type=int, default=decontaminate.SHORTEST)
     args = parser.parse_args()
-    data = Path(os.environ["SEEDSTOCK_DATA"])
+    data = data_pack()
     begin = time.process_time()
     index = decontaminate.Index(decontaminate.files([str(data / "eval")]), args.words, args.shortest)
     print(f"index: {len(index.items)} items, {len(index.runs.hashes)} runs, {time.process_time() - begin:.1f} s")

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import tarfile
 import time
 from pathlib import Path
 from typing import Any
+
+from datapack import data_pack, no_options
 
 FILES = ("text/books", "text/specs", "code/thealgorithms", "multilingual/udhr")
 STEPS: dict[str, list[dict[str, Any]]] = {
@@ -84,6 +85,7 @@ def pictures(data: Path) -> None:
 
 
 def main() -> None:
+    no_options(__doc__)
     import numpy as np
 
     from seedstock.corpus.dedup import DedupConfig, find_clusters, find_spans
@@ -91,7 +93,7 @@ def main() -> None:
     from seedstock.corpus.dedup.spill import Workspace
     from seedstock.progress import Silent
 
-    data = Path(os.environ["SEEDSTOCK_DATA"])
+    data = data_pack()
     corpus = parts(data)
     sizes = np.concatenate([part.read(["bytes"])["bytes"].to_numpy() for part in corpus])
     print(f"{len(sizes):,} documents, {sizes.sum() / 1e6:.1f} MB")

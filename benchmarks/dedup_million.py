@@ -23,6 +23,8 @@ import time
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
+from datapack import data_pack
+
 THRESHOLD, SHINGLE = 0.8, 5
 PART = 25_000
 RATES = (0.0, 0.005, 0.01, 0.015, 0.02, 0.025, 0.03, 0.05, 0.1)  # words replaced; 2.2 % is about the threshold
@@ -76,7 +78,7 @@ def _make(job: tuple[Path, int, int]) -> int:
     import pyarrow.parquet as pq
 
     folder, first, last = job
-    pool = sentences(Path(os.environ["SEEDSTOCK_DATA"]))
+    pool = sentences(data_pack())
     made = [document(number, pool) for number in range(first, last)]
     texts = [text for _, text in made]
     table = pa.table(
@@ -197,7 +199,7 @@ def score(folder: Path) -> None:
         families.setdefault(int(number), []).append(row)
     several = [members for members in families.values() if len(members) > 1]
     sample = random.Random(0).sample(several, min(FAMILIES, len(several)))
-    pool = sentences(Path(os.environ["SEEDSTOCK_DATA"]))
+    pool = sentences(data_pack())
     count: collections.Counter[str] = collections.Counter()
     for members in sample:
         sets = []

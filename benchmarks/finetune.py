@@ -30,6 +30,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from datapack import data_pack
+
 TASKS = ("sst2", "trec", "banking77")
 SIZES = (1000, 0)
 RATES = (0.33, 1.0, 3.0, 10.0)  # times the command's own
@@ -46,7 +48,7 @@ _WORDS = {
 def rows(task: str, split: str) -> list[dict[str, str]]:
     """Texts with their classes in words, as the data pack has them."""
     files = {"sst2": "stsa.binary.{}.zst", "trec": "TREC.{}.all.zst", "banking77": "banking77-{}.csv.zst"}
-    path = Path(os.environ["SEEDSTOCK_DATA"]) / "labelled" / files[task].format(split)
+    path = data_pack() / "labelled" / files[task].format(split)
     text = subprocess.run(["zstd", "-dc", str(path)], check=True, capture_output=True).stdout.decode("utf-8", "replace")
     if task == "banking77":
         found = csv.DictReader(io.StringIO(text))

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import tempfile
 from pathlib import Path
+
+from datapack import data_pack
 
 from seedstock import mixtures, recipe
 from seedstock.cli.console import Console
@@ -41,7 +42,7 @@ def main() -> None:
     options = parser.parse_args()
     runs = options.runs or Path(tempfile.mkdtemp(prefix="mixture-"))
     result = mixtures.propose(
-        recipe.parse(RECIPE.format(data=os.environ["SEEDSTOCK_DATA"])),
+        recipe.parse(RECIPE.format(data=data_pack())),
         runs=runs,
         proxies=options.proxies,
         steps=options.steps,

@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import argparse
 import gzip
-import os
 from pathlib import Path
 
 import numpy as np
+from datapack import data_pack
 
 DIRECTIONS = ("east", "north-east", "north", "north-west", "west", "south-west", "south", "south-east")
 SIZE, FRAMES, RATE = 32, 8, 8
@@ -22,7 +22,7 @@ SPEEDS = (1.5, 2.5)  # pixels a frame
 
 def pictures() -> np.ndarray:
     """The training digits, uint8 ``[60000, 28, 28]``."""
-    path = Path(os.environ["SEEDSTOCK_DATA"]) / "images/mnist/train-images-idx3-ubyte.gz"
+    path = data_pack() / "images/mnist/train-images-idx3-ubyte.gz"
     return np.frombuffer(gzip.decompress(path.read_bytes()), np.uint8, offset=16).reshape(-1, 28, 28)
 
 

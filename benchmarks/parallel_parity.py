@@ -6,6 +6,7 @@ repository, since the cases are those of tests/training/parallel.
 
 from __future__ import annotations
 
+import argparse
 import logging
 import sys
 import tempfile
@@ -43,7 +44,11 @@ def work(rank: int, ranks: int, root: Path) -> dict[str, Any]:
 def main() -> None:
     """Prints the tables."""
     torch.set_num_threads(1)
-    for ranks in [int(one) for one in sys.argv[1:]] or [2, 4]:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("ranks", nargs="*", type=int, default=[2, 4])
+    for ranks in parser.parse_args().ranks:
+        if ranks not in LAYOUTS:
+            parser.error(f"{ranks} processes: 2, 4 and 8 have layouts")
         with tempfile.TemporaryDirectory() as folder:
             found = together(work, ranks, ranks, Path(folder))[0]
             alone: dict[str, Any] = {name: gradients(make(), EXAMPLES[ranks], 2, None) for name, make in CASES.items()}

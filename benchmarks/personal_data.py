@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import random
 import subprocess
 import sys
@@ -21,6 +20,7 @@ import time
 from pathlib import Path
 
 import pyarrow as pa
+from datapack import data_pack
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests" / "corpus"))
 from batches import documents
@@ -139,7 +139,7 @@ def main() -> None:
     parser.add_argument("--work", type=Path, default=Path("personal-data"))
     parser.add_argument("--print", action="store_true", help="prints what is found in the real text, for reading")
     args = parser.parse_args()
-    data = Path(os.environ["SEEDSTOCK_DATA"])
+    data = data_pack()
     paragraphs: list[str] = []
     for name in FILES[:3]:
         for text in texts(data, name):

@@ -7,7 +7,6 @@ technical proposals and programs; "lift" is the share of the rarer kind that a s
 from __future__ import annotations
 
 import json
-import os
 import tempfile
 import time
 from pathlib import Path
@@ -15,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import zstandard
+from datapack import data_pack, no_options
 
 from seedstock.corpus.dedup.parts import InMemory
 from seedstock.corpus.selection.config import Classifier, Clusters, Dsir, Quota
@@ -23,7 +23,6 @@ from seedstock.corpus.selection.steps import choose
 from seedstock.ledger.ids import sha256
 from seedstock.progress import Silent
 
-DATA = Path(os.environ["SEEDSTOCK_DATA"])
 FILES = {"books": "text/books.jsonl.zst", "specs": "text/specs.jsonl.zst", "code": "code/thealgorithms.jsonl.zst"}
 CASES = (  # (kind, from, to) of what is frequent and of what is rare
     (("specs", 0, 800), ("code", 0, 40)),
@@ -37,7 +36,7 @@ CASES = (  # (kind, from, to) of what is frequent and of what is rare
 
 
 def read(kind: str, start: int, stop: int) -> list[str]:
-    with zstandard.open(DATA / FILES[kind], "rt", encoding="utf-8") as file:
+    with zstandard.open(data_pack() / FILES[kind], "rt", encoding="utf-8") as file:
         return [json.loads(line)["text"][:3000] for line in list(file)[start:stop]]
 
 
@@ -57,6 +56,7 @@ def pool(texts: list[str]) -> Pool:
 
 
 def main() -> None:
+    no_options(__doc__)
     books, code = read("books", 0, 600), read("code", 0, 1000)
     with tempfile.TemporaryDirectory() as folder:
         target = Path(folder) / "target.jsonl"

@@ -5,14 +5,14 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
 
-DATA = Path(os.environ["SEEDSTOCK_DATA"])
+from datapack import data_pack, no_options
+
 COPIES_JSONL, COPIES_WARC = 12, 300
 
 
@@ -20,13 +20,14 @@ def make(folder: Path) -> None:
     """One file of JSON lines in three compressions, and one WARC file, out of real ones repeated."""
     import zstandard
 
-    with zstandard.open(DATA / "text" / "specs.jsonl.zst", "rb") as file:
+    pack = data_pack()
+    with zstandard.open(pack / "text" / "specs.jsonl.zst", "rb") as file:
         lines = file.read()
     (folder / "a.jsonl").write_bytes(lines * COPIES_JSONL)
     whole = zstandard.ZstdCompressor(level=3)
     (folder / "one.jsonl.zst").write_bytes(whole.compress(lines * COPIES_JSONL))
     (folder / "frames.jsonl.zst").write_bytes(whole.compress(lines) * COPIES_JSONL)
-    data = (DATA / "web" / "resiliparse-warcfile.warc.gz").read_bytes()
+    data = (pack / "web" / "resiliparse-warcfile.warc.gz").read_bytes()
     (folder / "a.warc.gz").write_bytes(data * COPIES_WARC)
 
 
@@ -78,9 +79,10 @@ def run(kind: str, path: Path, processes: int = 1) -> str:
 
 def main() -> None:
     """Prints the table."""
-    if len(sys.argv) > 1:
+    if len(sys.argv) == 5:  # itself, for one row
         read(sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4]))
         return
+    no_options(__doc__)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         make(folder)

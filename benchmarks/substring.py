@@ -7,9 +7,10 @@ process.
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
+
+from datapack import data_pack, no_options
 
 HERE = Path(__file__).parent
 COMMON = "import sys; sys.path.insert(0, {here!r}); import dedup_kinds; from pathlib import Path\n"
@@ -44,10 +45,11 @@ print(f"{int((np.cumsum(marks) > 0).sum()):,} bytes inside repeated runs, all co
 
 
 def main() -> None:
+    no_options(__doc__)
     sys.path.insert(0, str(HERE / "peers"))
     import watch
 
-    common = COMMON.format(here=str(HERE), data=os.environ["SEEDSTOCK_DATA"])
+    common = COMMON.format(here=str(HERE), data=data_pack())
     for name, code in {"reading alone": "", "ours": OURS, "suffix array": SUFFIXES}.items():
         cost = watch.run([sys.executable, "-c", common + code])
         print(f"{name:14} {cost.wall:5.1f} s, {cost.peak / 2**30:.2f} GB  {cost.out.strip()}")
