@@ -194,18 +194,18 @@ def look_ahead(runs: dict[str, Path]) -> Figures:
 
 
 def longer(runs: dict[str, Path]) -> Figures:
-    """Bits a byte of the same tokens of novels after more and more of the text; pass keys and copies by length."""
+    """Bits a byte of the same tokens of proposals after more and more of the text; pass keys and copies by length."""
     import decoder_families
 
     short, long = runs.values()
-    curve = decoder_families.by_context(long, "books")
+    curve = decoder_families.by_context(long, "proposals")
     after = {name: value for name, value in curve.items() if name.startswith("after")}
     *_, half, last = after
     error = curve[f"{last.split()[1]} less {half.split()[1]}"]["error"]
     more: dict[str, Any] = {"differences": {name: value for name, value in curve.items() if " less " in name}}
     more |= {name: curve[name] for name in ("windows", "documents")}
-    more["before the second phase"] = decoder_families.far_back(short, (128,), "books")
-    more |= decoder_families.far_back(long, (128, 192, 256), "books")
+    more["before the second phase"] = decoder_families.far_back(short, (128,), "proposals")
+    more |= decoder_families.far_back(long, (128, 192, 256), "proposals")
     floors = {name: value for name, value in after.items() if name != last}
     return Figures(f"bits a byte {last} tokens", after[last], floors, after[half], error, more)
 
@@ -297,6 +297,23 @@ def tidier(runs: dict[str, Path]) -> Figures:
     return Figures("violations a line", result, {"next token": plain}, plain, error, more)
 
 
+def found_pictures(runs: dict[str, Path]) -> Figures:
+    """Pictures that are not among the ten nearest to their caption, mean over languages, beside a linear map."""
+    (run,) = runs.values()
+    found = record(run, "scores")["retrieval"]
+
+    def mean(way: str, name: str) -> float:
+        return sum(one[way][name] for one in found.values()) / len(found)
+
+    names = [f"{kind} R@{k}" for kind in ("picture", "caption") for k in (1, 5, 10)]
+    more: dict[str, Any] = {name: {"model": mean("model", name), "linear": mean("linear", name)} for name in names}
+    more |= {language: {way: one[way] for way in ("model", "linear")} for language, one in found.items()}
+    if written := record(run, "scores").get("captions"):
+        more["captions"] = written
+    floors = {"a linear map": 1 - mean("linear", "picture R@10")}
+    return Figures("pictures not found in ten", 1 - mean("model", "picture R@10"), floors, *floors.values(), more=more)
+
+
 DENSE = ("shape=qwen3", "experts=null", "experts_per_token=null", "expert_width=null", "balance=null")
 
 PLAIN, TOXICITY = "objective={kind: causal}", "score: toxicity.score, threshold: 0.5"
@@ -305,7 +322,33 @@ AFTER = (  # fine-tuning on novels
     *("training.optimizer.learning_rate=0.005", "training.optimizer.rest.learning_rate=0.001"),
 )
 
+
+def heard(runs: dict[str, Path]) -> Figures:
+    """Errors of a linear probe for the digit with each speaker left out in turn, beside one on pooled spectra."""
+    (run,) = runs.values()
+    scores = record(run, "scores")
+    probes = scores["probes"]
+    own, plain = (1 - probes["left_out"][name]["accuracy"] for name in ("features", "raw"))
+    more = {"never heard speaker": 1 - probes["features"]["linear"]["accuracy"]}
+    more["never heard speaker, spectra"] = 1 - probes["raw"]["linear"]["accuracy"]
+    more |= {name: one["mean"] for name, one in (scores["losses"] | scores["metrics"]).items()}
+    error = probes["left_out"]["features"]["standard_error"]
+    return Figures("share of digits not found", own, {"pooled spectra": plain}, plain, error, more)
+
+
+def written_down(runs: dict[str, Path]) -> Figures:
+    """Digits of a speaker who was never heard that are not written down right, beside a probe on pooled spectra."""
+    (run,) = runs.values()
+    scores = record(run, "scores")
+    plain, exact = 1 - scores["probes"]["raw"]["linear"]["accuracy"], scores["metrics"]["exact"]["mean"]
+    error = (exact * (1 - exact) / scores["metrics"]["exact"]["terms"]) ** 0.5
+    return Figures("share of digits not written right", 1 - exact, {"pooled spectra": plain}, plain, error)
+
+
 FAMILIES: dict[str, Family] = {
+    "hubert": Family({"hubert": ("hubert",)}, heard),
+    "wav2vec2": Family({"wav2vec2": ("wav2vec2",)}, heard),
+    "whisper": Family({"whisper": ("whisper",)}, written_down),
     "moe": Family(
         {"moe": ("moe",), "moe-dense": ("moe", *(f"model.{key}" for key in (*DENSE, "tied_embeddings=false")))}, mixture
     ),
@@ -321,6 +364,9 @@ FAMILIES: dict[str, Family] = {
         },
         taught,
     ),
+    "image-text": Family({"image-text": ("image-text",)}, found_pictures),
+    "siglip": Family({"siglip": ("siglip",)}, found_pictures),
+    "captioner": Family({"captioner": ("captioner",)}, found_pictures),
     "skip-gram": Family({"skip-gram": ("skip-gram",)}, word_vectors),
     "long-context": Family({"long-context-short": ("long-context-short",), "long-context": ("long-context",)}, longer),
     "long-context-text-alone": Family(
