@@ -155,7 +155,7 @@ def next_token(run: Run, nets: Any, objective: Any, reporter: Reporter) -> dict[
 def own(run: Run, nets: Any, objective: Any, reporter: Reporter) -> dict[str, Any]:
     """Scores a model that does not predict the next token, by the losses that it was trained on."""
     from seedstock import weights
-    from seedstock.evaluation import captions, objective_loss, pairs, probes
+    from seedstock.evaluation import captions, objective_loss, pairs, pictures, probes
     from seedstock.evaluation.curve import curve
     from seedstock.evaluation.token_floors import token_floors
     from seedstock.ledger.files import write_json
@@ -176,6 +176,7 @@ def own(run: Run, nets: Any, objective: Any, reporter: Reporter) -> dict[str, An
         scores["probes"] = probes.probe(nets, objective, train, tested)
         if hasattr(objective, "described"):
             scores["retrieval"] = pairs.retrieval(nets, objective, train, tested, run.tokenizer)
+            pictures.write(folder / "retrieval.png", pairs.nearest(nets, objective, tested))
         if hasattr(objective, "written"):
             scores["captions"] = captions.judge(nets, objective, train, tested, run.tokenizer)
         if said := drawn(run, nets, objective, folder / "pictures.png"):

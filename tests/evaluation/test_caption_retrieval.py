@@ -102,6 +102,13 @@ class Items:
             yield {**rows, "strata": np.full(4, stratum), "examples": np.arange(4)}
 
 
+def test_the_nearest_pictures_are_shown_beside_the_right_one():
+    nets = torch.nn.ModuleDict({"network": torch.nn.Linear(1, 1)})
+    shown = pairs.nearest(nets, Coloured(Letters()), Items())
+    assert shown.shape == (4, 5, 4, 4, 3)  # no more than four pictures of the language are there
+    assert np.array_equal(shown[:, 0], shown[:, 1])
+
+
 @given(st.text("abc", max_size=8), st.text("abc", max_size=8))
 def test_edits_are_as_many_as_it_takes(one, other):
     """Against the definition, written out."""
@@ -125,7 +132,9 @@ def test_captions_are_judged_beside_the_nearest_picture():
     nets = torch.nn.ModuleDict({"network": torch.nn.Linear(1, 1)})
     found = captions.judge(nets, Writes(Letters()), Items(), Items(), Letters(), batch=4)
     assert found["en"]["model"]["exact"] == 0.75 and found["en"]["nearest"]["exact"] == 1.0
-    assert found["en"]["model"]["character_error"] == pytest.approx(1 / len("en reden greenen blueen grey") * 2)  # d and e of another language
+    assert found["en"]["model"]["character_error"] == pytest.approx(
+        1 / len("en reden greenen blueen grey") * 2
+    )  # d and e of another language
 
 
 def test_languages_are_told_apart_and_erased_items_left_out():

@@ -42,6 +42,16 @@ def retrieval(
     return found
 
 
+def nearest(nets: Any, objective: Any, held_out: Any, *, count: int = 8, batch: int = 128) -> np.ndarray:
+    """To look at: uint8 ``[count, 6, H, W, C]``: for captions of one language the right picture, the five nearest."""
+    rows = _rows(nets, objective, held_out, batch)
+    language = "en" if "en" in rows["language"] else sorted(set(rows["language"]))[0]
+    own = np.flatnonzero(rows["language"] == language)
+    some = own[np.linspace(0, len(own) - 1, min(count, len(own))).astype(int)]
+    near = own[np.argsort(-rows["text"][some] @ rows["picture"][own].T, axis=1, kind="stable")[:, :5]]
+    return rows["image"][np.concatenate([some[:, None], near], axis=1)]
+
+
 def scores(similarity: torch.Tensor, same: torch.Tensor) -> dict[str, float]:
     """Recall and median rank of a table ``[pictures, captions]`` in which ``same`` are right."""
     found: dict[str, float] = {}

@@ -22,7 +22,7 @@ def zero_shot(
     *,
     batch: int = 128,
 ) -> list[str]:
-    """The class of each picture uint8 ``[N, H, W, C]``, by name. ``prompts`` are the texts that stand for a class, their
+    """The class of each picture uint8 ``[N, H, W, C]``, by name. ``prompts`` are texts that stand for a class, their
     vectors averaged. The model is one that ``objective.described`` gives vectors of texts for."""
     device, training = next(nets["network"].parameters()).device, nets.training
     length, names = nets["network"].config.text.context, [*prompts]

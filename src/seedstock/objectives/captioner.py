@@ -36,7 +36,7 @@ class Writer(nn.Module):
     def __init__(self, config: CaptionerConfig, spec: Spec) -> None:
         super().__init__()
         text = spec.model.text
-        own = Upper(**{**text.model_dump(), "layers": config.layers}).resolved()
+        own: Any = Upper(**{**text.model_dump(), "layers": config.layers}).resolved()
         self.patches = Linear(spec.model.picture.width, text.width, True)
         self.blocks = nn.ModuleList(Block(own, layer, spec.seed) for layer in range(config.layers))
         self.norm = norm(own.norm, own.width, own.norm_epsilon)
@@ -60,7 +60,7 @@ class Captioner(Contrastive):
     """Nats of each picture's caption among the batch's, and of each of its tokens after those before it."""
 
     config: CaptionerConfig
-    exports = "captioner"  # type: ignore[assignment]
+    exports = "captioner"
 
     def counts(self, batch: Batch) -> Sums:
         """``pair``, and ``token``: those of captions, EOS among them."""

@@ -84,7 +84,7 @@ def read(folder: Any) -> SeedstockCaptioner:
     spec = Spec(
         vocab_size=about["vocab_size"], context=model.context, specials=about["specials"], model=model.resolved()
     )
-    objective = CaptionerConfig(**about["objective"]).build()
+    objective: Any = CaptionerConfig(**about["objective"]).build()
     objective.spec = spec
     nets = assemble(model.build(spec.vocab_size), objective)
     nets.load_state_dict(load_file(Path(folder) / "model.safetensors"))
