@@ -323,6 +323,15 @@ AFTER = (  # fine-tuning on novels
 )
 
 
+def drawn_again(runs: dict[str, Path]) -> Figures:
+    """The squared error of a pixel from -1 to 1, beside linear codes: of as many numbers, and of as many bits."""
+    (run,) = runs.values()
+    scores, floors = record(run, "scores"), record(run, "floors")["items"]
+    one = scores["losses"]["pixels"]
+    more = {name: value["mean"] for name, value in scores["metrics"].items()}
+    return Figures("squared error of a pixel", one["mean"], floors, floors["PCA"], one["standard_error"], more)
+
+
 def heard(runs: dict[str, Path]) -> Figures:
     """Errors of a linear probe for the digit with each speaker left out in turn, beside one on pooled spectra."""
     (run,) = runs.values()
@@ -346,6 +355,8 @@ def written_down(runs: dict[str, Path]) -> Figures:
 
 
 FAMILIES: dict[str, Family] = {
+    "vq": Family({"vq": ("vq",)}, drawn_again),
+    "kl": Family({"kl": ("kl",)}, drawn_again),
     "hubert": Family({"hubert": ("hubert",)}, heard),
     "wav2vec2": Family({"wav2vec2": ("wav2vec2",)}, heard),
     "whisper": Family({"whisper": ("whisper",)}, written_down),

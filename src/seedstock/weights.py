@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -222,7 +223,21 @@ def exportable(run: Run) -> bool:
 
 
 def export(run: Run, folder: Path, *, step: int | None = None) -> dict[str, Any]:
-    """Writes a checkpoint as a folder that ``transformers`` loads; returns the parity report."""
+    """Writes a checkpoint as a folder that ``transformers`` loads; returns the parity report. Where pictures are read
+    as codes, what gives and draws them is exported beside it, into ``pictures/``."""
+    report, config = _export(run, folder, step), getattr(run.recipe.input, "pictures", None)
+    if config is None:
+        return report
+    read = [record["runs"] for record in run.chain.of("parents") if record.get("stage") == "shards"][-1][config.run]
+    try:
+        beside = export(Run.open(run.runs, read["run"]), Path(folder) / "pictures", step=read["step"])
+    except BaseException:
+        shutil.rmtree(folder)
+        raise
+    return {**report, "pictures": beside}
+
+
+def _export(run: Run, folder: Path, step: int | None) -> dict[str, Any]:
     import torch
 
     from seedstock.transfer.export import export as write

@@ -102,8 +102,10 @@ def test_the_autoencoder_is_on_record_and_what_it_learned_is_followed(made):
 
 def test_both_are_exported(made):
     folder, run = made
-    assert (run.folder / "release/model/config.json").is_file()
     pytest.importorskip("diffusers")
+    assert (run.folder / "release/model/config.json").is_file()
+    beside = json.loads((run.folder / "release/model/pictures/config.json").read_text())
+    assert beside["_class_name"] == "VQModel" and beside["num_vq_embeddings"] == 12
     about = json.loads((folder / "runs/vq/release/model/parity.json").read_text())
     assert about["class"] == "VQModel" and about["passed"]
 

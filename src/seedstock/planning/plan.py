@@ -85,7 +85,9 @@ def plan(
     """
     if devices < 1:
         raise RecipeError(f"{devices} devices train nothing", where="devices", fix="give 1 or more")
-    vocab_size = vocab_size or (vocabulary(recipe.tokenizer) if recipe.input.tokenized else 0)
+    pictures = getattr(getattr(recipe, "input", None), "pictures", None)
+    more = len(pictures.specials()) if pictures is not None else 0
+    vocab_size = vocab_size or (vocabulary(recipe.tokenizer, more) if recipe.input.tokenized else 0)
     hardware = hardware or this_machine()
     first, *_ = resolve(recipe.model, recipe.training, vocab_size)
     shape = parameters.Shape.of(first)
@@ -127,13 +129,14 @@ def plan(
     )
 
 
-def vocabulary(tokenizer: Any) -> int:
-    """The vocabulary that a tokenizer's configuration will give, a multiple of 64; bytes and characters roughly."""
+def vocabulary(tokenizer: Any, more: int = 0) -> int:
+    """The vocabulary that a tokenizer's configuration will give, a multiple of 64; bytes and characters roughly, with
+    so many ``more`` special tokens."""
     if tokenizer.kind == "imported":
         from seedstock.inputs.tokenizers import importing
 
         return importing.size(tokenizer)
-    wanted = getattr(tokenizer, "vocab_size", None) or {"bytes": 320}.get(tokenizer.kind, 192)
+    wanted = getattr(tokenizer, "vocab_size", None) or {"bytes": 320}.get(tokenizer.kind, 192) + more
     return -(-wanted // 64) * 64
 
 
