@@ -24,7 +24,7 @@ def train(folder: Path, name: str, *overrides: str) -> Path:
     """A run of the recipe."""
     sets = [part for override in overrides for part in ("--set", override)]
     path = HERE / "recipes/decision-transformer.yaml"
-    command = [sys.executable, "-m", "seedstock", "run", str(path), "--name", name, *sets]
+    command = [sys.executable, "-m", "seedstock", "train", str(path), "--name", name, *sets]
     subprocess.run([*command, "--runs", str(folder / "runs")], check=True, stdout=subprocess.DEVNULL)
     return folder / "runs" / name
 
@@ -64,8 +64,10 @@ def main() -> None:
     parser.add_argument("--episodes", type=int, default=50)
     parser.add_argument("--steps", type=int)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--targets", type=float, nargs="+", default=TARGETS)
+    parser.add_argument("--set", action="append", default=[], help="further overrides of the runs")
     given = parser.parse_args()
-    more = [f"seed={given.seed}"] + ([f"training.steps={given.steps}"] if given.steps else [])
+    more = [f"seed={given.seed}", *given.set] + ([f"training.steps={given.steps}"] if given.steps else [])
     asked = train(given.folder, "decision", *more)
     data = returns(asked)
     best = float(np.quantile(data, 0.9))
@@ -76,7 +78,8 @@ def main() -> None:
     for greedy in (False, True):
         how = "likeliest" if greedy else "drawn"
         options = {"episodes": given.episodes, "greedy": greedy, "seed": 7}
-        found[how] = {f"asked for {one}": played(asked, target=one, **options) for one in TARGETS}
+        found[how] = {f"asked for {one:g}": played(asked, target=one, **options) for one in given.targets}
+        (given.folder / "decision.json").write_text(json.dumps(found, indent=1))
         found[how] |= {"cloning": played(cloned, **options), "filtered cloning": played(filtered, **options)}
     (given.folder / "decision.json").write_text(json.dumps(found, indent=1))
     print(json.dumps(found, indent=1))
