@@ -354,7 +354,27 @@ def written_down(runs: dict[str, Path]) -> Figures:
     return Figures("share of digits not written right", 1 - exact, {"pooled spectra": plain}, plain, error)
 
 
+def hidden_tubes(runs: dict[str, Path]) -> Figures:
+    """Squared error of hidden pixels (from -1 to 1), beside copies and means; motion's direction read by a probe."""
+    (run,) = runs.values()
+    scores, floors = record(run, "scores"), record(run, "floors")["items"]
+    found, probes = scores["losses"]["patches"], scores["probes"]
+    more = {f"direction, {name}": probes[name]["linear"] for name in ("features", "raw")}
+    target = min(floors["temporal mean"], floors["nearest seen"])
+    return Figures("error of a hidden pixel", found["mean"], floors, target, found["standard_error"], more)
+
+
+def moving_digits(folder: Path) -> None:
+    """The clips of the recipe."""
+    clips = folder / "moving-digits"
+    os.environ["MOVING_DIGITS"] = str(clips)
+    if not clips.is_dir():
+        command = [sys.executable, str(HERE / "benchmarks/moving_digits.py"), "--folder", str(clips)]
+        subprocess.run(command, check=True)
+
+
 FAMILIES: dict[str, Family] = {
+    "video": Family({"videomae": ("videomae",)}, hidden_tubes, moving_digits),
     "vq": Family({"vq": ("vq",)}, drawn_again),
     "kl": Family({"kl": ("kl",)}, drawn_again),
     "hubert": Family({"hubert": ("hubert",)}, heard),
