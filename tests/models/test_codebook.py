@@ -97,3 +97,23 @@ def test_codes_are_drawn_as_the_network_draws_pictures():
     torch.testing.assert_close(network.draw(codes), network(images))
     with pytest.raises(ValueError, match="no codes"):
         AutoencoderConfig(shape="kl", image=16, widths=(8, 16), groups=4).build().codes(images)
+
+
+def test_a_codebook_in_parts_moves_as_a_whole_one(tmp_path):
+    from torch.distributed.device_mesh import init_device_mesh
+    from torch.distributed.tensor import Shard, distribute_tensor
+
+    plain, parted = book(16), book(16)
+    torch.distributed.init_process_group("gloo", init_method=f"file://{tmp_path}/group", rank=0, world_size=1)
+    try:
+        mesh = init_device_mesh("cpu", (1,))
+        for number in range(3):
+            latents = clusters(seed=number)
+            step(plain, latents)
+            parted.note(latents, parted.nearest(latents), torch.ones(len(latents)))  # forward sees whole weights
+            parted.weight = torch.nn.Parameter(distribute_tensor(parted.weight.detach(), mesh, [Shard(0)]), False)
+            parted.after_step(lambda found: found)
+            parted.weight = torch.nn.Parameter(parted.weight.full_tensor().detach(), False)
+            torch.testing.assert_close(parted.weight, plain.weight)
+    finally:
+        torch.distributed.destroy_process_group()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -64,16 +65,21 @@ class Codebook(nn.Module):
         """Moves the vectors by a step's sums, which ``reduce`` adds up over processes."""
         if not self.followed:
             return
-        found = reduce(self.tally).to(self.weight.dtype)
+        found, weight = reduce(self.tally).to(self.weight.dtype), whole(self.weight)
         count, inside = found[:, 0], found[:, 1:-1]
         self.usage.mul_(self.momentum).add_(count)
         self.total.mul_(self.momentum).add_(inside)
-        values: Tensor = self.weight
+        values = weight
         if not self.learned:
             values = torch.where((self.usage > 1e-3)[:, None], self.total / self.usage.clamp_min(1e-3)[:, None], values)
         if self.revive:
             spread = (found[:, -1].sum() / (count.sum().clamp_min(1) * inside.shape[1])).sqrt()
             values = self._revived(values, spread)
+        if weight is not self.weight:
+            from torch.distributed.tensor import distribute_tensor
+
+            placed: Any = self.weight
+            values = distribute_tensor(values, placed.device_mesh, placed.placements, src_data_rank=None)
         self.weight.copy_(values)
         self.tally.zero_()
         self.steps += 1
@@ -90,6 +96,11 @@ class Codebook(nn.Module):
         self.usage.copy_(torch.where(dead, even, self.usage))
         self.total.copy_(torch.where(dead[:, None], near * even, self.total))
         return torch.where(dead[:, None], near, values)
+
+
+def whole(parameter: Tensor) -> Tensor:
+    """A parameter that processes hold parts of, put together; any other as it is."""
+    return parameter.full_tensor() if hasattr(parameter, "full_tensor") else parameter
 
 
 def straight_through(latents: Tensor, vectors: Tensor) -> Tensor:
