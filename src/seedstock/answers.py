@@ -23,6 +23,7 @@ def step(run: Run, number: int) -> Answer:
     """The documents that training step ``number`` (from 1) reads, with their spans.
 
     ``on_record`` says whether a checkpoint has that step behind it: a step that failed, or is yet to come, has not.
+    ``skipped`` says why the guard kept that step from the weights, where it did.
     Raises DataError where the run has no such step.
     """
     from seedstock.provenance.trace import trace_step
@@ -33,7 +34,27 @@ def step(run: Run, number: int) -> Answer:
         raise DataError(what, where=run.folder, fix="steps count from 1")
     seen = trace_step(number - 1, run.plan, run.shards, corpus=run.corpus, **_reading(run))
     known = number <= run.steps_done
-    return {"question": "step", "step": number, "on_record": known, "spans": [_record(span) for span in seen]}
+    skipped = _skipped(run).get(number)
+    spans = [_record(span) for span in seen]
+    return {"question": "step", "step": number, "on_record": known, "skipped": skipped, "spans": spans}
+
+
+def names(run: Run, number: int) -> list[str]:
+    """The ids of the documents that training step ``number`` (from 1) reads."""
+    from seedstock.provenance.trace import trace_step
+
+    return sorted({span.document for span in trace_step(number - 1, run.plan, run.shards, **_reading(run))})
+
+
+def _skipped(run: Run) -> dict[int, str]:
+    """The steps that the guard kept from the weights, and why: each by itself, or left out after a rewind."""
+    found = {body["step"]: body["why"] for body in run.chain.of("skipped")}
+    for body in run.chain.of("rewound"):
+        if "without" in body:
+            first, last = body["without"]
+            why = f"left out after a rewind to step {body['step']:,}: {body['why']}"
+            found |= dict.fromkeys(range(first, last + 1), why)
+    return found
 
 
 def documents(run: Run, *, document: str | None = None, url: str | None = None) -> Answer:
@@ -50,7 +71,7 @@ def documents(run: Run, *, document: str | None = None, url: str | None = None) 
         ids = [_id(document)]
     else:
         ids = list(dict.fromkeys([*run.corpus.find(url=url), *run.corpus.find(locator=url)]))
-    found = []
+    found, skipped = [], _skipped(run)
     for identity in ids:
         known = run.corpus.document(identity)
         if known is None:
@@ -62,6 +83,7 @@ def documents(run: Run, *, document: str | None = None, url: str | None = None) 
             "provenance": coarse(known["meta"]),
             "occurrences": [],
             "steps": [],
+            "skipped": [],
             "checkpoints": [],
             "descendants": [],
             "kept_instead": _kept_instead(run, known),
@@ -76,9 +98,11 @@ def documents(run: Run, *, document: str | None = None, url: str | None = None) 
                 **_reading(run),
             )
             entry["occurrences"] = [asdict(place) for place in traced.occurrences]
-            entry["steps"] = [step + 1 for step in traced.steps]
-            entry["checkpoints"] = traced.checkpoints
-            entry["descendants"] = descendants(chains(run.runs), {run.name: traced.steps[0]} if traced.steps else {})
+            learned = [step for step in traced.steps if step + 1 not in skipped]
+            entry["steps"] = [step + 1 for step in learned]
+            entry["skipped"] = [step + 1 for step in traced.steps if step + 1 in skipped]
+            entry["checkpoints"] = [step for step in traced.checkpoints if learned and step > learned[0]]
+            entry["descendants"] = descendants(chains(run.runs), {run.name: learned[0]} if learned else {})
         found.append(entry)
     if not found:
         raise DataError(

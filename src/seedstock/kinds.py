@@ -133,6 +133,9 @@ TABLE: dict[str, dict[str, str]] = {
         "tensorboard": "seedstock.training.configs.callbacks:TensorBoardConfig",
         "samples": "seedstock.training.configs.callbacks:SamplesConfig",
         "experts": "seedstock.training.configs.callbacks:ExpertLoadConfig",
+        "wandb": "seedstock.training.configs.callbacks:WandbConfig",
+        "mlflow": "seedstock.training.configs.callbacks:MlflowConfig",
+        "vitals": "seedstock.training.configs.callbacks:VitalsConfig",
     },
 }
 

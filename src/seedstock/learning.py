@@ -73,7 +73,7 @@ def learn(run: Run, reporter: Reporter) -> Result:
     """This process's training: alone, or with the others of its group."""
     import torch.distributed as dist
 
-    from seedstock import scoring, weights
+    from seedstock import answers, scoring, weights
     from seedstock.inputs.items.loader import ItemLoader
     from seedstock.inputs.loader import Loader
     from seedstock.training.fit import fit
@@ -114,6 +114,7 @@ def learn(run: Run, reporter: Reporter) -> Result:
         settled=lambda config: _settled(run, config),
         identity=digest({"plan": made.fingerprint, "recipe": run.identity, **weights.parents(run)}),
         providers=kinds.providers(recipe),
+        documents=lambda step: answers.names(run, step),
     )
 
 

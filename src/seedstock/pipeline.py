@@ -29,8 +29,16 @@ def run(recipe: Any, *, runs: Path | str = "runs", reporter: Reporter | None = N
         return _stages(Run.begin(recipe, runs), reporter or Silent(), STAGES[: STAGES.index(until) + 1])
 
 
-def resume(run: Run, *, reporter: Reporter | None = None, step: int | None = None, processes: int | None = None) -> Run:
-    """Goes on with a run where it was cut off, with its own recipe; ``processes`` may be more or fewer than before.
+def resume(
+    run: Run,
+    *,
+    reporter: Reporter | None = None,
+    step: int | None = None,
+    processes: int | None = None,
+    profile: bool = False,
+) -> Run:
+    """Goes on with a run where it was cut off, with its own recipe; ``processes`` may be more or fewer than before;
+    ``profile`` has a few of the steps to come profiled.
 
     ``step`` takes it back to the checkpoint of that step first (0: to the beginning), which removes the later ones.
     """
@@ -38,8 +46,10 @@ def resume(run: Run, *, reporter: Reporter | None = None, step: int | None = Non
         learning.follow()
     with _dismissing(), run.lock():
         run.check_recipe()
-        if processes is not None and processes != run.recipe.training.processes:
-            training = run.recipe.training.model_copy(update={"processes": processes})
+        how: dict[str, Any] = {"profile": True} if profile else {}
+        how |= {} if processes is None else {"processes": processes}
+        training = run.recipe.training.model_copy(update=how)
+        if training != run.recipe.training:
             run.rewrite(run.recipe.model_copy(update={"training": training}))
         if step is not None:
             rewind(run, step)

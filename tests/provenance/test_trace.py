@@ -155,15 +155,20 @@ def test_questions_without_an_answer_say_so(house):
 def test_a_step_is_answered_for_before_a_checkpoint_has_it(house):
     corpus, _, shards, plan = house
     recipe = SimpleNamespace(training=SimpleNamespace(steps=STEPS), objective=SimpleNamespace(kind="causal"))
-    run = SimpleNamespace(
-        recipe=recipe, steps_done=10, folder="run", chain=SimpleNamespace(last=lambda kind: None), corpus=corpus
-    )
+    body = {"step": 4, "from": 9, "by": "guard", "without": [7, 9], "why": "the loss is nan"}
+    records = {"skipped": [{"step": 10, "why": "the loss is inf"}], "rewound": [{"step": 1, "from": 3}, body]}
+    chain = SimpleNamespace(last=lambda kind: None, of=records.__getitem__)
+    run = SimpleNamespace(recipe=recipe, steps_done=10, folder="run", chain=chain, corpus=corpus)
     run.shards, run.plan = shards, plan
     done, next_one = answers.step(run, 10), answers.step(run, 11)
     assert done["on_record"] and not next_one["on_record"]
     first, count = plan.examples(10)
     assert {span["example"] for span in next_one["spans"]} == set(range(first, first + count))
     assert "beyond the newest checkpoint" in views.answer(next_one).renderables[0].title
+    assert done["skipped"] == "the loss is inf" and next_one["skipped"] is None
+    assert "skipped (the loss is inf)" in views.answer(done).renderables[0].title
+    left_out = "left out after a rewind to step 4: the loss is nan"
+    assert [answers.step(run, number)["skipped"] for number in (6, 7, 9)] == [None, left_out, left_out]
     for number in (0, STEPS + 1):
         with pytest.raises(DataError, match=f"not one of the {STEPS} steps"):
             answers.step(run, number)

@@ -175,7 +175,7 @@ def test_what_is_not_finite_stops_the_run_and_is_not_saved(tmp_path, gradient):
     listener = Listener()
     what = "gradient's norm is nan" if gradient else "loss is inf"
     with pytest.raises(SeedstockError, match=what) as error:
-        config = small_config(checkpoint_every=4)
+        config = small_config(checkpoint_every=4, guard="stop")
         small_fit(tmp_path / "run", config, objective=Poisoned(7, gradient), reporter=listener)
     assert "at step 8, which was fed examples 42, 43, 44, 45, 46, 47" in str(error.value)
     assert "seedstock trace run --step 8" in str(error.value), "people count steps from 1"
@@ -299,7 +299,7 @@ def test_a_loader_may_be_anything_that_gives_numbered_batches(tmp_path):
     assert plain.losses == ahead.losses and plain.digest != ahead.digest and Ahead.closed
     Ahead.closed = False
     with pytest.raises(SeedstockError, match="loss is inf"):
-        small_fit(tmp_path / "bad", small_config(), loader=Ahead(), objective=Poisoned(2, False))
+        small_fit(tmp_path / "bad", small_config(guard="stop"), loader=Ahead(), objective=Poisoned(2, False))
     assert Ahead.closed
 
 

@@ -26,9 +26,12 @@ def recipe(command: argparse.ArgumentParser) -> argparse.ArgumentParser:
 
 
 def processes(command: argparse.ArgumentParser) -> argparse.ArgumentParser:
-    """``--processes``."""
+    """``--processes`` and ``--profile``: how the training is done."""
     command.add_argument(
         "--processes", type=int, metavar="N", help="how many processes train together (one for each GPU; 1 without)"
+    )
+    command.add_argument(
+        "--profile", action="store_true", help="write a profile of a few steps into the run's profile/"
     )
     return command
 

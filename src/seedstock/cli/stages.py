@@ -55,6 +55,8 @@ def _run(options: argparse.Namespace) -> None:
 
     if getattr(options, "processes", None):
         options.overrides.append(f"training.processes={options.processes}")
+    if getattr(options, "profile", False):
+        options.overrides.append("training.profile=true")
     if options.engine:
         options.overrides.append(f"corpus.engine={options.engine}")
     recipe = shared.load_recipe(options)
@@ -66,7 +68,11 @@ def _resume(options: argparse.Namespace) -> None:
     from seedstock import pipeline
 
     run = pipeline.resume(
-        shared.open_run(options), reporter=shared.reporter(options), step=options.step, processes=options.processes
+        shared.open_run(options),
+        reporter=shared.reporter(options),
+        step=options.step,
+        processes=options.processes,
+        profile=options.profile,
     )
     shared.show(options, run.summary())
 

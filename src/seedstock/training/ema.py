@@ -24,10 +24,14 @@ class Average:
         self.tensors: dict[str, Tensor] = {name: p.detach().clone() for name, p in parameters.items()}
 
     @torch.no_grad()
-    def update(self, steps: int) -> None:
-        """Takes in the weights after ``steps`` steps."""
+    def update(self, steps: int, held: bool | Tensor = False) -> None:
+        """Takes in the weights after ``steps`` steps; nothing where the last one was withheld (0-d bool)."""
+        if held is True:
+            return
         decay = min(self.decay, (1 + steps) / (10 + steps))
         kept, new = ([local(one) for one in some.values()] for some in (self.tensors, self.parameters))
+        if held is not False:  # what is averaged with itself stays
+            new = [torch.where(held, old, one) for old, one in zip(kept, new, strict=True)]
         torch._foreach_lerp_(kept, new, 1 - decay)
 
     @contextmanager

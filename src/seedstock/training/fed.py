@@ -22,6 +22,10 @@ class Fed:
         self.digest = ""
         self._kept: list[np.ndarray] = []
 
+    def go_on_from(self, digest: str) -> None:
+        """The chain's head is ``digest``; what was not folded in is forgotten."""
+        self.digest, self._kept = digest, []
+
     def add(self, examples: np.ndarray, digests: np.ndarray) -> None:
         """Takes in a step: its example numbers ``[B]`` and digests ``[B, 16]``, those of this process."""
         if self.world.alone:

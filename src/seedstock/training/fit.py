@@ -16,9 +16,10 @@ from seedstock.ledger.chain import Chain
 from seedstock.ledger.ids import sha256_file
 from seedstock.objectives.base import assemble
 from seedstock.progress import Reporter, Silent
-from seedstock.training import attempts, environment, measure, memory, saving, state
+from seedstock.training import attempts, environment, measure, memory, rewind, saving, state
 from seedstock.training.callbacks.base import Callback
 from seedstock.training.callbacks.events import Events
+from seedstock.training.callbacks.profile import Profile
 from seedstock.training.callbacks.progress import Progress
 from seedstock.training.callbacks.samples import Samples
 from seedstock.training.callbacks.validation import Validation
@@ -39,7 +40,8 @@ FOLDER = "checkpoints"
 
 @dataclass(frozen=True)
 class Result:
-    """What ``fit`` did. ``losses`` are those of this attempt's steps; the rest is since the run began.
+    """What ``fit`` did. ``losses`` are those of this attempt's steps, but for skipped ones; the rest is since the run
+    began.
 
     An attempt that found every step done (``resumed_at_end``) has no losses; speed, FLOPs and peak are then those that
     its checkpoint holds. ``tokens_per_second`` is None where no step was ever timed.
@@ -90,6 +92,7 @@ def fit(
     identity: str | None = None,
     providers: dict[str, dict[str, str]] | None = None,
     world: World | None = None,
+    documents: Callable[[int], list[str]] | None = None,
 ) -> Result:
     """Trains ``network`` on ``objective`` to the end of ``config``, or goes on from ``run_folder/checkpoints``.
 
@@ -99,12 +102,14 @@ def fit(
     measure is measured once; ``settled`` is then handed the configuration before the first step, to be kept.
     ``identity`` is a digest of what the checkpoints belong to (recipe and data plan, without what is measured): every
     checkpoint holds it, and one with another is not gone on from. ``providers`` (``kinds.providers``) go into the
-    record of the attempt; a resume says which have changed.
+    record of the attempt; a resume says which have changed. ``documents(step)`` (from 1) names what a step reads, for
+    the record of one that is skipped.
 
     Where torch's process group is up, every process calls it with the same arguments, and ``config.parallel`` says how
     they divide the work (``world``: a world that is made already). The main one alone writes, records and speaks.
 
-    Raises Interrupted, with the state saved, after SIGTERM or Ctrl-C; SeedstockError where a loss is not finite, where
+    Raises Interrupted, with the state saved, after SIGTERM or Ctrl-C; SeedstockError where a loss is not finite and
+    ``config.guard`` knows no way on, where
     the disk is full (earlier checkpoints stay), and where another process trains this run; IntegrityError where every
     checkpoint is damaged or they belong to another recipe.
     """
@@ -140,7 +145,9 @@ def fit(
             sample=sample,
             milestones=_milestones(config),
             identity=identity,
+            documents=documents,
         )
+        run.guard.passed = world.first(lambda: rewind.passed(chain))
         if found.newest is not None:
             _resume(run, found.newest, chain, providers or {})
         if run.step < run.steps:
@@ -164,6 +171,7 @@ class _Found:
 
 def _find(folder: Path, chain: Chain, reporter: Reporter) -> _Found:
     checkpoints.sweep(folder)
+    rewind.complete(folder, chain)
     damaged: set[int] = set()
 
     def passed_over(path: Path, problems: list[str]) -> None:
@@ -234,6 +242,8 @@ def _callbacks(
         found.append(Validation(validate, config.validate_every))
     if sample and config.sample_every:
         found.append(Samples(config.sample_every))
+    if config.profile:
+        found.append(Profile())
     found += [*(callback.build() for callback in config.callbacks), *given, Progress()]
     names = [callback.name for callback in found]
     for name in names:
@@ -244,15 +254,11 @@ def _callbacks(
 
 def _resume(run: Trainer, folder: Path, chain: Chain, providers: dict[str, dict[str, str]]) -> None:
     """Puts the run where a checkpoint left it, and says what is not as it was then."""
-    held = state.restore(run, folder)
-    run.step, run.examples, run.tokens, run.fed.digest = (held[key] for key in ("step", "example", "tokens", "digest"))
-    run.busy, run.flops_a_token, run.peak_flops = (held[key] for key in ("seconds", "flops_a_token", "peak_flops"))
+    held = state.put_back(run, folder)
+    run.flops_a_token, run.peak_flops = held["flops_a_token"], held["peak_flops"]
     if run.step > run.steps:
         what = f"the run is at step {run.step:,} already, beyond the {run.steps:,} of the recipe"
         raise RecipeError(what, where=folder, fix="a shorter run needs another name (--name); this one keeps its steps")
-    for callback in run.callbacks:
-        if callback.name in held["callbacks"]:
-            callback.restore(held["callbacks"][callback.name])
     if not run.world.main:
         return
     if run.step not in saving.recorded(chain):
@@ -283,7 +289,7 @@ def _result(run: Trainer, checkpoint: Path, attempt: int) -> Result:
         checkpoint=checkpoint,
         config=run.config,
         attempt=attempt,
-        losses=run.losses,
+        losses=[run.losses[step] for step in sorted(run.losses)],
         seconds=run.busy,
         tokens_per_second=run.tokens / run.busy if run.busy else None,
         flops_a_token=run.flops_a_token,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from dataclasses import dataclass, field
 
@@ -30,6 +31,10 @@ class Reading:
     step_tokens: int
     losses: dict[str, float] = field(default_factory=dict)
     metrics: dict[str, float] = field(default_factory=dict)
+    skipped: bool = False
+    """Whether the guard withheld the update."""
+    bounds: tuple[float, float] = (math.inf, math.inf)
+    """Beyond which loss and gradient norm it does so, besides what is not finite."""
 
 
 @dataclass
@@ -41,6 +46,7 @@ class _Kept:
     waited: float
     values: Step
     norm: Tensor
+    verdict: Tensor
 
 
 class Readings:
@@ -52,10 +58,22 @@ class Readings:
         self._seconds, self._began = 0.0, 0.0
 
     def add(
-        self, step: int, examples: int, tokens: int, rate: float, waited: float, values: Step, norm: Tensor
+        self,
+        step: int,
+        examples: int,
+        tokens: int,
+        rate: float,
+        waited: float,
+        values: Step,
+        norm: Tensor,
+        verdict: Tensor,
     ) -> None:
-        """Keeps what a step gave, on the device."""
-        self._kept.append(_Kept(step, examples, tokens, rate, waited, values, norm))
+        """Keeps what a step gave, on the device; ``verdict`` is the guard's."""
+        self._kept.append(_Kept(step, examples, tokens, rate, waited, values, norm, verdict))
+
+    def forget(self) -> None:
+        """Drops what was not read: those steps are undone."""
+        self._kept, self._seconds = [], 0.0
 
     def resume(self) -> None:
         """The clock runs from now on."""
@@ -76,21 +94,19 @@ class Readings:
         if not self._kept:
             return []
         scalars = [
-            torch.stack([k.values.loss, k.norm, *k.values.losses.values(), *k.values.metrics.values()])
+            torch.stack([k.values.loss, k.norm, *k.verdict, *k.values.losses.values(), *k.values.metrics.values()])
             for k in self._kept
         ]
         rows = torch.stack(scalars).tolist()
         self.pause()
         share, found = self._seconds / len(self._kept), []
         for k, row in zip(self._kept, rows, strict=True):
-            loss, norm, *rest = row
+            loss, norm, skipped, *rest = row
+            bounds, rest = (rest[0], rest[1]), rest[2:]
             losses = dict(zip(k.values.losses, rest, strict=False))
             metrics = dict(zip(k.values.metrics, rest[len(losses) :], strict=True))
             seen = k.values.positions
-            found.append(
-                Reading(
-                    k.step, k.examples, k.tokens, loss, norm, k.learning_rate, share, k.waited, seen, losses, metrics
-                )
-            )
+            counted = (k.step, k.examples, k.tokens, loss, norm, k.learning_rate, share, k.waited, seen)
+            found.append(Reading(*counted, losses, metrics, bool(skipped), bounds))
         self._kept, self._seconds = [], 0.0
         return found

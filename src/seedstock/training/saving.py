@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from seedstock.ledger import manifest
 from seedstock.ledger.chain import Chain
 from seedstock.ledger.ids import sha256_file
-from seedstock.training import environment, state
+from seedstock.training import environment, rewind, state
 from seedstock.training.checkpoint import folder as checkpoints
 from seedstock.training.checkpoint.retention import prune
 from seedstock.training.checkpoint.staged import Plan, stage
@@ -115,7 +115,7 @@ class Saver:
             verified=pending.step,
             keep=run.config.keep,
             every=run.config.keep_every,
-            milestones=run.milestones,
+            milestones=run.milestones | rewind.worth_keeping(run, pending.step),
             damaged=self.damaged,
         )
         seconds, stalled = round(time.perf_counter() - pending.began, 3), round(pending.stalled, 4)
@@ -146,5 +146,6 @@ class Saver:
                 "kind": run.config.optimizer.kind,
                 "numbers": optimizer_state.numbers(run.optimizers, run.parameters),
             },
+            "guard": run.guard.state(),
             "callbacks": {callback.name: callback.state() for callback in run.callbacks},
         }

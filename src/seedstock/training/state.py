@@ -77,6 +77,18 @@ def restore(run: Trainer, folder: Path) -> dict[str, Any]:
     return state
 
 
+def put_back(run: Trainer, folder: Path) -> dict[str, Any]:
+    """Takes the whole run to where a verified checkpoint left it: ``restore``, the counters, guard and callbacks."""
+    held = restore(run, folder)
+    run.step, run.examples, run.tokens, run.busy = (held[key] for key in ("step", "example", "tokens", "seconds"))
+    run.fed.go_on_from(held["digest"])
+    run.guard.restore(held.get("guard", {}))
+    for callback in run.callbacks:
+        if callback.name in held["callbacks"]:
+            callback.restore(held["callbacks"][callback.name])
+    return held
+
+
 def load_weights(folder: Path, network: nn.Module, *, average: bool | None = None) -> int:
     """``load_nets`` for the network alone."""
     return load_nets(folder, {"network": network}, average=average)

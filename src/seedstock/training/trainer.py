@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
-from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -13,17 +12,19 @@ import numpy as np
 import torch
 from torch import nn
 
-from seedstock.errors import Interrupted, SeedstockError
+from seedstock.errors import Interrupted
 from seedstock.inputs.keys import derive
 from seedstock.progress import Reporter
-from seedstock.training import batches, measure
+from seedstock.training import batches, measure, rewind
 from seedstock.training.callbacks.base import Callback
 from seedstock.training.configs.training import TrainingConfig
 from seedstock.training.ema import Average
 from seedstock.training.fed import Fed
 from seedstock.training.gradients import accumulate
+from seedstock.training.guard import Guard, Held, Trouble
 from seedstock.training.interrupt import Stop
 from seedstock.training.norm import clip, total_norm
+from seedstock.training.optimizers import withheld
 from seedstock.training.optimizers.groups import trained
 from seedstock.training.parallel.layouts import gathered
 from seedstock.training.parallel.world import World
@@ -38,6 +39,7 @@ class Trainer:
 
     ``passing`` is laid out over the ``world`` already; ``config`` has nothing left to measure. ``save`` writes
     checkpoints; ``milestones`` are steps that get one besides the regular ones; ``identity`` goes into each of them.
+    ``documents(step)`` names what a step (from 1) reads.
     """
 
     def __init__(
@@ -55,14 +57,15 @@ class Trainer:
         sample: Callable[[nn.ModuleDict, int], str] | None = None,
         milestones: frozenset[int] = frozenset(),
         identity: str | None = None,
+        documents: Callable[[int], list[str]] | None = None,
     ) -> None:
         assert config.steps is not None and config.micro_batch is not None
         self.passing, self.world, self.loader, self.config = passing, world, loader, config
         self.nets, self.objective = passing.nets, passing.objective
         self.folder, self.reporter, self.seed, self.sample = folder, reporter, seed, sample
         self.callbacks = [callback for callback in callbacks if world.main or callback.everywhere]
-        self._save, self.milestones = save, milestones
-        self.identity = identity
+        self.saver, self.milestones = save, milestones
+        self.identity, self.documents = identity, documents
         self.network: nn.Module = self.nets["network"]
         self.steps, self.micro_batch = config.steps, config.micro_batch
         self.parameters, roles = trained(self.nets)
@@ -74,7 +77,8 @@ class Trainer:
         self.fed = Fed(world)
         self.flops_a_token = self.peak_flops = 0.0
         self.readings = Readings(1 if self.device.type == "cpu" else 10)
-        self.losses: list[float] = []
+        self.guard = Guard(config.guard, self.nets, world, self.device)
+        self.losses: dict[int, float] = {}
         self.busy = self._waited = 0.0
         self.stop = Stop()
 
@@ -82,14 +86,18 @@ class Trainer:
         """Trains from where the state stands to the last step.
 
         Raises Interrupted, with the state saved, when asked to stop; SeedstockError, with nothing saved, where a loss
-        or a gradient is not finite.
+        or a gradient is not finite and the guard knows no way on.
         """
         self.nets.train()
         with self.stop:
             try:
                 for callback in self.callbacks:
                     callback.start(self)
-                self._loop()
+                while self.step < self.steps:
+                    try:
+                        self._loop()
+                    except _Back as back:
+                        rewind.meet(self, back.trouble)
             finally:
                 for callback in self.callbacks:
                     callback.finish(self)
@@ -117,7 +125,10 @@ class Trainer:
         with closing(self._batches()) as made:
             self.readings.resume()
             for arrays in made:
-                self._step(arrays)
+                if self.guard.passes_over(self.step + 1):
+                    self._pass_over(arrays)
+                else:
+                    self._step(arrays)
                 self._after()
                 self.readings.resume()
 
@@ -135,11 +146,11 @@ class Trainer:
             self.readings.resume()
             self._tell(self.readings.read())
             self.fed.fold()
-            self._save(self)
+            self.saver(self)
         if last or asked:
-            self._save.finish(self)
+            self.saver.finish(self)
         else:
-            self._save.poll(self)
+            self.saver.poll(self)
         if asked and not last:
             raise Interrupted(
                 f"{asked} after step {self.step:,} of {self.steps:,}; the state is saved",
@@ -162,7 +173,7 @@ class Trainer:
     def _step(self, arrays: dict[str, np.ndarray]) -> None:
         # Whoever draws from torch's own generator, against the advice, still repeats itself after a resume.
         self._generator().manual_seed(int(derive(self.seed, "step", self.step)[0]) >> 1)
-        batch = batches.tensors(arrays, self.device)
+        batch, kept = batches.tensors(arrays, self.device), self.guard.keep()
         examples = arrays["examples"]
         passes, last = self.world.most(-(-len(examples) // self.micro_batch), int(examples.max(initial=-1)))
         values = accumulate(
@@ -180,11 +191,8 @@ class Trainer:
         norm = total_norm(gradients, self.world)
         if self.config.clip:
             clip(gradients, self.config.clip, norm)
-        share = factor(self.config.schedule, self.step, self.steps)
-        for optimizer, peaks in zip(self.optimizers, self.peaks, strict=True):
-            for group, peak in zip(optimizer.param_groups, peaks, strict=True):
-                group["lr"] = peak * share
-            optimizer.step()
+        held, verdict = self.guard.judge(values.loss, norm)
+        rate = self._update(held)
         for parameter in self.parameters.values():
             parameter.grad = None
         self.step += 1
@@ -194,13 +202,29 @@ class Trainer:
         if not self.flops_a_token:
             self.flops_a_token = measure.flops_of(self.network, values.passes)
         if self.average is not None:
-            self.average.update(self.step)
+            self.average.update(self.step, held)
         if hasattr(self.network, "after_step"):
             self.network.after_step(self.world.add)  # type: ignore[operator]
         self.objective.after_step(self.nets, self.examples)
+        self.guard.put_back(kept, held)
         self.fed.add(examples, batches.digests(arrays))
         values.positions = positions
-        self.readings.add(self.step, self.examples, self.tokens, self.peaks[0][0] * share, self._waited, values, norm)
+        counted = self.step, self.examples, self.tokens, rate, self._waited
+        self.readings.add(*counted, values, norm, verdict)
+
+    def _update(self, held: Held) -> float:
+        """A step of the optimizers at this step's rates, unless it is withheld; returns the first rate."""
+        share = factor(self.config.schedule, self.step, self.steps)
+        for optimizer, peaks in zip(self.optimizers, self.peaks, strict=True):
+            for group, peak in zip(optimizer.param_groups, peaks, strict=True):
+                group["lr"] = peak * share
+            withheld.step(optimizer, held)
+        return self.peaks[0][0] * share
+
+    def _pass_over(self, arrays: dict[str, np.ndarray]) -> None:
+        """A step that counts and teaches nothing: a rewind left it out."""
+        self.step += 1
+        self.examples = self.world.most(int(arrays["examples"].max(initial=-1)))[0] + 1
 
     @property
     def digest(self) -> str:
@@ -221,23 +245,18 @@ class Trainer:
         return torch.default_generator
 
     def _tell(self, found: list[Reading]) -> None:
-        good = list(takewhile(lambda reading: np.isfinite([reading.loss, reading.grad_norm]).all(), found))
-        self.losses += [reading.loss for reading in good]
-        self.busy += sum(reading.seconds for reading in good)
+        good, skipped, trouble = self.guard.hear(found)
+        self.losses |= {reading.step: reading.loss for reading in good}
+        self.busy += sum(reading.seconds for reading in (*good, *skipped))
         for callback in self.callbacks if good else ():
             callback.read(self, good)
-        if len(good) < len(found):
-            self._not_finite(found[len(good)])
+        rewind.note(self, skipped)
+        if trouble is not None:
+            raise _Back(trouble)
 
-    def _not_finite(self, reading: Reading) -> None:
-        what, value = ("gradient's norm", reading.grad_norm) if np.isfinite(reading.loss) else ("loss", reading.loss)
-        number = reading.step  # people count steps from 1, loaders from 0
-        examples = self.world.rows(self.loader.batch(number - 1)["examples"])
-        self.reporter.event("not_finite", step=number, what=what, examples=[int(e) for e in examples])
-        numbers = f"{examples.min()} to {examples.max()}" if len(examples) > 8 else ", ".join(map(str, examples))
-        raise SeedstockError(
-            f"the {what} is {value} at step {number}, which was fed examples {numbers}; nothing of it is saved",
-            where=self.folder,
-            fix=f"`seedstock trace {self.folder.name} --step {number}` shows the documents; a lower learning rate"
-            " (training.optimizer.learning_rate) or a tighter training.clip may help",
-        )
+
+class _Back(Exception):
+    """Something must be done about a trouble, outside of the step that found it."""
+
+    def __init__(self, trouble: Trouble) -> None:
+        self.trouble = trouble

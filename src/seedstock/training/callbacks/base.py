@@ -27,7 +27,10 @@ class Callback:
         """After every step, before its checkpoint. Reading a tensor here makes a GPU wait."""
 
     def read(self, run: Trainer, readings: list[Reading]) -> None:
-        """Losses and norms of the steps since the last call, oldest first."""
+        """Losses and norms of the steps since the last call, oldest first, without those that the guard skipped."""
+
+    def rewound(self, run: Trainer) -> None:
+        """After the guard took the run back to a checkpoint, and ``restore``: ``run.step`` is smaller than it was."""
 
     def finish(self, run: Trainer) -> None:
         """At the end of the attempt, whatever ended it."""

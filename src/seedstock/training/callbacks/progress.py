@@ -23,12 +23,14 @@ class Progress(Callback):
     def __init__(self) -> None:
         self._open = contextlib.ExitStack()
         self._bar: Bar | None = None
+        self._step = 0
         self._loss: float | None = None
         self._rate: float | None = None
 
     def start(self, run: Trainer) -> None:
         """Opens the bar, at the step that the attempt starts from."""
         self._bar = self._open.enter_context(run.reporter.bar("training", run.steps, "step"))
+        self._step = run.step
         if run.step:
             self._bar.advance(run.step)
 
@@ -43,7 +45,8 @@ class Progress(Callback):
         if run.peak_flops:
             shown["MFU"] = f"{rate * run.flops_a_token / run.peak_flops:.0%}"
         shown["left"] = clock((run.steps - last.step) * last.step_tokens / max(rate, 1e-9))
-        self._bar.advance(len(readings), **shown)
+        self._bar.advance(last.step - self._step, **shown)  # a rewind takes the bar back too
+        self._step = last.step
 
     def finish(self, run: Trainer) -> None:
         """Closes the bar."""

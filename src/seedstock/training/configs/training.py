@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 
 from seedstock import kinds
 from seedstock.config import Config, Count, Seconds
+from seedstock.training.configs.guard import GuardConfig
 from seedstock.training.configs.parallel import ParallelConfig
 from seedstock.training.configs.schedule import ScheduleConfig
 
@@ -20,17 +21,19 @@ class TrainingConfig(Config):
     The horizon is ``steps``, ``tokens`` (turned into steps) or ``time`` (measured once, then frozen as steps); without
     any, the size dial's.
     ``batch_tokens`` is rounded to whole examples, ``batch_examples`` of them a step. ``micro_batch`` is how many
-    examples go through the network at once. ``precision``, ``micro_batch``, ``threads`` and ``compile`` are measured
-    where they are not given, and the run's record and resolved recipe hold what was chosen. ``clip`` bounds the
-    gradient's norm (0: no bound). ``ema`` is the decay of an average of the weights. The ``keep`` newest checkpoints
-    stay, those at multiples of ``keep_every``, and the one before a WSD schedule's fall. With ``start`` the run goes on
-    from another run's weights, with an optimizer and a schedule of its own: at a longer context, on other data, or with
-    experts where the other has MLPs (models.upcycle). ``processes`` is how many train together on this machine, by
-    default one for each GPU, and ``parallel`` how the work is divided among them; ``background`` writes checkpoints
-    beside training. These may change from one attempt to the next.
+    examples go through the network at once. ``precision``, ``micro_batch``, ``threads`` and ``compile`` are
+    measured where they are not given, and the run's record and resolved recipe hold what was chosen. ``clip``
+    bounds the gradient's norm (0: no bound), and ``guard`` says what is done about steps that are not finite
+    (``stop``: end the run, with nothing of it saved). ``ema`` is the decay of an average of the weights. The
+    ``keep`` newest checkpoints stay, those at multiples of ``keep_every``, and the one before a WSD schedule's
+    fall. With ``start`` the run goes on from another run's weights, with an optimizer and a schedule of its own: at
+    a longer context, on other data, or with experts where the other has MLPs (models.upcycle). ``processes`` is how
+    many train together on this machine, by default one for each GPU, and ``parallel`` how the work is divided among
+    them; ``background`` writes checkpoints beside training, and ``profile`` a profile of a few steps. These may
+    change from one attempt to the next.
     """
 
-    how: ClassVar[tuple[str, ...]] = ("processes", "parallel", "background")
+    how: ClassVar[tuple[str, ...]] = ("processes", "parallel", "background", "profile")
 
     start: Annotated[str, Field(pattern=r"^run:[^@]+(@[0-9]+)?$")] | None = Field(
         default=None, description="run:NAME or run:NAME@step, whose weights are the initial ones"
@@ -47,6 +50,7 @@ class TrainingConfig(Config):
     )
     schedule: ScheduleConfig = ScheduleConfig()
     clip: Annotated[float, Field(ge=0)] = 1.0
+    guard: Literal["stop"] | GuardConfig = GuardConfig()
     ema: Annotated[float, Field(gt=0, lt=1)] | None = None
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     compile: Literal["auto"] | bool = "auto"
@@ -59,6 +63,7 @@ class TrainingConfig(Config):
     processes: Positive | None = None
     parallel: ParallelConfig = ParallelConfig()
     background: bool = True
+    profile: bool = False
     callbacks: list[kinds.field("callbacks")] = []  # type: ignore[valid-type]  # noqa: RUF012 - pydantic copies it
 
     @model_validator(mode="after")

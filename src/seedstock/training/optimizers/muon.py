@@ -70,6 +70,8 @@ class Muon(Optimizer):
     ) -> None:
         options = {"momentum": momentum, "nesterov": nesterov, "weight_decay": weight_decay}
         super().__init__(parameters, {"lr": lr, "iterations": iterations, "adjust": adjust, "dtype": dtype} | options)
+        # As torch's own optimizers say it: where ``found_inf`` (0-d) is 1, a step leaves everything as it was.
+        self._step_supports_amp_scaling = True
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
@@ -91,18 +93,27 @@ class Muon(Optimizer):
                 self.state[p]["momentum_buffer"] = torch.zeros_like(p)
         gradients = [local(p.grad) for p in parameters]
         buffers = [local(self.state[p]["momentum_buffer"]) for p in parameters]
+        found = getattr(self, "found_inf", None)
+        if found is not None:  # the buffer in the gradient's place moves nothing, and is finite
+            gradients = [torch.where(found > 0, b, g) for b, g in zip(buffers, gradients, strict=True)]
         torch._foreach_lerp_(buffers, gradients, 1 - group["momentum"])
         directions = list(torch._foreach_lerp(gradients, buffers, group["momentum"])) if group["nesterov"] else buffers
         if group["weight_decay"]:
-            torch._foreach_mul_([local(p) for p in parameters], 1 - group["lr"] * group["weight_decay"])
+            decay = 1 - group["lr"] * group["weight_decay"]
+            kept = decay if found is None else torch.where(found > 0, 1.0, torch.full_like(found, decay))
+            torch._foreach_mul_([local(p) for p in parameters], kept)
         rate = -group["lr"]
+
+        def taken(update: Tensor) -> Tensor:
+            return update if found is None else update.masked_fill(found > 0, 0.0)
+
         if hasattr(parameters[0], "placements"):
             for p, update in zip(parameters, _parts(parameters, directions, group), strict=True):
-                local(p).add_(update, alpha=rate * adjustment(group["adjust"], p.shape[-2:]))
+                local(p).add_(taken(update), alpha=rate * adjustment(group["adjust"], p.shape[-2:]))
             return
         matrices = apart(parameters)
         for i, update in updates(apart(directions), group["iterations"], group["dtype"]):
-            matrices[i].add_(update, alpha=rate * adjustment(group["adjust"], matrices[i].shape))
+            matrices[i].add_(taken(update), alpha=rate * adjustment(group["adjust"], matrices[i].shape))
 
 
 def updates(matrices: list[Tensor], iterations: int, dtype: torch.dtype) -> Iterator[tuple[int, Tensor]]:
