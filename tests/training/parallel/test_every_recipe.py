@@ -51,7 +51,8 @@ def step(loaded: Any, parallel: dict[str, int]) -> tuple[int, int]:
     vocabulary = getattr(loaded.tokenizer, "vocab_size", None) or 512
     training = loaded.training.model_copy(update={"steps": 100, "tokens": None, "time": None})
     model = resolve(loaded.model, training, vocabulary)[0].filled()
-    model = model.model_copy(update={"layers": LAYERS, "context": min(model.context, CONTEXT)})
+    shorter = {"context": min(model.context, CONTEXT)} if loaded.input.kind == "tokens" else {}
+    model = model.model_copy(update={"layers": LAYERS, **shorter})
     config = ParallelConfig(**parallel)
     specials = {
         name: 3 + number
