@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -238,11 +239,35 @@ def export(run: Run, folder: Path, *, step: int | None = None) -> dict[str, Any]
 
 
 def _export(run: Run, folder: Path, step: int | None) -> dict[str, Any]:
+    nets, own, _ = load_nets(run, step)
+    return _write(run, nets, own, folder)
+
+
+def average(run: Run, folder: Path, steps: Sequence[int]) -> dict[str, Any]:
+    """Writes the mean of checkpoints' weights as ``export`` writes one checkpoint; returns its parity report.
+
+    ``average.json`` beside it names the run, the steps and the checkpoints' manifests. Raises DataError where one is
+    not there, or there are fewer than two.
+    """
+    from seedstock.ledger.files import write_json
+    from seedstock.objectives.base import assemble
+    from seedstock.training.averaging import load_mean
+
+    folders = [run.folder / "checkpoints" / f"step-{checkpoint_of(run, step):08d}" for step in steps]
+    own = objective(run)
+    nets = assemble(_checkpoint(run, steps[-1] if steps else None)[1], own).to(device()).eval()
+    found = load_mean(folders, dict(nets.items()))
+    report = _write(run, nets, own, Path(folder))
+    digests = {str(step): sha256_file(one / manifest.NAME) for step, one in zip(found, sorted(folders), strict=True)}
+    write_json(Path(folder) / "average.json", {"run": run.name, "manifest_sha256": digests})
+    return {**report, "steps": found}
+
+
+def _write(run: Run, nets: Any, own: Any, folder: Path) -> dict[str, Any]:
     import torch
 
     from seedstock.transfer.export import export as write
 
-    nets, own, _ = load_nets(run, step)
     if own.exports is not None:
         from seedstock.transfer.items import export as write_items
 

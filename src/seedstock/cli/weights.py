@@ -34,6 +34,11 @@ def add(commands: Any) -> None:
     )
     export.add_argument("--step", type=int, help="a checkpoint's step (the newest)")
     export.set_defaults(run=_export)
+    text = "write the mean of several checkpoints' weights in the ecosystem's format"
+    average = shared.run(commands.add_parser("average", help=text, description=text))
+    average.add_argument("folder", type=Path, metavar="DIR", help="a folder that does not exist yet")
+    average.add_argument("--steps", type=int, nargs="+", required=True, metavar="STEP", help="the checkpoints' steps")
+    average.set_defaults(run=_average)
     text = "check that a model folder of the ecosystem can be read here, with a parity proof"
     imported = shared.common(commands.add_parser("import", help=text, description=text))
     imported.add_argument(
@@ -72,6 +77,13 @@ def _export(options: argparse.Namespace) -> None:
         shared.show(options, report, lambda: views.parity(report))
         return
     report = weights.export(shared.open_run(options), options.folder, step=options.step)
+    shared.show(options, report, lambda: views.parity(report))
+
+
+def _average(options: argparse.Namespace) -> None:
+    from seedstock import views, weights
+
+    report = weights.average(shared.open_run(options), options.folder, options.steps)
     shared.show(options, report, lambda: views.parity(report))
 
 
