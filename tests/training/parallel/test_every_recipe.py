@@ -71,6 +71,7 @@ def step(loaded: Any, parallel: dict[str, int]) -> tuple[int, int]:
     world, batch = World.of(config, torch.device("cpu")), None
     if loaded.input.kind == "tokens":
         items = windows(objective.raw_length(objective.window(model.context)), objective.partners)
+        items["scores"] = np.zeros((*items["tokens"].shape, 1))  # for those objectives that weigh documents
         arrays = {**objective.prepare(items, Keys(1, examples)), "examples": examples}
         batch = objective.corrupt(batches.tensors(arrays, torch.device("cpu")), Keys(1, examples))
     network = model.build(vocabulary, 1, "meta")
