@@ -271,7 +271,7 @@ def test_a_horizon_in_time_or_tokens_becomes_steps(tmp_path):
     timed = TrainingConfig(time="2 s", checkpoint_every=1000, threads=1, micro_batch=BATCH, precision="fp32")
     result = small_fit(tmp_path / "timed", timed, settled=told.append)
     assert result.step == told[0].steps and told[0].time is None
-    assert 0.5 < result.seconds < 6
+    assert 0.5 < result.seconds < 30  # a busy machine slows down between the measurement and the end
     tokens = small_config(steps=None, tokens=BATCH * CONTEXT * 7)
     assert small_fit(tmp_path / "tokens", tokens).step == 7
     with pytest.raises(RecipeError, match="the run has no length"):
