@@ -354,12 +354,32 @@ def written_down(runs: dict[str, Path]) -> Figures:
     return Figures("share of digits not written right", 1 - exact, {"pooled spectra": plain}, plain, error)
 
 
+def classes(runs: dict[str, Path]) -> Figures:
+    """Errors of a linear probe of frozen features, beside one of pixels; neighbours, losses and floors besides."""
+    (run,) = runs.values()
+    scores = record(run, "scores")
+    probes = scores["probes"]
+    own, plain = (1 - probes[name]["linear"]["accuracy"] for name in ("features", "raw"))
+    more = {f"neighbours, {name}": 1 - probes[name]["knn"]["accuracy"] for name in ("features", "raw")}
+    more |= {name: one["mean"] for name, one in (scores["losses"] | scores["metrics"]).items()}
+    more |= {f"floor, {name}": value for name, value in (record(run, "floors").get("items") or {}).items()}
+    error = probes["features"]["linear"]["standard_error"]
+    return Figures("share of pictures of which a probe errs", own, {"pixels": plain}, plain, error, more)
+
+
+def restored(runs: dict[str, Path]) -> Figures:
+    """The squared error of a spoilt pixel from -1 to 1, beside what fills and linear filters come to."""
+    (run,) = runs.values()
+    one, floors = record(run, "scores")["losses"]["pixels"], record(run, "floors")["items"]
+    return Figures("squared error of a pixel", one["mean"], floors, min(floors.values()), one["standard_error"])
+
+
 def hidden_tubes(runs: dict[str, Path]) -> Figures:
     """Squared error of hidden pixels (from -1 to 1), beside copies and means; motion's direction read by a probe."""
     (run,) = runs.values()
     scores, floors = record(run, "scores"), record(run, "floors")["items"]
     found, probes = scores["losses"]["patches"], scores["probes"]
-    more = {f"direction, {name}": probes[name]["linear"] for name in ("features", "raw")}
+    more = {f"direction, {name}": probes[name]["linear"]["accuracy"] for name in ("features", "raw")}
     target = min(floors["temporal mean"], floors["nearest seen"])
     return Figures("error of a hidden pixel", found["mean"], floors, target, found["standard_error"], more)
 
@@ -375,6 +395,8 @@ def moving_digits(folder: Path) -> None:
 
 FAMILIES: dict[str, Family] = {
     "video": Family({"videomae": ("videomae",)}, hidden_tubes, moving_digits),
+    **{name: Family({name: (name,)}, classes) for name in ("mae", "rotation", "simclr", "byol", "dino", "ijepa")},
+    **{name: Family({name: (name,)}, restored) for name in ("inpainting", "denoising-pictures")},
     "vq": Family({"vq": ("vq",)}, drawn_again),
     "kl": Family({"kl": ("kl",)}, drawn_again),
     "hubert": Family({"hubert": ("hubert",)}, heard),

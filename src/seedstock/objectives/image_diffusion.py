@@ -143,7 +143,7 @@ class ImageDiffusion(Objective):
         return pixels.reshape(4, -1, *pixels.shape[1:])
 
     def floors(self, batches: Iterable[Batch]) -> dict[str, float]:
-        """``zero``: nothing predicted; ``mean``: the best prediction that sees nothing of the picture but its noise."""
+        """``zero``: nothing predicted."""
         wanted = [one["wanted"] for one in batches]
         return {"zero": float(torch.cat(wanted).square().mean())} if wanted else {}
 
