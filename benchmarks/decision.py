@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 HERE = Path(__file__).resolve().parent.parent
-TARGETS = (10, 25, 50, 100, 200, 350, 500)
+TARGETS = (15, 50, 100, 200, 350, 500)
 
 
 def train(folder: Path, name: str, *overrides: str) -> Path:
