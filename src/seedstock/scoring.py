@@ -146,7 +146,8 @@ def next_token(run: Run, nets: Any, objective: Any, reporter: Reporter) -> dict[
         characters=characters,
         reporter=reporter,
     )
-    each = run.tokenizer_report["bytes_per_token"]["all"]
+    mixed = run.shards.of_pictures.size > 0  # a training loss over codes too is none of bytes
+    each = None if mixed else run.tokenizer_report["bytes_per_token"]["all"]
     events = run.folder / "events.jsonl"
     curve(events, folder / "curve.png", floors=known, bytes_per_token=each, name=run.name)
     return scores

@@ -11,6 +11,7 @@ from drawn_pairs import NAMES, write
 
 from seedstock import answers, coders, pipeline, recipe, weights
 from seedstock.errors import RecipeError
+from seedstock.evaluation.bits_per_byte import score
 from seedstock.runs import Run
 
 SOURCES = "sources: [{{name: drawn, kind: image-text, path: {path}, fields: {{text: captions}}, licence: CC0-1.0}}]\n"
@@ -126,3 +127,22 @@ def test_a_picture_that_cannot_be_decoded_leaves_its_caption(made):
     whole = next(iter(run.corpus.texts("train", media="image/"))).column("media").to_pylist()[0]
     codes, broken = coder([whole, whole[: len(whole) // 3]])
     assert codes.shape == (16,) and broken is None
+
+
+def test_bits_per_byte_are_of_the_captions_alone(made, monkeypatch):
+    """Every byte that is counted is of a caption, and codes have their nats apart: each by the tokens of the shards."""
+    _, run = made
+    scores = json.loads((run.folder / "evaluation" / "scores.json").read_text())
+    specials = set(run.tokenizer.specials.values())
+    tokens = np.concatenate([tokens for _, tokens in documents(run, "held_out")])
+    of_pictures = np.isin(tokens, run.shards.of_pictures)
+    assert of_pictures.any() and set(tokens[of_pictures].tolist()) <= specials
+    assert scores["codes"]["tokens"] == of_pictures.sum()
+    assert scores["held_out"]["tokens"] == (~of_pictures).sum() == scores["held_out"]["bytes"]
+    assert scores["floors"]["same_bytes"]
+    shards, network = run.shards, weights.load(run)[0]
+    apart = score(network, shards, run.tokenizer, context=64)
+    monkeypatch.setattr(shards, "of_pictures", np.array([], np.int64))
+    together = score(network, shards, run.tokenizer, context=64)
+    np.testing.assert_allclose(apart.nats + apart.code_nats, together.nats)
+    assert (apart.code_nats > 0).all() and not together.code_nats.any()

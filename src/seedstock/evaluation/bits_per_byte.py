@@ -2,7 +2,8 @@
 
 Every document is read from its start: BOS is given, every token of text is predicted exactly once, and its nats are
 summed; BOS and EOS are not counted. Bits per byte is that sum, over ln 2, over the UTF-8 bytes that the tokens stand
-for, so models with different tokenizers can be compared, and so can count models over the same bytes.
+for, so models with different tokenizers can be compared, and so can count models over the same bytes. The codes of
+pictures stand for no text: they are read, and their nats are summed apart.
 """
 
 from __future__ import annotations
@@ -24,7 +25,8 @@ _ROWS = 512
 
 @dataclass(frozen=True)
 class Scored:
-    """Sums by document ``[D]`` (``nats``, ``tokens``, ``bytes``), and by position in the context ``[context + 1]``.
+    """Sums by document ``[D]`` (``nats``, ``tokens``, ``bytes``, and ``code_…`` of pictures' codes), and by position in
+    the context ``[context + 1]``.
 
     ``position_…[k]`` is over the tokens that were predicted from the k tokens before them in the window.
     """
@@ -33,6 +35,8 @@ class Scored:
     nats: np.ndarray
     tokens: np.ndarray
     bytes: np.ndarray
+    code_nats: np.ndarray
+    code_tokens: np.ndarray
     position_nats: np.ndarray
     position_tokens: np.ndarray
     position_bytes: np.ndarray
@@ -54,6 +58,13 @@ class Scored:
             "tokens": int(self.tokens[rows].sum()),
             "bytes": int(self.bytes[rows].sum()),
         }
+
+    def codes(self) -> dict[str, Any] | None:
+        """Nats a code of pictures, with its error; None where there are none."""
+        mean, error = ratio(self.code_nats, self.code_tokens)
+        if mean is None:
+            return None
+        return {"nats_per_token": mean, "standard_error": error, "tokens": int(self.code_tokens.sum())}
 
     def by(self) -> dict[str, dict[str, Any]]:
         """The figures by source, domain and language."""
@@ -116,7 +127,7 @@ def score(
     found = documents(shards, split, limit)
     device = next(network.parameters()).device
     byte_lengths = np.asarray(tokenizer.byte_lengths, np.int64)
-    nats, counted, size = (np.zeros(len(found.ids)) for _ in range(3))
+    sums = [np.zeros(len(found.ids)) for _ in range(5)]
     by_position = np.zeros((3, context + 1))
     pad = tokenizer.specials.get("pad", 0)
     training = network.training
@@ -126,12 +137,17 @@ def score(
             for window in windows(shards, split, found, context, min(stride or context, context), batch_tokens, pad):
                 tokens = torch.from_numpy(window.tokens).to(device)
                 found_nats = token_nats(network, tokens).cpu().numpy()
-                parts = (found_nats * window.scored, window.scored, byte_lengths[window.tokens[:, 1:]] * window.scored)
-                for whole, part in zip((nats, counted, size), parts, strict=True):
+                wanted = window.tokens[:, 1:]
+                codes = window.scored & np.isin(wanted, shards.of_pictures)
+                text = window.scored & ~codes
+                parts = (found_nats * text, text, byte_lengths[wanted] * text, found_nats * codes, codes)
+                for whole, part in zip(sums, parts, strict=True):
                     np.add.at(whole, window.documents, part.sum(1, dtype=np.float64))
-                for total, part in zip(by_position, parts, strict=True):
+                for total, part in zip(by_position, parts[:3], strict=True):
                     total[1 : tokens.shape[1]] += part.sum(0, dtype=np.float64)
                 bar.advance(int(window.scored.sum()))
     finally:
         network.train(training)
-    return Scored(found, nats, counted.astype(np.int64), size.astype(np.int64), *by_position)
+    nats, counted, size, code_nats, code_counted = sums
+    whole_numbers = counted.astype(np.int64), size.astype(np.int64)
+    return Scored(found, nats, *whole_numbers, code_nats, code_counted.astype(np.int64), *by_position)

@@ -16,6 +16,7 @@ from seedstock.progress import Reporter, Silent
 
 FORMAT = 1
 NOISE_BYTES = 20_000
+COUNTED = "every token of text once; neither BOS nor EOS, nor codes of pictures"
 
 
 def evaluate(
@@ -55,10 +56,12 @@ def evaluate(
         "held_out": {**figures, "available_bytes": figures["bytes"] if config.limit is None else written},
         "by": found.by(),
         "in_context": found.in_context(),
-        "windows": {"context": context, "stride": stride, "counted": "every token of text once; neither BOS nor EOS"},
+        "windows": {"context": context, "stride": stride, "counted": COUNTED},
         "standard_error": "over documents, of a ratio estimator (Cochran 1977, section 6.4)",
         "noise": noise(network, tokenizer, shards, context, config.batch_tokens),
     }
+    if codes := found.codes():
+        result["codes"] = codes
     if characters:
         result["held_out"]["nats_per_character"] = result["held_out"]["nats_per_token"]
     if floors:

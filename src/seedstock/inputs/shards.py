@@ -141,11 +141,21 @@ class Shards:
         self.vocab_size: int = self.index["vocab_size"]
         self.score_names: tuple[str, ...] = tuple(self.index.get("scores", ()))
         self.values: dict[str, list[str]] = self.index.get("values", {})
+        self.of_pictures = np.array(sorted(self._of_pictures()), np.int64)
+        """The ids of tokens that stand for pictures, not for text."""
         self._streams = {
             (split, entry["stratum"]): _Stream(self.folder, entry, self.dtype, self.specials["pad"])
             for split, entries in self.index["splits"].items()
             for entry in entries
         }
+
+    def _of_pictures(self) -> list[int]:
+        if "pictures" not in self.index:
+            return []
+        from seedstock.inputs.picture_codes import PictureCodesConfig
+
+        config = PictureCodesConfig.model_validate(self.index["pictures"]["config"])
+        return [self.specials[name] for name in config.specials()]
 
     def strata(self, split: str) -> list[Stratum]:
         """The strata of a split, by number."""
