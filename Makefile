@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test slow lint docs clean
+.PHONY: demo test slow search lint docs clean
 
 $(VENV)/core: pyproject.toml setup.py $(wildcard src/seedstock/native/*.[ch])
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed; set PYTHON=")'
@@ -30,6 +30,10 @@ test: $(VENV)/dev
 
 slow: $(VENV)/dev
 	$(BIN)/python -m pytest --slow
+
+# The properties with new examples each time; `make test` takes the same ones always.
+search: $(VENV)/dev
+	$(BIN)/python -m pytest --hypothesis-profile=search
 
 lint: $(VENV)/dev
 	$(BIN)/ruff check --fix .

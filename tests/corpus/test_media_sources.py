@@ -15,11 +15,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from made_media import animation, bomb, clip, deep, picture, sound, tar
 
 from seedstock.corpus.media import pictures, sounds
+from seedstock.corpus.media.types import LONGEST
 from seedstock.corpus.sources import members, ranges
 from seedstock.corpus.sources.audio import Audio
 from seedstock.corpus.sources.base import Item, Source, Unreadable
@@ -137,9 +138,11 @@ NAMES = st.lists(
     names=NAMES,
     size=st.integers(1, 6000),
     form=st.sampled_from([tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT]),
-    cut=st.integers(0, 20_000),
+    cut=st.none() | st.integers(0, 12_000),
+    limit=st.sampled_from([300, LONGEST]),
 )
-def test_each_group_of_a_tar_archive_is_read_once_whatever_the_pieces(tmp_path, names, size, form, cut):
+@example([("a", ".jpg"), ("b", ".jpg")], 1, tarfile.USTAR_FORMAT, 8176, LONGEST)  # ends within what b.jpg holds
+def test_each_group_of_a_tar_archive_is_read_once_whatever_the_pieces(tmp_path, names, size, form, cut, limit):
     path = tmp_path / "x.tar"
     with tarfile.open(path, "w", format=form) as archive:
         for number, (name, suffix) in enumerate(names):
@@ -147,14 +150,15 @@ def test_each_group_of_a_tar_archive_is_read_once_whatever_the_pieces(tmp_path, 
                 continue
             info = tarfile.TarInfo(name + suffix)
             info.size = number * 37 % 900
-            info.type = tarfile.DIRTYPE if number % 11 == 10 else tarfile.REGTYPE
+            info.type = {10: tarfile.DIRTYPE, 7: tarfile.SYMTYPE}.get(number % 11, tarfile.REGTYPE)
+            info.size *= info.type == tarfile.REGTYPE
             archive.addfile(info, io.BytesIO(bytes([number]) * info.size))
-    if cut < 4000:
+    if cut is not None:
         path.write_bytes(path.read_bytes()[: max(1, len(path.read_bytes()) - 1024 - cut)])
 
     def found():
         parts = members.partitions(str(path), (".jpg",), "test")
-        groups = [one for part in parts for one in members.groups(pickle.loads(pickle.dumps(part)))]
+        groups = [one for part in parts for one in members.groups(pickle.loads(pickle.dumps(part)), limit)]
         return len(parts), [one if isinstance(one, Unreadable) else (one.key, one.members) for one in groups]
 
     _, whole = found()

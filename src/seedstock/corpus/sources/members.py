@@ -21,7 +21,10 @@ from seedstock.ledger.ids import digest
 
 CHUNK = 16 * 2**20  # bytes of files in one partition
 GROUP = 64  # members of one group: more are no group but a folder of dotted names
+_BROKEN = "the archive breaks off"
+_TORN = f"{_BROKEN} within it"
 _HEADER = 2**20  # bytes of a member's name or extended header
+_DAMAGE = (OSError, tarfile.TarError, EOFError, ValueError, OverflowError)
 _HEADERS = (
     tarfile.GNUTYPE_LONGNAME,
     tarfile.GNUTYPE_LONGLINK,
@@ -105,10 +108,16 @@ def _grouped(members: Iterator[tuple[str, bytes] | Unreadable]) -> Iterator[Grou
     group: Group | None = None
     for member in members:
         if isinstance(member, Unreadable):
-            if member.reason.startswith("the archive breaks off") and group is not None:
+            torn = member.reason == _TORN
+            if group is not None and member.reason.startswith(_BROKEN) and not torn:
                 # Half of a group is no pair, and says nothing of what else it had.
-                yield Unreadable(group.key, "the archive breaks off within it")
+                yield Unreadable(group.key, _TORN)
                 group = None
+            elif group is not None and (key_of(member.locator) != group.key or member.locator in group.members):
+                yield group
+                group = None
+            if torn:
+                group, member = None, Unreadable(key_of(member.locator), _TORN)
             yield member
             continue
         name, data = member
@@ -169,11 +178,15 @@ def tar(piece: Piece, limit: int) -> Iterator[tuple[str, bytes] | Unreadable]:
                 elif member.size > limit:
                     yield Unreadable(name, f"longer than {limit} bytes")
                 else:
-                    data = archived.extractfile(member).read()  # type: ignore[union-attr]
+                    try:
+                        data = archived.extractfile(member).read()  # type: ignore[union-attr]
+                    except _DAMAGE:
+                        yield Unreadable(name, _TORN)
+                        raise
                     yield name, data
-    except (OSError, tarfile.TarError, EOFError, ValueError, OverflowError) as error:
+    except _DAMAGE as error:
         where = "at its beginning" if last is None else f"after the member at byte {last}"
-        yield Unreadable(piece.name, f"the archive breaks off {where}: {problem(error)}")
+        yield Unreadable(piece.name, f"{_BROKEN} {where}: {problem(error)}")
 
 
 def hidden(name: str) -> bool:
