@@ -9,14 +9,14 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from seedstock.models.backbone import Backbone
-from seedstock.models.block import Block
 from seedstock.models.configs.audio import lengths_of
 from seedstock.models.dropout import Dropout
-from seedstock.models.initialise import fill, initialise
+from seedstock.models.initialise import fill
 from seedstock.models.linear import Linear
 from seedstock.models.mask import Mask
 from seedstock.models.norms import LayerNorm
-from seedstock.models.roles import ROLES, assign
+from seedstock.models.roles import ROLES
+from seedstock.models.whole import Whole
 
 OWN_ROLES = (
     ("embedding.layers.*", "column"),
@@ -114,27 +114,20 @@ class FrameEmbedding(nn.Module):
         return self.dropout(self.norm(x_BTD + self.near(x_BTD)), examples_B)
 
 
-class AudioNetwork(nn.Module):
+class AudioNetwork(Whole):
     """Embedding and backbone over samples. ``config`` has every size."""
 
-    vocab_size = 0
+    role_patterns = OWN_ROLES
 
-    def __init__(self, config: Any, seed: int = 1, device: str = "cpu") -> None:
-        super().__init__()
-        self.config, self.seed = config, seed
-        self.compute_dtype = torch.float32
-        with torch.device("meta"):
-            self.embedding = FrameEmbedding(config, seed)
-            self.backbone = Backbone(config, seed)
-        if device != "meta":
-            self.to_empty(device=device)
-            initialise(self, self.roles(), config, seed)
-            self._initialise_front()
+    def assemble(self) -> None:
+        """Embedding and backbone."""
+        self.embedding = FrameEmbedding(self.config, self.seed)
+        self.backbone = Backbone(self.config, self.seed)
 
-    @torch.no_grad()
-    def _initialise_front(self) -> None:
+    def initialise(self) -> None:
         """Convolutions keep the size of what they are given (He et al. 2015), so that the last norm has something to
         work on; taps of positions have the length of their directions."""
+        super().initialise()
         for number, layer in enumerate(self.embedding.layers):
             assert isinstance(layer, Taps)
             std = (2 / layer.weight.shape[1]) ** 0.5
@@ -143,21 +136,6 @@ class AudioNetwork(nn.Module):
         fill(near.direction, 2 / (near.taps * near.inputs * near.groups) ** 0.5, self.seed, "embedding.near.direction")
         near.length.copy_(near.cube.norm(dim=(0, 1)))
         fill(self.embedding.hidden, 0.3, self.seed, "embedding.hidden")
-
-    def roles(self) -> dict[str, str]:
-        """The role of each parameter by name (see ``models.roles``)."""
-        return assign((name for name, _ in self.named_parameters()), OWN_ROLES)
-
-    def use(self, dtype: torch.dtype) -> AudioNetwork:
-        """Computes matrix products and activations in ``dtype`` from now on; the weights stay fp32."""
-        self.compute_dtype = dtype
-        return self
-
-    def compile(self, **options: Any) -> None:
-        """Compiles the block, which every layer shares."""
-        for module in self.backbone.modules():
-            if isinstance(module, Block):
-                module.compile(**options)
 
     def latents(self, waveform_BS: Tensor, length_B: Tensor | None = None) -> Tensor:
         """What the convolutions find in clips (int16, or floating-point), each normalised over its ``length`` samples,

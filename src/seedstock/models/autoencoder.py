@@ -14,9 +14,9 @@ from seedstock.models.codebook import Codebook
 from seedstock.models.initialise import fill
 from seedstock.models.patches import normalised, patchify, unpatchify
 from seedstock.models.residual import Half, Kernel, ResidualBlock
-from seedstock.models.roles import assign
+from seedstock.models.whole import Whole
 
-ROLES = (
+OWN_ROLES = (
     ("*norm.weight", "vector"),
     ("*.bias", "vector"),
     ("codebook.weight", "embedding"),
@@ -58,25 +58,20 @@ class Decoder(nn.Module):
         return drawn.float().permute(0, 2, 3, 1)
 
 
-class AutoencoderNetwork(nn.Module):
+class AutoencoderNetwork(Whole):
     """Encoder, decoder, and of ``vq`` the codebook between them."""
 
-    vocab_size = 0
+    role_patterns = OWN_ROLES
+    block_class = ResidualBlock
 
-    def __init__(self, config: Any, seed: int = 1, device: str = "cpu") -> None:
-        super().__init__()
-        self.config, self.seed = config, seed
-        self.compute_dtype = torch.float32
-        with torch.device("meta"):
-            self.backbone = Encoder(config)
-            self.decoder = Decoder(config)
-            self.codebook = Codebook(config.codes, config.latent, seed) if config.shape == "vq" else None
-        if device != "meta":
-            self.to_empty(device=device)
-            self._initialise()
+    def assemble(self) -> None:
+        """Both halves, and the codebook where there is one."""
+        c = self.config
+        self.backbone = Encoder(c)
+        self.decoder = Decoder(c)
+        self.codebook = Codebook(c.codes, c.latent, self.seed) if c.shape == "vq" else None
 
-    @torch.no_grad()
-    def _initialise(self) -> None:
+    def initialise(self) -> None:
         """Weights keep the size of what goes through; the last layer begins small."""
         for buffer in self.buffers():
             buffer.zero_()
@@ -87,21 +82,6 @@ class AutoencoderNetwork(nn.Module):
                 continue
             std = 1.0 if role == "embedding" else 1 / math.sqrt(parameter[0].numel())
             fill(parameter, std * (FIRST if name == "decoder.layers.last.weight" else 1.0), self.seed, name)
-
-    def roles(self) -> dict[str, str]:
-        """The role of each parameter by name; ``kernel`` are the convolutions' ``[out, in, taps, taps]``."""
-        return assign((name for name, _ in self.named_parameters()), ROLES)
-
-    def use(self, dtype: torch.dtype) -> AutoencoderNetwork:
-        """Computes convolutions and activations in ``dtype`` from now on; the weights stay fp32."""
-        self.compute_dtype = dtype
-        return self
-
-    def compile(self, **options: Any) -> None:
-        """Compiles each block."""
-        for module in self.modules():
-            if isinstance(module, ResidualBlock):
-                module.compile(**options)
 
     def inputs(self, images_BHWC: Tensor) -> dict[str, Any]:
         """What the backbone is called with for pictures, uint8 or normalised."""

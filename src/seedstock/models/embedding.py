@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from seedstock.models.backbone import Output
 from seedstock.models.keys import generator
 from seedstock.models.network import Embedding, Head
-from seedstock.models.roles import assign
+from seedstock.models.whole import Whole
 
 
 class Through(nn.Module):
@@ -20,40 +20,22 @@ class Through(nn.Module):
         return Output(x)
 
 
-class EmbeddingNetwork(nn.Module):
+class EmbeddingNetwork(Whole):
     """What every network has, of no layers. As in word2vec's code, the first table starts uniform in ±0.5 / width and
     the second one at zero: every pair of words is as likely as not."""
 
-    def __init__(self, config: Any, vocab_size: int, seed: int = 1, device: str = "cpu") -> None:
-        super().__init__()
-        self.config, self.vocab_size, self.seed = config, vocab_size, seed
-        self.compute_dtype = torch.float32
-        with torch.device("meta"):
-            self.embedding = Embedding(config, vocab_size, seed)
-            self.backbone = Through()
-            self.head = Head(config, vocab_size, self.embedding)
-        if device != "meta":
-            self.to_empty(device=device)
-            self._initialise()
+    def assemble(self) -> None:
+        """Two tables, and nothing between them."""
+        self.embedding = Embedding(self.config, self.vocab_size, self.seed)
+        self.backbone = Through()
+        self.head = Head(self.config, self.vocab_size, self.embedding)
 
-    @torch.no_grad()
-    def _initialise(self) -> None:
+    def initialise(self) -> None:
+        """Uniform, and zero."""
         self.head.weight.zero_()
         key, edge = generator("initial weights", self.seed, "embedding.tokens.weight"), 0.5 / self.config.width
         values = torch.empty(self.embedding.tokens.weight.shape)
         self.embedding.tokens.weight.copy_(values.uniform_(-edge, edge, generator=key))
-
-    def roles(self) -> dict[str, str]:
-        """The role of each parameter by name (see ``models.roles``)."""
-        return assign(name for name, _ in self.named_parameters())
-
-    def use(self, dtype: torch.dtype) -> EmbeddingNetwork:
-        """Multiplies in ``dtype`` from now on; the weights stay fp32."""
-        self.compute_dtype = dtype
-        return self
-
-    def compile(self, **options: Any) -> None:
-        """There is nothing to compile."""
 
     def embed(self, tokens_BT: Tensor, positions_BT: Tensor, examples_B: Tensor | None = None) -> Tensor:
         """``[B, T, D]`` in the compute dtype."""

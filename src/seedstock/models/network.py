@@ -9,13 +9,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from seedstock.models.backbone import Backbone
-from seedstock.models.block import Block
 from seedstock.models.cache import Cache
 from seedstock.models.dropout import Dropout
 from seedstock.models.experts import Reduce, experts_of
-from seedstock.models.initialise import initialise
 from seedstock.models.mask import Mask
-from seedstock.models.roles import assign
+from seedstock.models.whole import Whole
 
 
 class Table(nn.Module):
@@ -72,38 +70,17 @@ class Head(nn.Module):
         return logits_BTV if self.bias is None else logits_BTV + self.bias
 
 
-class Network(nn.Module):
+class Network(Whole):
     """Embeddings, backbone and head of a decoder. ``config`` has every size."""
 
     embedding_class: type[Embedding] = Embedding
     head_class: type[Head] = Head
 
-    def __init__(self, config: Any, vocab_size: int, seed: int = 1, device: str = "cpu") -> None:
-        super().__init__()
-        self.config, self.vocab_size, self.seed = config, vocab_size, seed
-        self.compute_dtype = torch.float32
-        with torch.device("meta"):
-            self.embedding = self.embedding_class(config, vocab_size, seed)
-            self.backbone = Backbone(config, seed)
-            self.head = self.head_class(config, vocab_size, self.embedding)
-        if device != "meta":
-            self.to_empty(device=device)
-            initialise(self, self.roles(), config, seed)
-
-    def roles(self) -> dict[str, str]:
-        """The role of each parameter by name (see ``models.roles``)."""
-        return assign(name for name, _ in self.named_parameters())
-
-    def use(self, dtype: torch.dtype) -> Network:
-        """Computes matrix products and activations in ``dtype`` from now on; the weights stay fp32."""
-        self.compute_dtype = dtype
-        return self
-
-    def compile(self, **options: Any) -> None:
-        """Compiles the block, which every layer shares, rather than the whole network: once, and soon."""
-        for module in self.backbone.modules():
-            if isinstance(module, Block):
-                module.compile(**options)
+    def assemble(self) -> None:
+        """Embedding, backbone and head."""
+        self.embedding = self.embedding_class(self.config, self.vocab_size, self.seed)
+        self.backbone = Backbone(self.config, self.seed)
+        self.head = self.head_class(self.config, self.vocab_size, self.embedding)
 
     def embed(self, tokens_BT: Tensor, positions_BT: Tensor, examples_B: Tensor | None = None) -> Tensor:
         """``[B, T, D]`` in the compute dtype."""

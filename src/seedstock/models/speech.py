@@ -15,7 +15,7 @@ from seedstock.models.encoder_decoder import EncoderDecoderNetwork, SideEmbeddin
 from seedstock.models.initialise import fill
 from seedstock.models.mask import Mask
 from seedstock.models.network import Embedding, Head, Table
-from seedstock.models.roles import ROLES, assign
+from seedstock.models.roles import ROLES
 
 OWN_ROLES = (("embedding.source.*.weight", "column"), *ROLES)
 
@@ -68,18 +68,14 @@ class SpeechNetwork(EncoderDecoderNetwork):
     embedding_class = SpeechEmbedding  # type: ignore[assignment]
     head_class = Head  # type: ignore[assignment]
 
-    def __init__(self, config: Any, vocab_size: int, seed: int = 1, device: str = "cpu") -> None:
-        super().__init__(config, vocab_size, seed, device)
-        if device == "meta":
-            return
-        for name in ("first", "second"):  # which keep the size of what they are given (He et al. 2015)
-            weight = self.get_parameter(f"embedding.source.{name}.weight")
-            with torch.no_grad():
-                fill(weight, (2 / weight.shape[1]) ** 0.5, seed, f"embedding.source.{name}.weight")
+    role_patterns = OWN_ROLES
 
-    def roles(self) -> dict[str, str]:
-        """The role of each parameter by name (see ``models.roles``)."""
-        return assign((name for name, _ in self.named_parameters()), OWN_ROLES)
+    def initialise(self) -> None:
+        """The convolutions keep the size of what they are given (He et al. 2015)."""
+        super().initialise()
+        for name in ("first", "second"):
+            weight = self.get_parameter(f"embedding.source.{name}.weight")
+            fill(weight, (2 / weight.shape[1]) ** 0.5, self.seed, f"embedding.source.{name}.weight")
 
     def hear(self, spectrum_BTF: Tensor, examples_B: Tensor | None = None) -> Source:
         """Spectra, fp32 ``[B, frames, bins]``, embedded for ``backbone(cross=…)``. Silence is read as all else is."""

@@ -9,14 +9,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from seedstock.models.backbone import Backbone
-from seedstock.models.block import Block
 from seedstock.models.dropout import Dropout
-from seedstock.models.initialise import initialise
 from seedstock.models.linear import Linear
 from seedstock.models.mask import Mask
 from seedstock.models.network import Table
 from seedstock.models.norms import norm
-from seedstock.models.roles import ROLES, assign
+from seedstock.models.roles import ROLES
+from seedstock.models.whole import Whole
 
 OWN_ROLES = (
     ("embedding.returns.weight", "column"),
@@ -59,36 +58,15 @@ class StepEmbedding(nn.Module):
         return self.dropout(self.norm(x_BTD), examples_B)
 
 
-class TrajectoryNetwork(nn.Module):
+class TrajectoryNetwork(Whole):
     """Embedding and backbone over episodes. ``config`` has every size."""
 
-    vocab_size = 0
+    role_patterns = OWN_ROLES
 
-    def __init__(self, config: Any, seed: int = 1, device: str = "cpu") -> None:
-        super().__init__()
-        self.config, self.seed = config, seed
-        self.compute_dtype = torch.float32
-        with torch.device("meta"):
-            self.embedding = StepEmbedding(config, seed)
-            self.backbone = Backbone(config, seed)
-        if device != "meta":
-            self.to_empty(device=device)
-            initialise(self, self.roles(), config, seed)
-
-    def roles(self) -> dict[str, str]:
-        """The role of each parameter by name (see ``models.roles``)."""
-        return assign((name for name, _ in self.named_parameters()), OWN_ROLES)
-
-    def use(self, dtype: torch.dtype) -> TrajectoryNetwork:
-        """Computes matrix products and activations in ``dtype`` from now on; the weights stay fp32."""
-        self.compute_dtype = dtype
-        return self
-
-    def compile(self, **options: Any) -> None:
-        """Compiles the block, which every layer shares."""
-        for module in self.backbone.modules():
-            if isinstance(module, Block):
-                module.compile(**options)
+    def assemble(self) -> None:
+        """Embedding and backbone."""
+        self.embedding = StepEmbedding(self.config, self.seed)
+        self.backbone = Backbone(self.config, self.seed)
 
     def inputs(
         self,

@@ -113,7 +113,7 @@ class AudioConfig(TransformerConfig):
         """The network, its weights keyed by (seed, parameter name). Raises RecipeError while sizes are missing."""
         from seedstock.models.audio import AudioNetwork
 
-        return AudioNetwork(self.resolved(), seed, device)
+        return AudioNetwork(self.resolved(), vocab_size, seed, device)
 
 
 def lengths_of(samples: Any, kernels: Any, strides: Any) -> list[Any]:

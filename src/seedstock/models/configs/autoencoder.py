@@ -144,7 +144,7 @@ class AutoencoderConfig(Config):
         """The network, its weights keyed by (seed, parameter name)."""
         from seedstock.models.autoencoder import AutoencoderNetwork
 
-        return AutoencoderNetwork(self, seed, device)
+        return AutoencoderNetwork(self, vocab_size, seed, device)
 
 
 def _block(inputs: int, outputs: int, side: int) -> Iterator[Layer]:

@@ -68,4 +68,4 @@ class TrajectoryConfig(TransformerConfig):
         """The network, its weights keyed by (seed, parameter name). Raises RecipeError while sizes are missing."""
         from seedstock.models.trajectory import TrajectoryNetwork
 
-        return TrajectoryNetwork(self.resolved(), seed, device)
+        return TrajectoryNetwork(self.resolved(), vocab_size, seed, device)

@@ -129,4 +129,4 @@ class VisionConfig(TransformerConfig):
         """The network, its weights keyed by (seed, parameter name). Raises RecipeError while sizes are missing."""
         from seedstock.models.vision import VisionNetwork
 
-        return VisionNetwork(self.resolved(), seed, device)
+        return VisionNetwork(self.resolved(), vocab_size, seed, device)
