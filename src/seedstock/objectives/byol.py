@@ -6,41 +6,21 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import nn
 
-from seedstock.objectives.base import Batch, Expectation, Objective, Spec, Sums
+from seedstock.objectives.base import Batch, Expectation, Spec, Sums
 from seedstock.objectives.configs.views import ByolConfig
-from seedstock.objectives.pictures import features
 from seedstock.objectives.projection import Projector, copy_of, follow, spread, teacher_of
-from seedstock.objectives.views import view
+from seedstock.objectives.two_views import TwoViews, both
 
 TEACHERS = {"teacher": "network", "teacher_projector": "projector"}
 
 
-class Byol(Objective):
+class Byol(TwoViews):
     """2 - 2 · cosine of what is predicted of the one view and what the teacher makes of the other, both ways."""
-
-    exports = "vit"
 
     def __init__(self, config: ByolConfig | None = None, spec: Spec | None = None) -> None:
         self.config, self.spec = config or ByolConfig(), spec or Spec(vocab_size=0, context=0)
-
-    def prepare(self, items: Batch, keys: Any) -> Batch:
-        """``image`` uint8 ``[B, H, W, C]`` and ``present`` ``[B]``."""
-        return {name: items[name] for name in ("image", "present")}
-
-    def corrupt(self, batch: Batch, keys: Any) -> Batch:
-        """Adds ``first`` and ``second``, fp32 ``[B, H, W, C]``: two views."""
-        drawn = self.config.drawn()
-        return batch | {name: view(batch["image"], keys, name, **drawn) for name in ("first", "second")}
-
-    def counts(self, batch: Batch) -> Sums:
-        """``view``: views of pictures that are there."""
-        return {"view": 2 * batch["present"].sum()}
-
-    def inputs(self, nets: Any, batch: Batch) -> dict[str, Any]:
-        """Both views in one pass, ``[2 B, …]``, the first ones before the second ones."""
-        return nets["network"].inputs(*self._both(batch))
 
     def loss(self, nets: Any, output: Any, batch: Batch) -> tuple[Sums, Sums]:
         """``view``: the sum over views; the metric ``spread`` is how far the network's features scatter."""
@@ -48,7 +28,7 @@ class Byol(Objective):
         predicted = F.normalize(nets["predictor"](nets["projector"](pooled)), dim=-1)
         with torch.no_grad():
             teacher = nets["teacher"]
-            seen = teacher.pooled(teacher.backbone(**teacher.inputs(*self._both(batch))).hidden)
+            seen = teacher.pooled(teacher.backbone(**teacher.inputs(*both(batch))).hidden)
             first, second = F.normalize(nets["teacher_projector"](seen), dim=-1).chunk(2)
         errors = 2 - 2 * (predicted * torch.cat([second, first])).sum(dim=-1)
         there = batch["present"].repeat(2)
@@ -75,10 +55,6 @@ class Byol(Objective):
         for teacher, student in TEACHERS.items():
             follow(nets[teacher], nets[student], self.config.momentum)
 
-    def features(self, nets: Any, batch: Batch) -> Tensor:
-        """The mean over the patches ``[B, D]``."""
-        return features(nets, batch)
-
     def expect(self, spec: Spec) -> Expectation:
         """A fresh predictor points anywhere: the mean of 2 - 2 · cosine is 2."""
         return Expectation(
@@ -90,8 +66,3 @@ class Byol(Objective):
             collapse_at={"view": 2.0},
             collapse_below={"spread": 0.1},
         )
-
-    @staticmethod
-    def _both(batch: Batch) -> tuple[Tensor, Tensor]:
-        examples = torch.cat([2 * batch["examples"], 2 * batch["examples"] + 1])  # for dropout
-        return torch.cat([batch["first"], batch["second"]]), examples

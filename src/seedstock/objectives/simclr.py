@@ -7,41 +7,21 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import nn
 
-from seedstock.objectives.base import Batch, Expectation, Objective, Spec, Sums
+from seedstock.objectives.base import Batch, Expectation, Spec, Sums
 from seedstock.objectives.configs.views import SimclrConfig
-from seedstock.objectives.pictures import features
 from seedstock.objectives.projection import Projector, spread
-from seedstock.objectives.views import view
+from seedstock.objectives.two_views import TwoViews
 
 
-class Simclr(Objective):
+class Simclr(TwoViews):
     """Cross-entropy over cosines: each view's other view among the 2 B - 1 views that are not itself (NT-Xent)."""
 
     coupling = "batch"
-    exports = "vit"
 
     def __init__(self, config: SimclrConfig | None = None, spec: Spec | None = None) -> None:
         self.config, self.spec = config or SimclrConfig(), spec or Spec(vocab_size=0, context=0)
-
-    def prepare(self, items: Batch, keys: Any) -> Batch:
-        """``image`` uint8 ``[B, H, W, C]`` and ``present`` ``[B]``."""
-        return {name: items[name] for name in ("image", "present")}
-
-    def corrupt(self, batch: Batch, keys: Any) -> Batch:
-        """Adds ``first`` and ``second``, fp32 ``[B, H, W, C]``: two views."""
-        drawn = self.config.drawn()
-        return batch | {name: view(batch["image"], keys, name, **drawn) for name in ("first", "second")}
-
-    def counts(self, batch: Batch) -> Sums:
-        """``view``: views of pictures that are there."""
-        return {"view": 2 * batch["present"].sum()}
-
-    def inputs(self, nets: Any, batch: Batch) -> dict[str, Any]:
-        """Both views in one pass, ``[2 B, …]``, the first ones before the second ones."""
-        examples = torch.cat([2 * batch["examples"], 2 * batch["examples"] + 1])  # for dropout
-        return nets["network"].inputs(torch.cat([batch["first"], batch["second"]]), examples)
 
     def represent(self, nets: Any, output: Any, batch: Batch) -> Sums:
         """``first`` and ``second``: unit vectors ``[B, outputs]``; and whether the picture is there."""
@@ -65,10 +45,6 @@ class Simclr(Objective):
         """The projector, which is thrown away afterwards."""
         c = self.config
         return {"projector": Projector(self.spec.model.width, c.hidden, c.outputs, self.spec.seed, "projector")}
-
-    def features(self, nets: Any, batch: Batch) -> Tensor:
-        """The mean over the patches ``[B, D]``."""
-        return features(nets, batch)
 
     def expect(self, spec: Spec) -> Expectation:
         """By chance every other view of the batch is as near: ln(2 B - 1). A fresh network knows colours apart."""
