@@ -35,6 +35,7 @@ def train(run: Run, reporter: Reporter) -> Result:
     config = recipe.training
     size = place.size if place else launch.devices(config.processes)
     if size == 1:
+        insist_on_room(run, Degrees(), 1)
         return learn(run, reporter)
 
     def layout(size: int) -> Degrees:
@@ -43,7 +44,9 @@ def train(run: Run, reporter: Reporter) -> Result:
     if place is None and config.processes is None and config.parallel == ParallelConfig():
         size = most(size, layout)  # nothing was asked for: as many of the devices as can be of use
         if size == 1:
+            insist_on_room(run, Degrees(), 1)
             return learn(run, reporter)
+    insist_on_room(run, layout(size), size if place is None else 1)
     reporter.say(f"   {size} processes: {layout(size)}")
     if place is not None:
         _store().set(GO, f"{run.runs.absolute()}\n{run.name}")
@@ -53,6 +56,34 @@ def train(run: Run, reporter: Reporter) -> Result:
     run.chain = Chain(run.chain.path)  # the others wrote to it
     run.__dict__.pop("recipe", None)
     return found
+
+
+def insist_on_room(run: Run, degrees: Degrees, here: int) -> None:
+    """Raises RecipeError, before anything is built, where the model cannot be trained in a device's memory; ``here``
+    processes share the memory of this machine where it has no other devices."""
+    from seedstock import machine
+    from seedstock.planning.layout import require
+    from seedstock.planning.memory import Use
+    from seedstock.planning.parameters import Shape
+
+    recipe, (device, room) = run.recipe, machine.memory()
+    config = recipe.training
+    if not room:
+        return
+    share = -(-(config.batch_examples or 1) // degrees.batch)
+    size = min(config.micro_batch or 1, share)
+    use = Use(
+        size,
+        passes=-(-share // size),
+        optimizer=config.optimizer.kind,
+        precision="fp32" if config.precision == "fp32" else "bf16",
+        ema=config.ema is not None,
+        device=device,
+        shards=degrees.shard,
+        tensor=degrees.tensor,
+    )
+    shape, room = Shape.of(recipe.model), room // here if device == "cpu" else room
+    require(shape, run.vocab_size, use, memory_bytes=room, examples=config.batch_examples or 1)
 
 
 def most(size: int, layout: Callable[[int], Any]) -> int:

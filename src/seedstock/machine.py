@@ -11,6 +11,19 @@ SMALL_MODELS = 0.3
 quickstart was seen at 0.25 with AMX and at 0.35 with AVX512-BF16 alone."""
 
 
+def memory() -> tuple[str, int]:
+    """``cpu`` or ``gpu``, and how many bytes the device has that networks run on; 0 where nothing says."""
+    import torch
+
+    from seedstock import weights
+    from seedstock.planning.hardware import system_memory
+
+    device = torch.device(weights.device())
+    if device.type == "cuda":
+        return "gpu", int(torch.cuda.get_device_properties(device).total_memory)
+    return ("cpu" if device.type == "cpu" else "gpu"), system_memory()
+
+
 def hardware() -> Any:
     """A ``planning.hardware.Hardware`` of this machine, measured in about a second."""
     from seedstock.planning.hardware import this_machine
@@ -29,5 +42,10 @@ def hardware() -> Any:
     memory = torch.cuda.get_device_properties(device).total_memory if device.type == "cuda" else plain.memory
     share = plain.utilisation if best == "fp32" else SMALL_MODELS
     return dataclasses.replace(
-        plain, name=f"this machine in {best}", flops=rates[best], memory=memory, utilisation=share
+        plain,
+        name=f"this machine in {best}",
+        flops=rates[best],
+        memory=memory,
+        utilisation=share,
+        kind="cpu" if device.type == "cpu" else "gpu",
     )

@@ -11,7 +11,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from seedstock.models.configs.autoencoder import AutoencoderConfig
 from seedstock.planning import flops
-from seedstock.planning.memory import memory
+from seedstock.planning.memory import Use, memory
 from seedstock.planning.parameters import Shape, parameters, total
 from seedstock.planning.size import resolve
 from seedstock.training.configs.training import TrainingConfig
@@ -65,7 +65,7 @@ def test_sizes_are_written_out_and_memory_grows_with_the_batch():
     model, training, derived = resolve(config, TrainingConfig(steps=10), 0)
     assert model == config and not any(one.key.startswith("model.") for one in derived)
     assert training.optimizer.learning_rate > 0
-    one, two = (memory(Shape.of(config), 0, batch)["activations"] for batch in (1, 2))
+    one, two = (memory(Shape.of(config), 0, Use(batch))["activations"] for batch in (1, 2))
     assert two == 2 * one > 0
 
 

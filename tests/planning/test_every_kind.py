@@ -13,7 +13,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from seedstock import kinds
 from seedstock.planning import flops
 from seedstock.planning.hardware import DEVICES
-from seedstock.planning.memory import memory
+from seedstock.planning.memory import Use, memory
 from seedstock.planning.parameters import Shape, active, parameters, total
 from seedstock.planning.plan import plan
 from seedstock.planning.size import resolve
@@ -114,9 +114,9 @@ def test_activations_are_about_what_autograd_keeps(kind, shape, dtype):
         logits = passed(network, tokens)
         loss = torch.nn.functional.cross_entropy(logits.flatten(0, 1), tokens.flatten())
     found = sum(size for place, size in kept.items() if place not in weights)
-    parts = memory(Shape.of(config), 512, 8, precision="fp32" if dtype == torch.float32 else "bf16")
-    copies = parts["weights"] - 4 * sum(parameter.numel() for parameter in network.parameters())
-    expected = parts["activations"] + parts["logits"] + copies
+    use = Use(8, precision="fp32" if dtype == torch.float32 else "bf16", device="cpu")
+    parts, logits = memory(Shape.of(config), 512, use), tokens.numel() * 512 * (4 + use.number)
+    expected = parts["activations"] + logits + parts["copies"]
     assert loss.requires_grad and 0.7 < expected / found < 1.5
 
 

@@ -11,7 +11,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from seedstock.models.configs.audio import AudioConfig
 from seedstock.models.configs.speech import SpeechConfig
 from seedstock.planning import flops
-from seedstock.planning.memory import memory
+from seedstock.planning.memory import Use, memory
 from seedstock.planning.parameters import Shape, parameters, total
 from seedstock.planning.size import resolve
 from seedstock.training.configs.training import TrainingConfig
@@ -81,7 +81,7 @@ def test_activations_are_about_what_autograd_keeps():
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
         network(torch.randn(8, 8000)).sum()
     found = sum(size for place, size in kept.items() if place not in weights)
-    expected = memory(Shape.of(config), 0, 8, precision="fp32")["activations"]
+    expected = memory(Shape.of(config), 0, Use(8, precision="fp32", device="cpu"))["activations"]
     assert 0.6 < expected / found < 1.6
 
 
@@ -118,5 +118,5 @@ def test_flops_of_what_hears_and_writes_equal_what_torch_counts(frames):
 def test_memory_grows_with_what_is_heard():
     config = SpeechConfig(frames=24, bins=20, context=16, width=64, layers=3, heads=4)
     longer = SpeechConfig(**{**config.model_dump(), "frames": 240})
-    few, many = (memory(Shape.of(one), 320, 8)["activations"] for one in (config, longer))
+    few, many = (memory(Shape.of(one), 320, Use(8))["activations"] for one in (config, longer))
     assert 3 < many / few < 10

@@ -44,6 +44,8 @@ def add(commands: Any) -> None:
     plan = shared.recipe(commands.add_parser("plan", help="parameters, FLOPs, memory, time and energy, before a run"))
     plan.add_argument("--hardware", metavar="NAME", help="a100, h100, h200, … (this machine, measured)")
     plan.add_argument("--devices", type=int, default=1, metavar="N", help="how many of it (1)")
+    plan.add_argument("--price", type=float, metavar="DOLLARS", help="what an hour of one device costs")
+    plan.add_argument("--memory", metavar="SIZE", help="what one device has in its place: 24 GiB")
     plan.set_defaults(run=_plan)
     schema = commands.add_parser("schema", help="print the JSON schema of a recipe")
     schema.add_argument("--json", action="store_true", help="as every command has it: this one always prints JSON")
@@ -102,7 +104,8 @@ def _plan(options: argparse.Namespace) -> None:
     from seedstock.planning.plan import plan
 
     recipe = shared.load_recipe(options)
-    result = plan(recipe, hardware=_hardware(options.hardware), devices=options.devices)
+    hardware = _with_memory(_hardware(options.hardware), options.memory)
+    result = plan(recipe, hardware=hardware, devices=options.devices, dollars_an_hour=_price(options.price))
     rows = mixtures.realised(recipe, options.runs)
     shared.show(options, {**result.record(), "mixture": rows}, lambda: views.plan(result.table(), rows, recipe.mixture))
 
@@ -117,6 +120,33 @@ def _hardware(name: str | None) -> Any:
     if name.lower() not in DEVICES:
         raise RecipeError("unknown hardware", where=f"--hardware {name}", fix=f"known: {', '.join(DEVICES)}")
     return DEVICES[name.lower()]
+
+
+def _with_memory(hardware: Any, asked: str | None) -> Any:
+    from dataclasses import replace
+
+    from pydantic import TypeAdapter, ValidationError
+
+    from seedstock.config import Bytes
+    from seedstock.errors import RecipeError
+
+    if asked is None:
+        return hardware
+    try:
+        size = TypeAdapter(Bytes).validate_python(asked)
+    except ValidationError as error:
+        raise RecipeError(f"{asked!r} is no size of a memory", where="--memory", fix="write 24 GiB") from error
+    if size <= 0:
+        raise RecipeError(f"{asked!r} holds nothing", where="--memory", fix="write 24 GiB")
+    return replace(hardware, memory=size)
+
+
+def _price(asked: float | None) -> float | None:
+    from seedstock.errors import RecipeError
+
+    if asked is not None and not 0 <= asked < float("inf"):
+        raise RecipeError(f"{asked} is no price", where="--price", fix="give dollars for an hour of one device")
+    return asked
 
 
 def _schema(options: argparse.Namespace) -> None:

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from seedstock.errors import RecipeError
 from seedstock.planning import flops, parameters
 from seedstock.planning.energy import Energy, estimate
 from seedstock.planning.hardware import CPU_WATTS, Hardware, processors, this_machine
-from seedstock.planning.memory import memory
+from seedstock.planning.layout import Layout, recommend, what_would_fit
+from seedstock.planning.memory import ROOM, Use, memory, peak
+from seedstock.planning.memory import largest as largest_micro_batch
 from seedstock.planning.size import Derived, resolve
+
+MOST = 4096
+"""The largest micro-batch that is looked for."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +38,20 @@ class Plan:
     derived: list[Derived]
     disk: float = 0
     """Bytes that the objective keeps beside checkpoints, at most."""
+    peak_memory: int = 0
+    """Bytes of one device at the fullest moment; ``memory`` by part, which are not all there at once."""
+    micro_batch: int = 1
+    largest_micro_batch: int | None = None
+    """Examples at once that a device has room for under the layout; None where its memory is not known."""
+    devices: int = 1
+    layout: dict[str, int] | None = None
+    """What ``training.parallel`` should say; None where no layout fits."""
+    advice: str = ""
+    """What would fit where nothing does."""
+    dollars: float | None = None
+    device_hours: float = 0.0
+    predicted: dict[str, Any] | None = None
+    """The held-out loss that a sweep's law foresees, with its interval."""
 
     @property
     def flops(self) -> float:
@@ -41,24 +60,46 @@ class Plan:
 
     def rows(self) -> list[tuple[str, str]]:
         """The table that people read: what, how much."""
-        count, room = sum(self.parameters.values()), sum(self.memory.values())
+        count = sum(self.parameters.values())
         speed = "measured" if self.measured else f"expected: {self.hardware.utilisation:.0%} of {self.hardware.name}"
         parts = ", ".join(f"{name} {quantity(size)}" for name, size in self.parameters.items() if size)
         places = ", ".join(f"{name} {quantity(size, 1024)}B" for name, size in self.memory.items() if size)
         some = f", {quantity(self.active)} of them for each token" if self.active < count else ""
-        energy, fits = self.energy, self.hardware.memory
+        energy = self.energy
         steps = f"{self.steps:,} steps of {self.batch_tokens:,}" if self.steps else f"steps of {self.batch_tokens:,}"
         kept = [("disk", f"at most {quantity(self.disk, 1024)}B that the objective keeps")] if self.disk else []
         return [
             ("parameters", f"{count:,} ({parts}){some}"),
             ("tokens", f"{quantity(self.tokens)} ({steps}), {self.tokens / count:.3g} a parameter"),
             ("FLOPs", f"{self.flops:.3g} ({self.flops_a_token:.3g} a token)"),
-            ("memory", f"about {quantity(room, 1024)}B ({places})" + ("" if room < fits or not fits else ": too much")),
+            ("memory", f"about {quantity(self.peak_memory, 1024)}B a device at its fullest ({places})"),
+            ("fits", self._fits()),
             *kept,
             ("time", f"{duration(self.seconds)} at {quantity(self.tokens_per_second)} tokens/s ({speed})"),
             ("energy", f"{energy.watt_hours:.3g} Wh ({energy.low:.3g} to {energy.high:.3g}; {energy.method})"),
             ("CO2", f"{energy.co2_grams:.3g} g at {energy.grid_grams_a_kwh:g} g/kWh"),
+            *(
+                [("cost", f"{self.dollars:,.2f} dollars for {self.device_hours:.3g} device hours")]
+                if self.dollars
+                else []
+            ),
+            *([("loss", _foreseen(self.predicted))] if self.predicted else []),
         ]
+
+    def _cost(self) -> str:
+        return (
+            f"{self.dollars:,.2f} dollars for {self.device_hours:.3g} device hours (give --price where yours differs)"
+        )
+
+    def _fits(self) -> str:
+        if self.layout is None:
+            return f"no: {self.advice}"
+        layout = " × ".join(f"{name} {degree}" for name, degree in self.layout.items()) or "one device"
+        if self.largest_micro_batch is None:
+            return "not known: this machine does not say how much memory it has"
+        name = self.hardware.name
+        most = f"up to {self.largest_micro_batch:,} examples at once on {name}, planned with {self.micro_batch:,}"
+        return f"{most}; layout: {layout}" if self.devices > 1 else most
 
     def table(self) -> str:
         """The rows as text, and below them every value that the recipe left open, with its reason."""
@@ -77,8 +118,10 @@ def plan(
     hardware: Hardware | None = None,
     devices: int = 1,
     tokens_per_second: float | None = None,
+    dollars_an_hour: float | None = None,
 ) -> Plan:
-    """Plans a recipe. ``hardware`` is this machine, measured now, where it is not given.
+    """Plans a recipe. ``hardware`` is this machine, measured now, where it is not given; ``dollars_an_hour`` is the
+    price of one device.
 
     ``vocab_size`` is the tokenizer's where it is known already; ``tokens_per_second`` a measured speed. Raises
     RecipeError as ``size.resolve`` does, and below one device.
@@ -103,6 +146,16 @@ def plan(
         low, middle, high = (one * processors() for one in CPU_WATTS)
     else:
         low, middle, high = (share * hardware.watts * devices for share in (0.5, 0.8, 1.2))
+    use = Use(
+        micro_batch=training.micro_batch or examples,
+        optimizer=training.optimizer.kind,
+        precision="fp32" if training.precision == "fp32" else "bf16",
+        ema=training.ema is not None,
+        device=hardware.kind,
+    )
+    laid = _laid(shape, vocab_size, use, hardware, devices, examples, training.micro_batch)
+    hours = devices * seconds / 3600
+    price = hardware.dollars if dollars_an_hour is None else dollars_an_hour
     return Plan(
         vocab_size=vocab_size,
         parameters=parameters.parameters(shape, vocab_size),
@@ -111,14 +164,6 @@ def plan(
         batch_tokens=batch,
         tokens=float(tokens),
         flops_a_token=a_token,
-        memory=memory(
-            shape,
-            vocab_size,
-            training.micro_batch or examples,
-            optimizer=training.optimizer.kind,
-            precision="fp32" if training.precision == "fp32" else "bf16",
-            ema=training.ema is not None,
-        ),
         hardware=hardware,
         tokens_per_second=speed,
         measured=tokens_per_second is not None,
@@ -126,7 +171,50 @@ def plan(
         energy=estimate(seconds, (low, middle, high)),
         derived=derived,
         disk=objective.disk(tokens, vocab_size) if objective else 0,
+        devices=devices,
+        dollars=None if price is None else price * hours,
+        device_hours=hours,
+        **laid,
     )
+
+
+def _laid(
+    shape: parameters.Shape,
+    vocab_size: int,
+    use: Use,
+    hardware: Hardware,
+    devices: int,
+    examples: int,
+    micro_batch: int | None,
+) -> dict[str, Any]:
+    """What a plan says of memory: parts, peak, the largest micro-batch, and the layout that fits."""
+    room = hardware.memory
+    layout: Layout | None = None
+    if room:
+        layout = recommend(shape, vocab_size, use, devices=devices, memory_bytes=room, examples=examples)
+    shares = layout or Layout(devices, 1, 1, use, 0)
+    share = -(-examples // (shares.data * shares.shard))
+    chosen = shares.use if layout else replace(use, micro_batch=1 if room else share, passes=share if room else 1)
+    if micro_batch:
+        size = min(micro_batch, share)
+        chosen = replace(chosen, micro_batch=size, passes=-(-share // size))
+    parts = memory(shape, vocab_size, chosen)
+    found: dict[str, Any] = {"memory": parts, "peak_memory": peak(parts, chosen), "micro_batch": chosen.micro_batch}
+    if not room:
+        return found | {"layout": {}}
+    if layout is None or found["peak_memory"] > room:
+        told = what_would_fit(shape, vocab_size, use, memory_bytes=room, examples=examples)
+        if layout is not None:
+            told = f"{micro_batch} examples at once are too many; {layout.use.micro_batch} fit"
+        return found | {"layout": None, "advice": told}
+    most = largest_micro_batch(shape, vocab_size, replace(chosen, passes=1), ROOM * room, MOST)
+    return found | {"layout": layout.written(), "largest_micro_batch": most}
+
+
+def _foreseen(predicted: dict[str, Any]) -> str:
+    low, high = predicted["interval"]
+    name = predicted["name"]
+    return f"{predicted['loss']:.4f} {name} ({low:.4f} to {high:.4f}), by the law of {predicted['sweep']}"
 
 
 def vocabulary(tokenizer: Any, more: int = 0) -> int:
