@@ -19,18 +19,21 @@ class Routed:
     """What the routers of one pass did, layer by layer.
 
     ``real`` ``[B, T]`` says which positions count (None: all). ``balance`` and ``z`` hold a number for each sequence
-    (``[B]``, fp32) from each layer. No data class, since FSDP copies those that are handed to a layer, and what a layer
-    adds to a copy is lost.
+    (``[B]``, fp32) from each layer. Once ``losses`` has read them it is ``closed``: a layer that is worked out again for
+    its gradients adds nothing. No data class, since FSDP copies those that are handed to a layer, and what a layer adds
+    to a copy is lost.
     """
 
     def __init__(self, real: Tensor | None = None) -> None:
         self.real = real
+        self.closed = False
         self.balance: list[Tensor] = []
         self.z: list[Tensor] = []
 
     def losses(self, config: Any) -> dict[str, Tensor]:
         """The sum over sequences of each loss that ``config.auxiliary`` names: the mean over layers, times its
         coefficient, so that neither depends on depth."""
+        self.closed = True
         found = {"balance": (self.balance, config.balance), "router_z": (self.z, config.router_z_loss)}
         return {name: torch.stack(found[name][0]).mean(0).sum() * found[name][1] for name in config.auxiliary}
 
@@ -114,8 +117,12 @@ class Experts(nn.Module):
         mean_BE = (shares_BTE * real_BT[..., None]).sum(1) / total_B1
         times_BTk = real_BT[..., None].expand(B, T, self.chosen)
         times_BE = shares_BTE.new_zeros(B, E).scatter_add_(1, chosen_BTk.flatten(1), times_BTk.flatten(1))
-        routed.balance.append(E / self.chosen * (times_BE / total_B1 * mean_BE).sum(-1))
-        routed.z.append((logits_BTE.logsumexp(-1).square() * real_BT).sum(1) / total_B1[:, 0])
+        balance_B = E / self.chosen * (times_BE / total_B1 * mean_BE).sum(-1)
+        z_B = (logits_BTE.logsumexp(-1).square() * real_BT).sum(1) / total_B1[:, 0]
+        if routed.closed:
+            return
+        routed.balance.append(balance_B)
+        routed.z.append(z_B)
         if self.training and torch.is_grad_enabled():
             self.load += times_BE.detach().sum(0).long()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ from seedstock.training.configs.parallel import Degrees, check
 from seedstock.training.configs.training import TrainingConfig
 from seedstock.training.parallel.layouts import spread
 from seedstock.training.parallel.part import Part
+from seedstock.training.parallel.recompute import recompute
 from seedstock.training.parallel.world import World
 from seedstock.training.passing import Pass
 from seedstock.training.saving import Saver
@@ -124,12 +126,14 @@ def fit(
         held.enter_context(environment.settings(config))
         held.enter_context(memory.kept())
         found = world.first(lambda: _find(folder, chain, reporter))
+        recompute(passing.nets, config.recompute)  # before memory and speed are measured
         repeated = world.first(lambda: attempts.repeat(config, chain))
         config = world.first(lambda: _settle(repeated, passing.nets, objective, loader, reporter, seed))
         if settled and world.main:
             settled(config)
         held.enter_context(environment.settings(config))
-        spread(passing, world, config.parallel, compile=lambda nets: apply(config, nets, reporter))
+        compile = partial(apply, config, reporter=reporter)
+        spread(passing, world, config.parallel, recompute=config.recompute, compile=compile)
         saver = Saver(folder, chain, found.attempt, found.parent, found.damaged, world, config.background)
         held.callback(saver.close)
         run = Trainer(

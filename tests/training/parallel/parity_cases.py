@@ -100,13 +100,15 @@ CASES: dict[str, Callable[[], Case]] = {
 def gradients(
     case: Case, count: int, micro: int, parallel: dict[str, Any] | None, *, compiled: bool = False
 ) -> dict[str, Any]:
-    """One step's full gradients by name, its losses, metrics and norm, and the load of experts."""
+    """One step's full gradients by name, its losses, metrics and norm, and the load of experts. ``parallel`` is a layout,
+    which may name what is recomputed."""
     nets, objective = case.build()
-    config = ParallelConfig(**parallel or {})
-    world = World.of(config, torch.device("cpu")) if parallel is not None else World()
+    config = ParallelConfig(**{name: value for name, value in (parallel or {}).items() if name != "recompute"})
+    again = (parallel or {}).get("recompute", "none")
+    world = World.of(config, torch.device("cpu")) if config != ParallelConfig() else World()
     check(config, world.size, model=case.model.resolved(), examples=max(count, world.parts))
     passing = Pass(nets, objective)
-    spread(passing, world, config, compile=_compile if compiled else None)
+    spread(passing, world, config, recompute=again, compile=_compile if compiled else None)
     low, high = count * world.part // world.parts, count * (world.part + 1) // world.parts
     arrays = {name: value[low:high] for name, value in case.batch(objective, np.arange(5, 5 + count)).items()}
     (parts,) = world.most(-(-(high - low) // micro))

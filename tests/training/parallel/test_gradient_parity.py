@@ -13,19 +13,22 @@ from parity_cases import BAND, CASES, differences, gradients
 TWO = ({"data": 2}, {"shard": 2}, {"tensor": 2}, {"tensor": 2, "sequence": False})
 FOUR = ({"data": 2, "shard": 2}, {"shard": 2, "tensor": 2}, {"data": 2, "tensor": 2}, {"shard": 4})
 EIGHT = ({"data": 2, "shard": 2, "tensor": 2}, {"shard": 8})
+AGAIN = ({"shard": 2, "recompute": "selective"}, {"tensor": 2, "recompute": "full"})
 SOME = ("decoder", "encoder with heads", "experts")
 UNEVEN = {2: 7, 4: 5, 8: 11}
 """Examples of a step: parts differ, and so do their numbers of micro-batches."""
 
 
-def work(rank: int, names: tuple[str, ...], layouts: tuple[dict[str, Any], ...], count: int, micro: int) -> Any:
-    return {(name, str(layout)): gradients(CASES[name](), count, micro, layout) for name in names for layout in layouts}
+def work(rank: int, pairs: list[tuple[str, dict[str, Any]]], count: int, micro: int) -> Any:
+    return {(name, str(layout)): gradients(CASES[name](), count, micro, layout) for name, layout in pairs}
 
 
 @cache
 def spread_out(ranks: int, count: int) -> list[dict[tuple[str, str], Any]]:
     names = tuple(CASES) if ranks == 2 else SOME
-    return together(work, ranks, names, {2: TWO, 4: FOUR, 8: EIGHT}[ranks], count, 2)
+    pairs = [(name, layout) for name in names for layout in {2: TWO, 4: FOUR, 8: EIGHT}[ranks]]
+    pairs += [(name, layout) for name in SOME for layout in AGAIN if ranks == 2]
+    return together(work, ranks, pairs, count, 2)
 
 
 @cache
@@ -54,6 +57,12 @@ def test_two_processes(name: str, layout: dict[str, Any]) -> None:
     same(2, name, layout, UNEVEN[2])
 
 
+@pytest.mark.parametrize("layout", AGAIN, ids=str)
+@pytest.mark.parametrize("name", SOME)
+def test_two_processes_that_work_blocks_out_again(name: str, layout: dict[str, Any]) -> None:
+    same(2, name, layout, UNEVEN[2])
+
+
 @pytest.mark.parametrize("layout", FOUR, ids=str)
 @pytest.mark.parametrize("name", SOME)
 def test_four_processes(name: str, layout: dict[str, Any]) -> None:
@@ -72,9 +81,10 @@ def compiled(rank: int, layouts: list[dict[str, Any]]) -> Any:
 
 
 @pytest.mark.slow
-def test_blocks_are_compiled_between_tensor_and_shard() -> None:
+def test_blocks_are_compiled_between_tensor_or_recomputation_and_shard() -> None:
     theirs = alone("decoder", 4)
-    for ours in together(compiled, 2, [{"shard": 2}, {"tensor": 2}])[0]:
+    layouts = [{"shard": 2}, {"tensor": 2}, {"shard": 2, "recompute": "selective"}, {"tensor": 2, "recompute": "full"}]
+    for ours in together(compiled, 2, layouts)[0]:
         assert max(differences(ours, theirs).values()) <= BAND
 
 

@@ -29,11 +29,13 @@ class TrainingConfig(Config):
     fall. With ``start`` the run goes on from another run's weights, with an optimizer and a schedule of its own: at
     a longer context, on other data, or with experts where the other has MLPs (models.upcycle). ``processes`` is how
     many train together on this machine, by default one for each GPU, and ``parallel`` how the work is divided among
-    them; ``background`` writes checkpoints beside training, and ``profile`` a profile of a few steps. These may
-    change from one attempt to the next.
+    them; ``recompute`` says what of a block's activations is dropped and worked out again for its gradients (``full``:
+    all but its input, ``selective``: all but the outputs of matrix products), for less memory and the same numbers;
+    ``background`` writes checkpoints beside training, and ``profile`` a profile of a few steps. These may change from
+    one attempt to the next.
     """
 
-    how: ClassVar[tuple[str, ...]] = ("processes", "parallel", "background", "profile")
+    how: ClassVar[tuple[str, ...]] = ("processes", "parallel", "recompute", "background", "profile")
 
     start: Annotated[str, Field(pattern=r"^run:[^@]+(@[0-9]+)?$")] | None = Field(
         default=None, description="run:NAME or run:NAME@step, whose weights are the initial ones"
@@ -66,6 +68,7 @@ class TrainingConfig(Config):
     profile: bool = False
     callbacks: list[kinds.field("callbacks")] = []  # type: ignore[valid-type]  # noqa: RUF012 - pydantic copies it
 
+    recompute: Literal["none", "selective", "full"] = "none"
     @model_validator(mode="after")
     def _one_horizon(self) -> TrainingConfig:
         given = [name for name in ("steps", "tokens", "time") if getattr(self, name) is not None]

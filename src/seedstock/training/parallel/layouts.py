@@ -1,4 +1,4 @@
-"""A model laid out over a world, in the one order that composes: tensor → (recomputation) → compilation → sharding."""
+"""A model laid out over a world, in the one order that composes: tensor → recomputation → compilation → sharding."""
 
 from __future__ import annotations
 
@@ -25,10 +25,18 @@ CUTTING: dict[str, Layout] = {"tensor": _tensor}
 
 
 def spread(
-    passing: Any, world: World, config: ParallelConfig, *, compile: Callable[[nn.ModuleDict], None] | None = None
+    passing: Any,
+    world: World,
+    config: ParallelConfig,
+    *,
+    recompute: str = "none",
+    compile: Callable[[nn.ModuleDict], None] | None = None,
 ) -> None:
     """Lays ``passing.nets`` out over the world, in place. Weights must be there; every process has the same ones."""
+    from seedstock.training.parallel.recompute import recompute as again
+
     if world.alone:
+        again(passing.nets, recompute)
         if compile is not None:
             compile(passing.nets)
         return
@@ -38,6 +46,7 @@ def spread(
     for dimension, layout in CUTTING.items():
         if getattr(world.degrees, dimension) > 1:
             layout(passing.nets, world, config)
+    again(passing.nets, recompute)
     if compile:
         compile(passing.nets)
     reshard = world.degrees.shard > 1 if config.reshard == "auto" else config.reshard

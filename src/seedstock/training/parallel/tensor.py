@@ -49,6 +49,7 @@ def parallelize(nets: nn.ModuleDict, mesh: DeviceMesh, *, sequence: bool) -> Non
         for module in list(net.modules()):
             if isinstance(module, Block):
                 stream = streams.get(module, Stream())
+                module.stream = stream  # type: ignore[assignment]
                 plan: dict[str, ParallelStyle] = {
                     name: Cut(stream)
                     for name, child in module.named_children()
