@@ -12,6 +12,7 @@ from drawn_pairs import NAMES, write
 from seedstock import answers, coders, pipeline, recipe, weights
 from seedstock.errors import RecipeError
 from seedstock.evaluation.bits_per_byte import score
+from seedstock.inputs.picture_codes import PictureCodesConfig
 from seedstock.runs import Run
 
 SOURCES = "sources: [{{name: drawn, kind: image-text, path: {path}, fields: {{text: captions}}, licence: CC0-1.0}}]\n"
@@ -77,7 +78,7 @@ def test_every_document_is_its_caption_and_the_codes_of_its_picture(made):
         data, text = media[identity]
         image = next(iter(vq.recipe.input.items(_document(data))))["image"]
         with torch.no_grad():
-            assert codes.tolist() == network.codes(torch.from_numpy(image[None]))[0].tolist()
+            assert codes.tolist() == network.codes(torch.from_numpy(np.stack([image])))[0].tolist()
         caption = np.concatenate([tokens[:start], tokens[stop + 1 :]])
         assert run.tokenizer.decode(caption) == text
         assert not text or text.split()[0] in {*NAMES, *NAMES.values()}
@@ -114,16 +115,16 @@ def test_both_are_exported(made):
 def test_a_run_that_gives_no_such_codes_is_refused(made):
     _, run = made
     with pytest.raises(RecipeError, match="has 12 codes, and the recipe says 13"):
-        coders.of(run.runs, "run:vq", 13)
+        coders.of(run.runs, PictureCodesConfig(run="run:vq", codes=13))
     with pytest.raises(RecipeError, match="no autoencoder with a codebook"):
-        coders.of(run.runs, "run:fused", 12)
+        coders.of(run.runs, PictureCodesConfig(run="run:fused", codes=12))
     with pytest.raises(RecipeError, match="its own codes"):
-        coders.of(run.runs, "run:fused", 12, own="fused")
+        coders.of(run.runs, PictureCodesConfig(run="run:fused", codes=12), own="fused")
 
 
 def test_a_picture_that_cannot_be_decoded_leaves_its_caption(made):
     _, run = made
-    coder = coders.of(run.runs, "run:vq", 12)
+    coder = coders.of(run.runs, PictureCodesConfig(run="run:vq", codes=12))
     whole = next(iter(run.corpus.texts("train", media="image/"))).column("media").to_pylist()[0]
     codes, broken = coder([whole, whole[: len(whole) // 3]])
     assert codes.shape == (16,) and broken is None
