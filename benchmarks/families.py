@@ -383,6 +383,20 @@ def hidden_tubes(runs: dict[str, Path]) -> Figures:
     target = min(floors["temporal mean"], floors["nearest seen"])
     return Figures("error of a hidden pixel", found["mean"], floors, target, found["standard_error"], more)
 
+def drawn(runs: dict[str, Path]) -> Figures:
+    """Samples of the averaged weights that a judge of real digits does not take for what was asked for."""
+    import drawn_digits
+
+    from seedstock.runs import Run
+
+    (path,) = runs.values()
+    run = Run.open(path.parent, path.name)
+    found = drawn_digits.measure(run, 50)
+    own = found["averaged"][f"guidance {run.recipe.objective.guidance:g}"]
+    floors = {"real ones": 1 - found["real, held out"]["share"], "by chance": 1 - found["real, by chance"]}
+    return Figures("share of samples not recognised", 1 - own["share"], floors, 0.1, own["error"], found)
+
+
 
 def moving_digits(folder: Path) -> None:
     """The clips of the recipe."""
@@ -406,6 +420,7 @@ FAMILIES: dict[str, Family] = {
         {"moe": ("moe",), "moe-dense": ("moe", *(f"model.{key}" for key in (*DENSE, "tied_embeddings=false")))}, mixture
     ),
     "multi-token": Family(
+    "dit": Family({"dit": ("dit",)}, drawn),
         {"multi-token": ("multi-token",), "multi-token-causal": ("multi-token", "objective.weight=0")}, look_ahead
     ),
     "distillation": Family(
