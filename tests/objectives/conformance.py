@@ -185,7 +185,7 @@ class Made:
 
     @cached_property
     def learned(self) -> tuple[torch.nn.ModuleDict, list[dict[str, float]]]:
-        """Nets that learned the first batch by heart, and the losses on the way."""
+        """Nets that learned the first batch by heart, in at most ``steps``, and the losses on the way."""
         nets, course = self.nets(), []
         trained = [p for p in nets.parameters() if p.requires_grad]
         optimizer = torch.optim.AdamW(trained, lr=0.005, betas=(0.9, 0.95), weight_decay=0.0)
@@ -199,6 +199,8 @@ class Made:
                 nets["network"].after_step(lambda found: found)
             self.objective.after_step(nets, BATCH * (number + 1))
             course.append({name: float(value) for name, value in step.losses.items()})
+            if sum(course[-1].values()) < 0.7 * self.family.by_heart * sum(course[0].values()):
+                break
         return nets, course
 
 
