@@ -26,6 +26,7 @@ CASES = [
     ("llama", {"tied_embeddings": True, "biases": True, "kv_heads": 1}),
     ("gpt2", {}),
     ("gpt2", {"tied_embeddings": False, "mlp_width": 96}),
+    ("gpt2", {"activation": "gelu_exact"}),
 ]
 NAMES = [f"{shape}-{'-'.join(changes) or 'preset'}" for shape, changes in CASES]
 

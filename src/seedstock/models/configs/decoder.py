@@ -47,7 +47,7 @@ class DecoderConfig(TransformerConfig):
     shape: Literal["qwen3", "llama", "gpt2", "plain", "mixtral", "qwen3-moe"] = "qwen3"
     norm: Literal["rms", "layer"] | None = None
     position: Literal["rope", "learned"] | None = None
-    activation: Literal["swiglu", "gelu", "quick_gelu", "relu2"] | None = None
+    activation: Literal["swiglu", "gelu", "gelu_exact", "quick_gelu", "relu2"] | None = None
     convolution: Annotated[int, Field(ge=0, le=16)] | None = Field(
         default=None, description="taps of a causal convolution before attention and MLP; 0: none"
     )
@@ -102,7 +102,7 @@ class DecoderConfig(TransformerConfig):
         if self.shape == "gpt2":
             own = {"norm": "layer", "position": "learned", "activation": "gelu", "qk_norm": False, "biases": True}
             for key, value in own.items():
-                if getattr(self, key) != value:
+                if getattr(self, key) != value and (key, getattr(self, key)) != ("activation", "gelu_exact"):
                     found.append(f"shape gpt2 has {key}: {value}; take another shape for {key}: {getattr(self, key)}")
             if self.heads and self.kv_heads != self.heads:
                 found.append("shape gpt2 has no grouped-query attention; remove kv_heads")
@@ -135,7 +135,8 @@ class DecoderConfig(TransformerConfig):
             return None
         if (c.norm, c.position, c.activation) == ("rms", "rope", "swiglu"):
             return _rotary_class(c)
-        if (c.norm, c.position, c.activation, c.qk_norm, c.biases) == ("layer", "learned", "gelu", False, True):
+        gpt2 = (c.norm, c.position, c.qk_norm, c.biases) == ("layer", "learned", False, True)
+        if gpt2 and c.activation in ("gelu", "gelu_exact"):
             whole = None in (c.width, c.heads, c.head_size) or c.width == c.heads * c.head_size  # type: ignore[operator]
             return "GPT2LMHeadModel" if c.kv_heads == c.heads and whole and not c.window else None
         return None

@@ -8,6 +8,7 @@ from seedstock.models.configs.decoder import DecoderConfig
 from seedstock.transfer.maps import Rule, pairs, refuse_unless
 
 CLASS = "GPT2LMHeadModel"
+ACTIVATIONS = {"gelu": "gelu_new", "gelu_exact": "gelu"}
 
 _ATTENTION = "backbone.blocks.{n}.attention."
 _MLP = "backbone.blocks.{n}.mlp."
@@ -46,7 +47,7 @@ def to_config(c: Any, vocab_size: int) -> dict[str, Any]:
         "n_layer": c.layers,
         "n_head": c.heads,
         "n_inner": c.mlp_width,
-        "activation_function": "gelu_new",
+        "activation_function": ACTIVATIONS[c.activation],
         "layer_norm_epsilon": c.norm_epsilon,
         "embd_pdrop": c.dropout,
         "resid_pdrop": c.dropout,
@@ -61,13 +62,14 @@ def from_config(config: dict[str, Any], where: object) -> DecoderConfig:
     refuse_unless(
         config,
         where,
-        activation_function=("gelu_new", "gelu_pytorch_tanh"),
+        activation_function=("gelu_new", "gelu_pytorch_tanh", "gelu"),
         scale_attn_weights=(True,),
         scale_attn_by_inverse_layer_idx=(False,),
         add_cross_attention=(False,),
     )
     return DecoderConfig(
         shape="gpt2",
+        activation="gelu_exact" if config.get("activation_function") == "gelu" else "gelu",
         context=config["n_positions"],
         width=config["n_embd"],
         layers=config["n_layer"],
