@@ -59,7 +59,7 @@ def main() -> None:
     given = parser.parse_args()
     run = Run.open(given.runs, given.run)
     config, specials = run.recipe.input.pictures, run.tokenizer.specials
-    coder = coders.of(given.runs, config.run, config.codes)
+    coder = coders.of(given.runs, config)
     written = Pictures(config, coder, specials)
     vq, cut = coders._loaded(coder)
     network = weights.load(run)[0]

@@ -332,6 +332,15 @@ def drawn_again(runs: dict[str, Path]) -> Figures:
     return Figures("squared error of a pixel", one["mean"], floors, floors["PCA"], one["standard_error"], more)
 
 
+def played_again(runs: dict[str, Path]) -> Figures:
+    """The distance of spectra of sounds played again from their codes, beside silence."""
+    (run,) = runs.values()
+    scores, floors = record(run, "scores"), record(run, "floors")["items"]
+    one = scores["losses"]["spectra"]
+    more = {name: value["mean"] for name, value in (scores["losses"] | scores["metrics"]).items()}
+    return Figures("distance of spectra", one["mean"], floors, floors["silent spectra"], one["standard_error"], more)
+
+
 def heard(runs: dict[str, Path]) -> Figures:
     """Errors of a linear probe for the digit with each speaker left out in turn, beside one on pooled spectra."""
     (run,) = runs.values()
@@ -374,15 +383,6 @@ def restored(runs: dict[str, Path]) -> Figures:
     return Figures("squared error of a pixel", one["mean"], floors, min(floors.values()), one["standard_error"])
 
 
-def hidden_tubes(runs: dict[str, Path]) -> Figures:
-    """Squared error of hidden pixels (from -1 to 1), beside copies and means; motion's direction read by a probe."""
-    (run,) = runs.values()
-    scores, floors = record(run, "scores"), record(run, "floors")["items"]
-    found, probes = scores["losses"]["patches"], scores["probes"]
-    more = {f"direction, {name}": probes[name]["linear"]["accuracy"] for name in ("features", "raw")}
-    target = min(floors["temporal mean"], floors["nearest seen"])
-    return Figures("error of a hidden pixel", found["mean"], floors, target, found["standard_error"], more)
-
 def drawn(runs: dict[str, Path]) -> Figures:
     """Samples of the averaged weights that a judge of real digits does not take for what was asked for."""
     import drawn_digits
@@ -396,6 +396,15 @@ def drawn(runs: dict[str, Path]) -> Figures:
     floors = {"real ones": 1 - found["real, held out"]["share"], "by chance": 1 - found["real, by chance"]}
     return Figures("share of samples not recognised", 1 - own["share"], floors, 0.1, own["error"], found)
 
+
+def hidden_tubes(runs: dict[str, Path]) -> Figures:
+    """Squared error of hidden pixels (from -1 to 1), beside copies and means; motion's direction read by a probe."""
+    (run,) = runs.values()
+    scores, floors = record(run, "scores"), record(run, "floors")["items"]
+    found, probes = scores["losses"]["patches"], scores["probes"]
+    more = {f"direction, {name}": probes[name]["linear"]["accuracy"] for name in ("features", "raw")}
+    target = min(floors["temporal mean"], floors["nearest seen"])
+    return Figures("error of a hidden pixel", found["mean"], floors, target, found["standard_error"], more)
 
 
 def moving_digits(folder: Path) -> None:
@@ -411,8 +420,10 @@ FAMILIES: dict[str, Family] = {
     "video": Family({"videomae": ("videomae",)}, hidden_tubes, moving_digits),
     **{name: Family({name: (name,)}, classes) for name in ("mae", "rotation", "simclr", "byol", "dino", "ijepa")},
     **{name: Family({name: (name,)}, restored) for name in ("inpainting", "denoising-pictures")},
+    "dit": Family({"dit": ("dit",)}, drawn),
     "vq": Family({"vq": ("vq",)}, drawn_again),
     "kl": Family({"kl": ("kl",)}, drawn_again),
+    "codec": Family({"codec": ("codec",)}, played_again),
     "hubert": Family({"hubert": ("hubert",)}, heard),
     "wav2vec2": Family({"wav2vec2": ("wav2vec2",)}, heard),
     "whisper": Family({"whisper": ("whisper",)}, written_down),
@@ -420,7 +431,6 @@ FAMILIES: dict[str, Family] = {
         {"moe": ("moe",), "moe-dense": ("moe", *(f"model.{key}" for key in (*DENSE, "tied_embeddings=false")))}, mixture
     ),
     "multi-token": Family(
-    "dit": Family({"dit": ("dit",)}, drawn),
         {"multi-token": ("multi-token",), "multi-token-causal": ("multi-token", "objective.weight=0")}, look_ahead
     ),
     "distillation": Family(

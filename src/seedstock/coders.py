@@ -1,4 +1,4 @@
-"""Trained autoencoders that a run's input asks for the codes of pictures: resolved by name, handed in as callables."""
+"""Trained autoencoders that a run's input asks for the codes of media: resolved by name, handed in as callables."""
 
 from __future__ import annotations
 
@@ -43,14 +43,60 @@ class Codes(Judge):
         return found
 
 
-def of(runs: Path | str, name: str, codes: int, own: str | None = None) -> Codes:
-    """The autoencoder ``run:NAME`` or ``run:NAME@step`` under ``runs``. Raises RecipeError where it has no codebook of
-    so many codes, SeedstockError where it is not there or not trained."""
+class SoundCodes(Judge):
+    """The codes of a codec's checkpoint, and the sounds of codes."""
+
+    def __call__(self, media: Sequence[bytes]) -> list[np.ndarray | None]:
+        """The codes of each sound, int64 ``[T, books]``: of its clips, cut as the run's own input cuts them, one after
+        another, without the frames of the silence that fills clips up; None where that fails."""
+        import torch
+
+        from seedstock.corpus.media.types import Undecodable
+        from seedstock.inputs.items.config import Document
+
+        network, config = _loaded(self)
+        hop, found = network.config.hop, list[np.ndarray | None]([None] * len(media))
+        with _one_thread():
+            for row, data in enumerate(media):
+                try:
+                    clips = list(config.items(Document(data, "", "", {})))
+                except Undecodable:
+                    continue
+                parts = []
+                for start in range(0, len(clips), AT_ONCE):
+                    some = clips[start : start + AT_ONCE]
+                    codes = network.codes(torch.from_numpy(np.stack([one["waveform"] for one in some]))).numpy()
+                    parts += [own[: -(-int(one["length"]) // hop)] for own, one in zip(codes, some, strict=True)]
+                found[row] = np.concatenate(parts)
+        return found
+
+    def play(self, codes: np.ndarray) -> tuple[np.ndarray, int]:
+        """The samples of codes ``[T, books]``, float32 from -1 to 1, and how many a second."""
+        import torch
+
+        network, _ = _loaded(self)
+        with _one_thread(), torch.inference_mode():
+            samples = network.play(torch.from_numpy(codes)[None])[0]
+        return samples.clamp(-1, 1).numpy(), network.config.rate
+
+
+KINDS: dict[str, tuple[type[Judge], str, str, str, str]] = {
+    "pictures": (Codes, "autoencoder", "vq", "autoencoder with a codebook", "vq"),
+    "sounds": (SoundCodes, "codec", "encodec", "codec", "residual-vq"),
+}
+"""What media are coded by: the coder, kind and shape of the model, what people call it, and its objective."""
+
+
+def of(runs: Path | str, config: Any, own: str | None = None) -> Any:
+    """The coder of a ``PictureCodesConfig`` or ``SoundCodesConfig``, whose run is under ``runs``. Raises RecipeError
+    where that has no such codebooks, SeedstockError where it is not there or not trained."""
     from seedstock import weights
     from seedstock.ledger import manifest
     from seedstock.ledger.ids import sha256_file
 
-    where = "input.pictures.run"
+    coder, kind, shape, called, objective = KINDS[config.field]
+    place = f"input.{config.field}"
+    name, where = config.run, f"{place}.run"
     found, _, step = name.removeprefix("run:").partition("@")
     if not name.startswith("run:") or not found or (step and not step.isdigit()):
         raise RecipeError(f"{name!r} names no run", where=where, fix="write run:NAME or run:NAME@step")
@@ -58,21 +104,23 @@ def of(runs: Path | str, name: str, codes: int, own: str | None = None) -> Codes
         raise RecipeError("a run cannot learn from its own codes", where=where, fix="name another run")
     run = Run.open(runs, found)
     model = run.recipe.model
-    if model.kind != "autoencoder" or model.shape != "vq":
-        what = f"{name} is no autoencoder with a codebook"
-        raise RecipeError(what, where=where, fix="name a run of the objective vq")
-    if model.codes != codes:
-        what = f"{name} has {model.codes:,} codes, and the recipe says {codes:,}"
-        raise RecipeError(what, where="input.pictures.codes", fix=f"write input.pictures.codes: {model.codes}")
+    if model.kind != kind or model.shape != shape:
+        raise RecipeError(f"{name} is no {called}", where=where, fix=f"name a run of the objective {objective}")
+    if model.codes != config.codes:
+        what = f"{name} has {model.codes:,} codes, and the recipe says {config.codes:,}"
+        raise RecipeError(what, where=f"{place}.codes", fix=f"write {place}.codes: {model.codes}")
+    if getattr(config, "books", 0) > getattr(model, "books", 0):
+        what = f"{name} has {model.books} codebooks, and the recipe says {config.books}"
+        raise RecipeError(what, where=f"{place}.books", fix=f"write {place}.books: {model.books}")
     environment.require("torch")
     number = weights.checkpoint_of(run, int(step) if step else None)
     sealed = sha256_file(run.folder / "checkpoints" / f"step-{number:08d}" / manifest.NAME)
-    return Codes(Path(runs).resolve(), found, number, sealed)
+    return coder(Path(runs).resolve(), found, number, sealed)
 
 
 @lru_cache(maxsize=1)
 def _loaded(coder: Codes) -> tuple[Any, Any]:
-    """The network, on the CPU in fp32, and the input that cuts its pictures. Raises IntegrityError where it changed."""
+    """The network, on the CPU in fp32, and the input that cuts its media. Raises IntegrityError where it changed."""
     import torch
 
     from seedstock import weights
@@ -85,4 +133,6 @@ def _loaded(coder: Codes) -> tuple[Any, Any]:
         raise IntegrityError("the checkpoint has changed while it was in use", where=folder, fix="start again")
     network, _ = weights.load(run, coder.step)
     network.to("cpu").use(torch.float32).requires_grad_(False).eval()
-    return network, run.recipe.input.model_copy(update={"label": None, "caption": None})
+    cut = run.recipe.input
+    beside = {name: None for name in ("label", "caption", "group") if hasattr(cut, name)}
+    return network, cut.model_copy(update=beside)

@@ -196,8 +196,8 @@ def tokenizer(run: Run, reporter: Reporter) -> bool:
 
 def with_specials(recipe: Any) -> Any:
     """The tokenizer's configuration with the special tokens that the objective and the input need."""
-    pictures = getattr(recipe.input, "pictures", None)
-    own = pictures.specials() if pictures is not None else ()
+    coded = getattr(recipe.input, "coded", None)
+    own = coded.specials() if coded is not None else ()
     names = dict.fromkeys([*recipe.tokenizer.specials, *recipe.objective.specials(), *own])
     return recipe.tokenizer.model_copy(update={"specials": tuple(names)})
 
@@ -211,7 +211,7 @@ def shards(run: Run, reporter: Reporter) -> bool:
     if _begun(run):
         return False
     scores = run.recipe.objective.scores()
-    pictures = _pictures(run)
+    pictures = _coded(run)
     inputs = write.inputs_of(run.corpus, run.tokenizer, scores=scores, pictures=pictures)
     if run.store.has(write.STAGE, inputs):
         return run.record_stage("shards", run.store.folder(write.STAGE, inputs))
@@ -224,17 +224,19 @@ def shards(run: Run, reporter: Reporter) -> bool:
     return True
 
 
-def _pictures(run: Run) -> Any:
-    """What writes the pictures of documents as codes, where the recipe asks for that; its run is noted as a parent."""
-    config = run.recipe.input.pictures
+def _coded(run: Run) -> Any:
+    """What writes the media of documents as codes, where the recipe asks for that; its run is noted as a parent."""
+    config = run.recipe.input.coded
     if config is None:
         return None
     from seedstock import coders
     from seedstock.inputs.picture_codes import Pictures
+    from seedstock.inputs.sound_codes import Sounds
 
-    coder = coders.of(run.runs, config.run, config.codes, run.name)
+    coder = coders.of(run.runs, config, run.name)
     _record_parents(run, "shards", {config.run: coder.record()})
-    return Pictures(config, coder, run.tokenizer.specials)
+    writes = {"pictures": Pictures, "sounds": Sounds}[config.field]
+    return writes(config, coder, run.tokenizer.specials)
 
 
 def items(run: Run, reporter: Reporter) -> bool:

@@ -224,18 +224,19 @@ def exportable(run: Run) -> bool:
 
 
 def export(run: Run, folder: Path, *, step: int | None = None) -> dict[str, Any]:
-    """Writes a checkpoint as a folder that ``transformers`` loads; returns the parity report. Where pictures are read
-    as codes, what gives and draws them is exported beside it, into ``pictures/``."""
-    report, config = _export(run, folder, step), getattr(run.recipe.input, "pictures", None)
-    if config is None:
+    """Writes a checkpoint as a folder that ``transformers`` loads; returns the parity report. Where pictures
+    or sounds are read as codes, what gives them and draws or plays them is exported beside it, into ``pictures/`` or
+    ``sounds/``."""
+    report, config = _export(run, folder, step), getattr(run.recipe.input, "coded", None)
+    if config is None or not hasattr(config, "run"):
         return report
     read = [record["runs"] for record in run.chain.of("parents") if record.get("stage") == "shards"][-1][config.run]
     try:
-        beside = export(Run.open(run.runs, read["run"]), Path(folder) / "pictures", step=read["step"])
+        beside = export(Run.open(run.runs, read["run"]), Path(folder) / config.field, step=read["step"])
     except BaseException:
         shutil.rmtree(folder)
         raise
-    return {**report, "pictures": beside}
+    return {**report, config.field: beside}
 
 
 def _export(run: Run, folder: Path, step: int | None) -> dict[str, Any]:

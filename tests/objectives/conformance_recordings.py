@@ -9,10 +9,12 @@ from seedstock.inputs.items.trajectories import TrajectoriesConfig
 from seedstock.inputs.items.video import VideoConfig
 from seedstock.inputs.items.waveform import WaveformConfig
 from seedstock.models.configs.audio import AudioConfig
+from seedstock.models.configs.codec import CodecConfig
 from seedstock.models.configs.trajectory import TrajectoryConfig
 from seedstock.models.configs.vision import VisionConfig
 from seedstock.objectives.configs.decision import DecisionConfig
 from seedstock.objectives.configs.hubert import HubertConfig
+from seedstock.objectives.configs.residual_codes import ResidualCodesConfig
 from seedstock.objectives.configs.video_mae import VideoMaeConfig
 from seedstock.objectives.configs.wav2vec2 import Wav2Vec2Config
 
@@ -87,7 +89,34 @@ def shares_of_tubes(objective, batch):
     yield "how the shares of places scatter", float(each.mean((0, 1)).std()), 0, 0.06
 
 
+def shares_of_books(objective, batch):
+    """Half of the clips from all books, the others from one to all, each number as likely."""
+    count, books = objective.spec.model.books, batch["books"]
+    whole = 1 - objective.config.fewer * (1 - 1 / count)
+    yield "clips of all books", float((books == count).float().mean()), whole, 0.06
+    yield "clips of one", float((books == 1).float().mean()), objective.config.fewer / count, 0.05
+    yield "books that are none", float(((books < 1) | (books > count)).sum()), 0, 0
+
+
+CODEC = {"samples": 1000, "rate": 2000, "filters": 8, "ratios": (5, 4), "recurrent": 1, "latent": 8}
+
 FAMILIES = {
+    **{
+        f"residual-vq {codebook}": Family(
+            ResidualCodesConfig(codebook=codebook, fewer=0.5),
+            CodecConfig(**CODEC, codes=16, books=3),
+            lambda objective, batch: (),
+            shares_of_books,
+            guessed=False,
+            padded=False,
+            frozen=("network.books",) if codebook == "ema" else (),
+            by_heart=0.75,
+            steps=100,
+            unknown=("spectra", "commitment", "codebook"),
+            input=CLIPS,
+        )
+        for codebook in ("ema", "gradient")
+    },
     **{
         f"decision {name}": Family(
             DecisionConfig(given=given),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Any, Literal, Protocol
+from typing import Annotated, Any, ClassVar, Literal, Protocol
 
 import numpy as np
 from pydantic import Field
@@ -21,6 +21,9 @@ class PictureCodesConfig(Config):
     ``order`` says what comes first: with ``either`` half of the documents, by their ids, begin with the picture.
     """
 
+    field: ClassVar[str] = "pictures"
+    """Its key in the input and in the shards' index."""
+
     run: str
     codes: Annotated[Count, Field(gt=1, le=65_536)]
     order: Literal["either", "caption", "picture"] = "either"
@@ -31,7 +34,7 @@ class PictureCodesConfig(Config):
 
 
 class Coder(Protocol):
-    """What turns the bytes of pictures into codes: int64 ``[T]`` each, None for one that cannot be decoded."""
+    """What turns the bytes of media into codes: int64 ``[T, …]`` each, None for one that cannot be decoded."""
 
     def __call__(self, media: Sequence[bytes]) -> list[np.ndarray | None]: ...
 
@@ -40,6 +43,11 @@ class Coder(Protocol):
 
 class Pictures:
     """Writes documents with pictures as tokens of a tokenizer that has the codes among its specials."""
+
+    media: ClassVar[str] = "image/"
+    """The beginning of the MIME type of what it reads."""
+    missing: ClassVar[str] = "no picture"
+    """Why a document is listed in ``skipped.jsonl``."""
 
     def __init__(self, config: PictureCodesConfig, coder: Coder, specials: dict[str, int]) -> None:
         self.config, self.coder = config, coder
@@ -73,5 +81,6 @@ class Pictures:
         return np.concatenate([self.ids[:1], self.ids[2:][codes], self.ids[1:2]])
 
     def first(self, document: bytes) -> bool:
-        """Whether a document begins with its picture: ids are keyed digests, so that a bit of one is a fair coin."""
-        return self.config.order == "picture" or (self.config.order == "either" and bool(document[-1] & 1))
+        """Whether a document begins with its media: ids are keyed digests, so that a bit of one is a fair coin."""
+        order = self.config.order
+        return bool(document[-1] & 1) if order == "either" else order != "caption"

@@ -142,7 +142,7 @@ class Shards:
         self.score_names: tuple[str, ...] = tuple(self.index.get("scores", ()))
         self.values: dict[str, list[str]] = self.index.get("values", {})
         self.of_pictures = np.array(sorted(self._of_pictures()), np.int64)
-        """The ids of tokens that stand for pictures, not for text."""
+        """The ids of tokens that stand for pictures or other media, not for text."""
         self._streams = {
             (split, entry["stratum"]): _Stream(self.folder, entry, self.dtype, self.specials["pad"])
             for split, entries in self.index["splits"].items()
@@ -150,12 +150,13 @@ class Shards:
         }
 
     def _of_pictures(self) -> list[int]:
-        if "pictures" not in self.index:
-            return []
-        from seedstock.inputs.picture_codes import PictureCodesConfig
+        from seedstock.inputs.items.config import TokensConfig
 
-        config = PictureCodesConfig.model_validate(self.index["pictures"]["config"])
-        return [self.specials[name] for name in config.specials()]
+        for name, one in TokensConfig.coding().items():
+            if name in self.index:
+                config = one.model_validate(self.index[name]["config"])
+                return [self.specials[special] for special in config.specials()]
+        return []
 
     def strata(self, split: str) -> list[Stratum]:
         """The strata of a split, by number."""

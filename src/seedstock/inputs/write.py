@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 STAGE = "shards"
 SPLITS = ("train", "held_out")
 FILE_BYTES = 1 << 30
-PICTURES = 256  # documents with pictures that are read together
+PICTURES = 256  # documents with media that are read together
 SKIPPED = "skipped.jsonl"
 CHECKED, CHECKED_PARTS, CHECKED_CHARACTERS = 256, 16, 4096  # texts, parts of the corpus, characters of a text
 
@@ -43,7 +43,7 @@ def inputs_of(
     """What the shards follow from: their digest names their folder in the store."""
     root = manifest.read(corpus.folder).origin  # an erasure changes the corpus, and not what followed from it
     named: dict[str, Any] = {"scores": list(scores)} if scores else {}
-    named |= {"pictures": pictures.record()} if pictures is not None else {}
+    named |= {pictures.config.field: pictures.record()} if pictures is not None else {}
     return {"format": FORMAT, "corpus": root, "tokenizer": tokenizer.sha256, "file_bytes": file_bytes, **named}
 
 
@@ -60,8 +60,9 @@ def write(
     """Writes the shards of a corpus into the store and returns their folder; does nothing where they are there.
 
     Memory is bounded by one batch of the corpus. A stratum's stream is cut into files of ``file_bytes``. ``scores`` go
-    along with every document (``inputs.scores``). ``pictures`` writes those that documents have as codes; one that
-    cannot be decoded is left out of its document and listed in ``skipped.jsonl``. Raises DataError where the corpus has
+    along with every document (``inputs.scores``). ``pictures`` writes those that documents have as codes, or
+    other media (``sound_codes``); one that cannot be decoded is left out of its document and listed in
+    ``skipped.jsonl``. Raises DataError where the corpus has
     no training documents, or none with one of the scores.
     """
     inputs = inputs_of(corpus, tokenizer, file_bytes=file_bytes, scores=scores, pictures=pictures)
@@ -85,7 +86,7 @@ def write(
         beside.check("train")
         if skipped:
             (partial / SKIPPED).write_text("".join(f"{json.dumps(line)}\n" for line in skipped))
-            reporter.say(f"   the pictures of {len(skipped):,} documents cannot be decoded: {SKIPPED}")
+            reporter.say(f"   the media of {len(skipped):,} documents cannot be decoded: {SKIPPED}")
         write_json(
             partial / "index.json",
             {
@@ -97,7 +98,7 @@ def write(
                 "encoder": choice.record(),
                 "encoding": {"byte_order": "little", "document": ["bos", "tokens", "eos"]},
                 **({"scores": list(scores)} if scores else {}),
-                **({"pictures": pictures.record()} if pictures is not None else {}),
+                **({pictures.config.field: pictures.record()} if pictures is not None else {}),
                 **({"values": beside.values} if beside.values else {}),
                 "splits": splits,
             },
@@ -144,7 +145,7 @@ def _write_split(
     more = {one["stratum"]: {key: one[key] for key in keys if key in one} for one in corpus.strata}
     media: dict[str, Any] = {"media": TOKENS} if (corpus.folder / "media").is_dir() else {}
     if media and pictures is not None:
-        media = {"media": "image/", "batch": PICTURES}  # their bytes are in memory
+        media = {"media": pictures.media, "batch": PICTURES}  # their bytes are in memory
     asked: dict[str, Any] = {"scores": beside.signals} if beside.signals else {}
     for batch in corpus.texts(split=split, **media, **asked):
         ids, texts, strata, *names = (batch.column(column).to_pylist() for column in columns)
@@ -156,7 +157,7 @@ def _write_split(
         encoded = tokenizer.encode_batch(texts)
         if pictures is not None and media:
             encoded, broken = pictures.written(ids, encoded, batch.column("media").to_pylist())
-            skipped += [{"id": bytes(ids[row]).hex(), "split": split, "reason": "no picture"} for row in broken]
+            skipped += [{"id": bytes(ids[row]).hex(), "split": split, "reason": pictures.missing} for row in broken]
         for row, data in enumerate(batch.column("media").to_pylist() if media and pictures is None else ()):
             if data is not None:
                 encoded[row] = _as_made(data, tokenizer, bytes(ids[row]), corpus.folder)

@@ -17,14 +17,20 @@ VALUES = 4096  # of a picture, above which no components are looked for
 
 def training(shards: Any) -> Tensor:
     """Up to 10,000 training pictures, evenly taken, fp32 ``[N, values]``."""
+    found = sampled(shards, "image", PICTURES)
+    return torch.zeros(0, 1) if found is None else normalised(found).flatten(1)
+
+
+def sampled(shards: Any, field: str, most: int) -> Tensor | None:
+    """A field of up to so many training items, evenly taken; None where there are none."""
     found = []
     strata = shards.strata("train") if shards is not None else []
     whole = sum(one.tokens for one in strata)
     for one in strata:
-        count = min(one.tokens, math.ceil(PICTURES * one.tokens / max(1, whole)))
+        count = min(one.tokens, math.ceil(most * one.tokens / max(1, whole)))
         items = shards.items("train", one.stratum, np.linspace(0, one.tokens - 1, count).astype(np.int64))
-        found.append(items["image"][items["present"].astype(bool)])
-    return normalised(torch.from_numpy(np.concatenate(found))).flatten(1) if found else torch.zeros(0, 1)
+        found.append(items[field][items["present"].astype(bool)])
+    return torch.from_numpy(np.concatenate(found)) if found else None
 
 
 def errors(pictures: Tensor, known: Tensor, numbers: int, bits: float | None = None) -> dict[str, float]:

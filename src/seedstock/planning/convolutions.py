@@ -16,7 +16,7 @@ def parameters(layers: Iterable[Any], codebook: int) -> dict[str, int]:
             found["vectors"] += 2 * one.inputs
         else:
             found[PARTS[one.kind]] += one.inputs * one.outputs * one.taps
-            found["vectors"] += one.outputs
+            found["vectors"] += one.outputs + one.vectors
     return found
 
 

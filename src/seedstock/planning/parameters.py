@@ -101,7 +101,7 @@ class Shape:
 
 
 def _codebook(c: Any) -> int:
-    return c.codes * c.latent if c.shape == "vq" else 0
+    return c.codes * c.latent * getattr(c, "books", 1) if c.shape in ("vq", "encodec") else 0
 
 
 _NO_STACK: dict[str, Any] = dict.fromkeys(

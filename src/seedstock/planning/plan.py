@@ -128,8 +128,8 @@ def plan(
     """
     if devices < 1:
         raise RecipeError(f"{devices} devices train nothing", where="devices", fix="give 1 or more")
-    pictures = getattr(getattr(recipe, "input", None), "pictures", None)
-    more = len(pictures.specials()) if pictures is not None else 0
+    coded = getattr(getattr(recipe, "input", None), "coded", None)
+    more = len(coded.specials()) if coded is not None else 0
     vocab_size = vocab_size or (vocabulary(recipe.tokenizer, more) if recipe.input.tokenized else 0)
     hardware = hardware or this_machine()
     first, *_ = resolve(recipe.model, recipe.training, vocab_size)

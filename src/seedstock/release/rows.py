@@ -140,6 +140,8 @@ class Rows:
         if model.get("kind") == "autoencoder":
             between = "a codebook" if model["shape"] == "vq" else "Gaussian latents"
             return f"Residual convolutions with group norm that halve a picture and double it again, {between} between"
+        if model.get("kind") == "codec":
+            return "Convolutions over samples, an LSTM over frames, residual codebooks between"
         if towers := model.get("towers"):
             return ". ".join(
                 f"For {name}s: {self.choices(one | {'tied_embeddings': None})}" for name, one in towers.items()

@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
 import numpy as np
+from pydantic import model_validator
 
 from seedstock.config import Config
 from seedstock.inputs.picture_codes import PictureCodesConfig
+from seedstock.inputs.sound_codes import SoundCodesConfig
 
 
 @dataclass(frozen=True)
@@ -69,14 +71,32 @@ class InputConfig(Config):
 
 
 class TokensConfig(InputConfig):
-    """Windows of tokens: what every objective over symbol sequences reads; with ``pictures`` those of documents are
-    among them, as codes (``inputs.picture_codes``)."""
+    """Windows of tokens: what every objective over symbol sequences reads. With ``pictures`` or ``sounds`` those of
+    documents are among them, as codes (``inputs.picture_codes``, ``inputs.sound_codes``)."""
 
     unit: ClassVar[str] = "tokens"
 
     kind: Literal["tokens"] = "tokens"
     label: None = None
     pictures: PictureCodesConfig | None = None
+    sounds: SoundCodesConfig | None = None
+
+    @staticmethod
+    def coding() -> dict[str, type[Config]]:
+        """What media can be among the tokens: key of the recipe → configuration."""
+        return {one.field: one for one in (PictureCodesConfig, SoundCodesConfig)}
+
+    @model_validator(mode="after")
+    def _one(self) -> TokensConfig:
+        given = [name for name in self.coding() if getattr(self, name) is not None]
+        if len(given) > 1:
+            raise ValueError(f"{' and '.join(given)}: one kind of media is read as codes")
+        return self
+
+    @property
+    def coded(self) -> Any:
+        """The configuration of media that are read as codes; None where none are."""
+        return next((one for name in self.coding() if (one := getattr(self, name)) is not None), None)
 
     @property
     def tokenized(self) -> bool:

@@ -16,13 +16,14 @@ if TYPE_CHECKING:
 
 class Layer(NamedTuple):
     """A layer for whoever counts: ``taps`` weights between each input and output, at so many ``places``. A ``norm`` has
-    a gain and a bias for each input; every other layer biases for its outputs."""
+    a gain and a bias for each input; every other layer biases for its outputs, and so many ``vectors`` besides."""
 
     kind: Literal["convolution", "attention", "norm"]
     inputs: int
     outputs: int
     taps: int
     places: int
+    vectors: int = 0
 
 
 class AutoencoderConfig(Config):

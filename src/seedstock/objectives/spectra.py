@@ -1,0 +1,48 @@
+"""How far sounds are from each other in their spectra, of short windows and of long ones."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from seedstock.inputs.items import mel
+
+WINDOWS = (64, 128, 256, 512, 1024, 2048)
+FLOOR = 1e-4
+"""What is added to magnitudes before the logarithm: a few steps of 16-bit samples."""
+
+
+def bands(samples_BS: Tensor, rate: int, points: int, count: int) -> Tensor:
+    """Mean magnitudes in bands of the mel scale, fp32 ``[B, frames, bands]``: windows of ``points`` samples every
+    quarter of one, so scaled that noise of deviation 1 has about 1. Short windows have a quarter as many bands as
+    points."""
+    window, filters = _tables(rate, points, min(count, points // 4), str(samples_BS.device))
+    options: dict[str, Any] = {"window": window, "pad_mode": "constant", "return_complex": True}
+    found = torch.stft(samples_BS, points, points // 4, **options)
+    # The gradient of a magnitude that is none is none.
+    return (found.real.square() + found.imag.square() + 1e-12).sqrt().transpose(1, 2) @ filters
+
+
+@cache
+def _tables(rate: int, points: int, count: int, device: str) -> tuple[Tensor, Tensor]:
+    window = torch.hann_window(points)
+    filters = torch.from_numpy(mel.filters(rate, points, count)).float()
+    return (window / window.square().sum().sqrt()).to(device), (filters / filters.sum(0).clamp_min(1e-12)).to(device)
+
+
+def distances(drawn_BS: Tensor, wanted_BS: Tensor, rate: int, count: int) -> Tensor:
+    """Of each sound ``[B]``: over window lengths the mean of the absolute distance of magnitudes, and of the root mean
+    square over bands of that of their logarithms (Zeghidour et al. 2021, equation 4, with means for sums). Windows are
+    no longer than the clip."""
+    total, used = torch.zeros(len(drawn_BS), device=drawn_BS.device), 0
+    for points in WINDOWS:
+        if points > drawn_BS.shape[1]:
+            break
+        own, other = (bands(one, rate, points, count) for one in (drawn_BS, wanted_BS))
+        apart = (own + FLOOR).log() - (other + FLOOR).log()
+        total = total + (own - other).abs().mean(dim=(1, 2)) + (apart.square().mean(2) + 1e-8).sqrt().mean(1)
+        used += 1
+    return total / max(1, used)
