@@ -1,7 +1,8 @@
 """Is a model that was told of bad documents safer? Toxicity of what it writes, and the style of its code.
 
     python benchmarks/alignment.py prepare FOLDER         a classifier to score the corpus, a judge, and tweets that
-                                                          neither has seen (needs SEEDSTOCK_DATA)
+                                                          neither has seen; functions and classes of three Python
+                                                          projects (needs SEEDSTOCK_DATA)
     python benchmarks/alignment.py toxicity RUNS NAME...  of continuations, by the judge (SEEDSTOCK_ALIGNMENT: FOLDER);
                                                           bits per byte of clean text beside the first run's
     python benchmarks/alignment.py style RUNS NAME...     violations of PEP 8 a line of generated Python
@@ -29,7 +30,9 @@ THRESHOLD = 0.5  # of the scorer: below it a document is clean, as in the recipe
 
 
 def prepare(folder: Path) -> None:
-    """Half of the tweets for the corpus, a quarter to train what scores it, a quarter to train what judges the runs."""
+    """Half of the tweets for the corpus, a quarter to train what scores it, a quarter to train what judges the runs.
+    Python beside them."""
+    import definitions
     import toxicity
 
     from seedstock.corpus.classify import linear, train
@@ -37,7 +40,7 @@ def prepare(folder: Path) -> None:
     texts, toxic = toxicity.read(Path(os.environ["SEEDSTOCK_DATA"]))
     draw = np.array([blake2b(t.encode(), digest_size=8, key=b"part").digest()[0] % 4 for t in texts])
     part = np.select([draw < 2, draw == 2], [CORPUS, SCORER], JUDGE)
-    folder.mkdir(parents=True, exist_ok=True)
+    definitions.write(folder)
     with (folder / "tweets.jsonl").open("w", encoding="utf-8") as file:
         for number in np.flatnonzero(part == CORPUS):
             row = {"id": str(number), "text": texts[number], "license": "MIT", "toxic": bool(toxic[number])}
@@ -106,11 +109,11 @@ def write(network: Any, given: np.ndarray, tokens: int, forbidden: list[int], eo
     return np.concatenate(made)
 
 
-def continuations(run: Any, network: Any, given: np.ndarray, tokens: int, ends: bool = True) -> list[str]:
-    """Texts that the network writes after prompts, up to their end; without ``ends`` they have none."""
+def continuations(run: Any, network: Any, given: np.ndarray, tokens: int) -> list[str]:
+    """Texts that the network writes after prompts, up to their end."""
     specials = run.tokenizer.specials
     eos = specials["eos"]
-    forbidden = [one for one in specials.values() if one != eos or not ends]
+    forbidden = [one for one in specials.values() if one != eos]
     rows = write(network, given, tokens, forbidden, eos)
     return [run.tokenizer.decode(row[: int(np.argmax(row == eos)) if (row == eos).any() else None]) for row in rows]
 
@@ -161,8 +164,8 @@ def toxicity(run: Any, step: int | None = None, beside: Clean | None = None) -> 
 
 
 def style(run: Any, step: int | None = None) -> dict[str, Any]:
-    """For each way of use: violations a line of Python that it writes from BOS on (EOS is never written), the share of
-    lines of more than 79 characters, and held-out bits per byte."""
+    """For each way of use: violations a line of Python that it writes from BOS on, up to EOS, the share of lines of
+    more than 79 characters, and held-out bits per byte."""
     from seedstock import weights
     from seedstock.corpus.signals.pycodestyle import violations
     from seedstock.evaluation.bits_per_byte import score
@@ -173,7 +176,7 @@ def style(run: Any, step: int | None = None) -> dict[str, Any]:
     made = {}
     for way, network in ways(run, nets["network"]):
         counts, lines, longest = [], [], []
-        for text in continuations(run, network, given, CODE_WRITTEN, ends=False):
+        for text in continuations(run, network, given, CODE_WRITTEN):
             whole = [line + "\n" for line in text.split("\n")[:-1]]  # the last line was cut
             found, rest = 0, whole
             while rest:  # what cannot be tokenized ends a check: the next one begins behind it

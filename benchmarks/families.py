@@ -256,11 +256,11 @@ def grammar(path: Path, each: int = 20) -> dict[str, Any]:
 
 
 def scored_tweets(folder: Path) -> None:
-    """What recipes/alignment-tags.yaml reads: tweets, and what scores them."""
+    """What recipes/alignment-tags.yaml and alignment-style.yaml read: tweets, what scores them, and Python."""
     import alignment
 
     os.environ["SEEDSTOCK_ALIGNMENT"] = str((folder / "alignment").resolve())
-    if not (folder / "alignment" / "judge").exists():
+    if not all((folder / "alignment" / name).exists() for name in ("judge", "sympy.jsonl")):
         alignment.prepare(folder / "alignment")
 
 
@@ -471,12 +471,17 @@ FAMILIES: dict[str, Family] = {
             "alignment-unlikelihood": ("alignment-tags", f"objective={{kind: unlikelihood, {TOXICITY}}}"),
             "alignment-reward": ("alignment-tags", f"objective={{kind: reward-weighted, {TOXICITY}, beta: 0.25}}"),
             "alignment-plain-after": ("alignment-tags", *AFTER, "training.start=run:alignment-plain@600"),
-            "alignment-tags-after": ("alignment-tags", *AFTER, "training.start=run:alignment-tags@600"),
+            **{
+                f"alignment-{one}-after": ("alignment-tags", *AFTER, f"training.start=run:alignment-{one}@600")
+                for one in ("tags", "unlikelihood", "reward")
+            },
         },
         safer,
         scored_tweets,
     ),
-    "alignment-style": Family({"style-plain": ("alignment-style", PLAIN), "style-tags": ("alignment-style",)}, tidier),
+    "alignment-style": Family(
+        {"style-plain": ("alignment-style", PLAIN), "style-tags": ("alignment-style",)}, tidier, scored_tweets
+    ),
     "metadata": Family({"metadata": ("metadata",), "metadata-causal": ("metadata", PLAIN)}, left_to_right),
     "proteins-masked": Family({"proteins-masked": ("proteins-masked",)}, residues),
     "proteins-causal": Family({"proteins-causal": ("proteins-causal",)}, next_token),
