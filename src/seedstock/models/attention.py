@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -32,6 +33,9 @@ class Sight:
     """``varlen``: where each document starts in the rows laid end to end, and the end."""
     blind: Tensor | None = None
     """``[B, 1, T, 1]``: queries that have nothing to see, and are given zeros."""
+    gather: Callable[[Tensor], Tensor] | None = None
+    """Of a piece of a sequence: from its keys or values to those of the whole, of which the first ``keys`` count."""
+    keys: int = 0
 
 
 def across(mask: Mask, x_BTD: Tensor, keys: int) -> Sight:
@@ -65,6 +69,8 @@ def prepare(mask: Mask, x_BTD: Tensor, keys: int, bias_HTS: Tensor | None = None
     """
     queries = x_BTD.shape[1]
     device, dtype = x_BTD.device, x_BTD.dtype
+    if mask.piece is not None:
+        return _of_piece(mask, x_BTD)
     half = dtype in (torch.bfloat16, torch.float16)
     if bias_HTS is not None:
         hidden = ~mask.visible(queries, keys, device)[:, None]
@@ -80,6 +86,19 @@ def prepare(mask: Mask, x_BTD: Tensor, keys: int, bias_HTS: Tensor | None = None
     if mask.documents is None and mask.window is None and (mask.pattern == "full" or queries == 1):
         return Sight("sdpa")
     return Sight("sdpa", seen=mask.visible(queries, keys, device)[:, None])
+
+
+def _of_piece(mask: Mask, x_BTD: Tensor) -> Sight:
+    """``prepare`` for the queries of a piece: keys and values of the whole are gathered (all-gather, as Llama 3 did:
+    Grattafiori et al. 2024, section 3.3.2), and where none looks ahead, those behind the piece are left out."""
+    assert mask.piece is not None
+    T = x_BTD.shape[1]
+    keys = mask.piece.first + T if mask.pattern == "causal" else mask.piece.length
+    hidden = ~mask.visible(T, keys, x_BTD.device)[:, None]
+    if _written_out(x_BTD, keys):
+        seen = torch.zeros(hidden.shape, dtype=x_BTD.dtype).masked_fill_(hidden, -math.inf)
+        return Sight("products", seen=seen, gather=mask.piece.gather, keys=keys)
+    return Sight("sdpa", seen=~hidden, gather=mask.piece.gather, keys=keys)
 
 
 def attend(q_BHTK: Tensor, k_BGSK: Tensor, v_BGSK: Tensor, sight: Sight) -> Tensor:
@@ -163,6 +182,8 @@ class Attention(nn.Module):
             q_BHTK = q_BHTK * (self.scale * K**0.5)  # kernels divide by the root of the head's size
         if cache is not None:
             k_BGTK, v_BGTK = cache.append(k_BGTK, v_BGTK)
+        if sight.gather is not None:
+            k_BGTK, v_BGTK = sight.gather(torch.cat([k_BGTK, v_BGTK], 1))[:, :, : sight.keys].chunk(2, 1)
         out_BHTK = attend(q_BHTK, k_BGTK, v_BGTK, sight)
         return self.output(out_BHTK.transpose(1, 2).reshape(B, T, H * K))
 

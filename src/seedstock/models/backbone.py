@@ -80,7 +80,7 @@ class Backbone(nn.Module):
         sights = self._sights(attention, x, positions, cache)
         angles = self._angles(positions, x.dtype)
         near = reach(positions, self.config.convolution, x.dtype) if self.config.convolution else None
-        routed = Routed(_real(attention, x)) if self.config.experts else None
+        routed = self._routed(attention, x) if self.config.experts else None
         layers = []
         for number, block in enumerate(self.blocks):
             local = self.config.is_local(number)
@@ -102,6 +102,9 @@ class Backbone(nn.Module):
         near = reach(positions, self.config.convolution, x.dtype) if self.config.convolution else None
         sight, angles = self._sights(attention, x, positions, None)[local], self._angles(positions, x.dtype)[local]
         return self.norm(block(x, angles, sight, None, examples, near))
+
+    def _routed(self, attention: Mask, x: Tensor) -> Routed:
+        return Routed(_real(attention, x), None if attention.piece is None else attention.piece.add)
 
     def _sights(
         self, attention: Mask, x: Tensor, positions: Tensor, cache: Cache | None
@@ -150,5 +153,7 @@ class Backbone(nn.Module):
 
 def _real(attention: Mask, x: Tensor) -> Tensor | None:
     """Which positions are no padding (a document with a negative number); None where all are."""
-    documents = attention.documents
+    documents, piece = attention.documents, attention.piece
+    if documents is not None and piece is not None:
+        documents = documents[:, piece.first : piece.first + x.shape[1]]
     return None if documents is None or documents.shape != x.shape[:2] else documents >= 0

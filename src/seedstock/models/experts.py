@@ -18,14 +18,14 @@ Reduce = Callable[[Tensor], Tensor]
 class Routed:
     """What the routers of one pass did, layer by layer.
 
-    ``real`` ``[B, T]`` says which positions count (None: all). ``balance`` and ``z`` hold a number for each sequence
-    (``[B]``, fp32) from each layer. Once ``losses`` has read them it is ``closed``: a layer that is worked out again for
-    its gradients adds nothing. No data class, since FSDP copies those that are handed to a layer, and what a layer adds
-    to a copy is lost.
+    ``real`` ``[B, T]`` says which positions count (None: all), ``add`` adds up over the pieces of sequences where they
+    are cut. ``balance`` and ``z`` hold a number for each sequence (``[B]``, fp32) from each layer. Once ``losses`` has
+    read them it is ``closed``: a layer that is worked out again for its gradients adds nothing. No data class, since
+    FSDP copies those that are handed to a layer, and what a layer adds to a copy is lost.
     """
 
-    def __init__(self, real: Tensor | None = None) -> None:
-        self.real = real
+    def __init__(self, real: Tensor | None = None, add: Callable[[Tensor], Tensor] | None = None) -> None:
+        self.real, self.add = real, add
         self.closed = False
         self.balance: list[Tensor] = []
         self.z: list[Tensor] = []
@@ -91,21 +91,24 @@ class Experts(nn.Module):
         return out_BTD if self.shared is None else out_BTD + self.shared(x_BTD)
 
     def _through(self, x_ND: Tensor, chosen_Nk: Tensor, weights_Nk: Tensor) -> Tensor:
-        """Tokens sorted by expert, the experts one after another, and back."""
+        """Tokens sorted by expert, through their experts, and back."""
         N, D = x_ND.shape
         order, sizes = chosen_Nk.flatten().argsort(stable=True), count(chosen_Nk.flatten(), self.experts)
         inverse = order.argsort()
-        sorted_MD = _Permute.apply(x_ND[:, None].expand(N, self.chosen, D).reshape(-1, D), order, inverse)
+        sorted_MD = permute(x_ND[:, None].expand(N, self.chosen, D).reshape(-1, D), order, inverse)
+        out_NkD = permute(self.work(sorted_MD, sizes), inverse, order).view(N, self.chosen, D)
+        return (out_NkD * weights_Nk[..., None].to(x_ND.dtype)).sum(1)
+
+    def work(self, x_MD: Tensor, sizes_E: Tensor) -> Tensor:
+        """Each expert on its own rows, which lie one after another, ``sizes[e]`` of them."""
         into = self.up if self.gate is None else torch.cat([self.gate, self.up], 1)
-        inner = grouped(sorted_MD, into.to(x_ND.dtype), sizes)
+        inner = grouped(x_MD, into.to(x_MD.dtype), sizes_E)
         if self.gate is not None:
             gate, up = inner.chunk(2, -1)
             inner = ACTIVATIONS[self.activation](gate) * up
         else:
             inner = ACTIVATIONS[self.activation](inner)
-        out_MD = grouped(inner, self.down.to(x_ND.dtype), sizes)
-        out_NkD = _Permute.apply(out_MD, inverse, order).view(N, self.chosen, D)
-        return (out_NkD * weights_Nk[..., None].to(x_ND.dtype)).sum(1)
+        return grouped(inner, self.down.to(x_MD.dtype), sizes_E)
 
     def _note(self, routed: Routed, logits_BTE: Tensor, shares_BTE: Tensor, chosen_BTk: Tensor) -> None:
         """Balance: E times the sum over experts of the share of choices and the mean share of the router's softmax
@@ -113,18 +116,23 @@ class Experts(nn.Module):
         even. z: the mean of the squared log-partition (Zoph et al. 2022, equation 5)."""
         B, T, E = shares_BTE.shape
         real_BT = shares_BTE.new_ones(B, T) if routed.real is None else routed.real.float()
-        total_B1 = real_BT.sum(1, keepdim=True).clamp(min=1)
-        mean_BE = (shares_BTE * real_BT[..., None]).sum(1) / total_B1
         times_BTk = real_BT[..., None].expand(B, T, self.chosen)
-        times_BE = shares_BTE.new_zeros(B, E).scatter_add_(1, chosen_BTk.flatten(1), times_BTk.flatten(1))
-        balance_B = E / self.chosen * (times_BE / total_B1 * mean_BE).sum(-1)
-        z_B = (logits_BTE.logsumexp(-1).square() * real_BT).sum(1) / total_B1[:, 0]
+        own_BE = shares_BTE.new_zeros(B, E).scatter_add_(1, chosen_BTk.flatten(1), times_BTk.flatten(1))
+        sum_BE, z_B1 = (shares_BTE * real_BT[..., None]).sum(1), logits_BTE.logsumexp(-1).square() * real_BT
+        times_BE, z_B1, total_B1 = own_BE, z_B1.sum(1, keepdim=True), real_BT.sum(1, keepdim=True)
+        if routed.add is not None:
+            sum_BE, times_BE, z_B1, total_B1 = routed.add(torch.cat([sum_BE, times_BE, z_B1, total_B1], 1)).split(
+                [E, E, 1, 1], 1
+            )
+        total_B1 = total_B1.clamp(min=1)
+        balance_B = E / self.chosen * (times_BE / total_B1 * (sum_BE / total_B1)).sum(-1)
+        z_B = (z_B1 / total_B1)[:, 0]
         if routed.closed:
             return
         routed.balance.append(balance_B)
         routed.z.append(z_B)
         if self.training and torch.is_grad_enabled():
-            self.load += times_BE.detach().sum(0).long()
+            self.load += own_BE.detach().sum(0).long()
 
     @torch.no_grad()
     def after_step(self, reduce: Reduce) -> None:
@@ -142,6 +150,11 @@ class Experts(nn.Module):
         if self.experts == 1:
             return 1.0
         return float(torch.special.entr(shares).sum() / torch.tensor(self.experts).double().log())
+
+
+def permute(x: Tensor, order: Tensor, inverse: Tensor) -> Tensor:
+    """The rows of ``x`` in this order, of which ``inverse`` is the way back."""
+    return _Permute.apply(x, order, inverse)
 
 
 class _Permute(torch.autograd.Function):
@@ -181,6 +194,8 @@ def _all_at_once(x_MD: Tensor, weight_EOD: Tensor, sizes_E: Tensor) -> Tensor:
 def _one_by_one(x_MD: Tensor, weight_EOD: Tensor, sizes_E: Tensor) -> Tensor:
     parts = x_MD.split(sizes_E.tolist())
     found = [F.linear(part, one) for part, one in zip(parts, weight_EOD.unbind(), strict=True) if len(part)]
+    if not found:  # nobody chose any of them: gradients are zeros, and not missing
+        return F.linear(x_MD, weight_EOD[0])
     return torch.cat(found) if len(found) > 1 else found[0]
 
 

@@ -2,11 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
 import torch
 from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Piece:
+    """Which positions of a longer sequence are here; other processes hold the others."""
+
+    first: int
+    """The first of them."""
+    length: int
+    """Positions of the whole."""
+    gather: Callable[[Tensor], Tensor]
+    """From keys or values here ``[B, G, T, K]`` to those of the whole ``[B, G, length, K]``."""
+    add: Callable[[Tensor], Tensor]
+    """A tensor added up over all pieces; the gradient of the sum is each term's."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +48,8 @@ class Mask:
     the copy alone, and see that instead of the same block of the first."""
     sources: Tensor | None = None
     """``[B, S]``: the documents of the keys where they are another sequence's; ``documents`` are the queries' then."""
+    piece: Piece | None = None
+    """Where the queries are a piece of a sequence: ``documents`` and ``prefix`` are those of the whole then."""
 
     def __post_init__(self) -> None:
         if (self.pattern == "prefix") != (self.prefix is not None):
@@ -55,21 +72,24 @@ class Mask:
         return cls(pattern, documents)
 
     def visible(self, queries: int, keys: int, device: torch.device) -> Tensor:
-        """Boolean ``[B or 1, T, S]``: may query t, the (S - T + t)-th position, see key s?"""
+        """Boolean ``[B or 1, T, S]``: may query t, the (S - T + t)-th position, see key s? Of a piece the queries are
+        its own positions, and the keys the first ``keys`` of the whole."""
         at = torch.arange(keys, device=device)
+        first = keys - queries if self.piece is None else self.piece.first
+        own = slice(first, first + queries)
         if self.blocks is not None:
             seen = self._by_blocks(queries, keys)
         elif self.pattern == "full":
             seen = torch.ones(1, queries, keys, dtype=torch.bool, device=device)
         else:
-            seen = (at[None, :] <= at[keys - queries :, None])[None]
+            seen = (at[None, :] <= at[own, None])[None]
         if self.window is not None:
-            seen = seen & ((at[None, :] - at[keys - queries :, None]).abs() <= self.window)
+            seen = seen & ((at[None, :] - at[own, None]).abs() <= self.window)
         if self.prefix is not None:
-            seen = seen | self.prefix[:, None, :]
+            seen = seen | self.prefix[:, None, :keys]
         if self.documents is not None:
-            of_keys = self.documents if self.sources is None else self.sources
-            of_queries = self.documents[:, keys - queries :] if self.sources is None else self.documents
+            of_keys = self.documents[:, :keys] if self.sources is None else self.sources
+            of_queries = self.documents[:, own] if self.sources is None else self.documents
             seen = seen & (of_queries[:, :, None] == of_keys[:, None, :])
         return seen
 

@@ -76,6 +76,10 @@ class Objective:
     partners: int = 0
     """Windows besides its own that ``prepare`` is handed for each example: ``partner_tokens`` ``[B, partners, L]`` and
     so on, drawn by ``inputs.partners``."""
+    by_position: bool = False
+    """Whether every loss is a sum over positions, each of which needs of the batch what stands at its own place and at
+    most ``raw_length - window`` symbols behind it, and padding (documents below zero) counts nothing: then sequences
+    can be cut among processes, and micro-batches be filled up."""
     predicts_next: bool = False
     """Whether the network gives the next token of plain text from what comes before: then it is scored in bits per
     byte. Otherwise its own losses on held-out windows are its score."""

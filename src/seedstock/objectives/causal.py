@@ -28,6 +28,7 @@ class Causal(Objective):
     """Cross-entropy of the next token, each from what comes before it in its own document."""
 
     predicts_next = True
+    by_position = True
 
     def __init__(self, config: CausalConfig | None = None, spec: Spec | None = None) -> None:
         self.config, self.spec = config or CausalConfig(), spec

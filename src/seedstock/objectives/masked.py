@@ -43,6 +43,7 @@ class Masked(Objective):
         self.config = config or MaskedConfig()
         self.spec = spec or Spec(vocab_size=0, context=0)
         self.partners = int(self.config.next_sentence)
+        self.by_position = not self.config.next_sentence
 
     def prepare(self, items: Batch, keys: Any) -> Batch:
         """Pairs of segments where the next sentence is asked for, else the windows as they are."""

@@ -53,6 +53,7 @@ class MultiToken(causal.Causal):
         self.options = config or MultiTokenConfig()
         super().__init__(CausalConfig(z_loss=self.options.z_loss), spec)
         self.heads = self.options.heads if self.options.weight else 1
+        self.by_position = self.heads == 1  # heads ahead run a layer of their own
         if self.heads > 1 and spec is not None and spec.model.layers < 2:
             what = "its heads share all layers but the last, and there is but one"
             raise RecipeError(what, where="model.layers", fix="give the model at least two layers")

@@ -119,7 +119,7 @@ def fit(
     passing = Pass(assemble(network, objective), objective)
     world = world or World.of(config.parallel, next(network.parameters()).device)
     reporter = (reporter or Silent()) if world.main else Silent()
-    _check(config, world, network)
+    _check(config, world, network, objective)
     loader = loader if world.alone else Part(loader, world.part, world.parts)
     with ExitStack() as held:
         world.first(lambda: held.enter_context(attempts.alone(folder)))
@@ -199,11 +199,12 @@ def _begin(run: Trainer, chain: Chain, found: _Found, providers: dict[str, dict[
     chain.append(attempts.KIND, body)
 
 
-def _check(config: TrainingConfig, world: World, network: nn.Module) -> None:
-    """Raises RecipeError where the layout is none for this model and batch, on every process alike."""
+def _check(config: TrainingConfig, world: World, network: nn.Module, objective: Any) -> None:
+    """Raises RecipeError where the layout is none for this model, objective and batch, on every process alike."""
     if not world.alone:
         model = getattr(network, "config", None)
-        check(config.parallel, world.size, model=model, examples=config.batch_examples)
+        examples, by_position = config.batch_examples, objective.by_position
+        check(config.parallel, world.size, model=model, examples=examples, by_position=by_position)
 
 
 def _settle(

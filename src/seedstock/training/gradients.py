@@ -90,7 +90,7 @@ def accumulate(
         for name, total in seen.metrics.items():
             metrics[name] = metrics[name] + total * counted / counts.get(name, first)
     if not world.alone:
-        losses, metrics = world.sum(dict(losses)), world.sum(dict(metrics))
+        losses, metrics = world.whole(dict(losses)), world.whole(dict(metrics))
     return Step(torch.stack([*losses.values()]).sum(), dict(losses), dict(metrics), positions, passes)
 
 

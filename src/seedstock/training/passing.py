@@ -32,6 +32,8 @@ class Pass(nn.Module):
         super().__init__()
         self.nets = nets
         self.objective = objective
+        self.context: Any = None
+        """How sequences are cut among processes (``parallel.context.Context``), where they are."""
 
     def represent(self, part: Batch) -> tuple[dict[str, Tensor], Seen]:
         """What an objective whose loss couples examples compares of a micro-batch (``Objective.represent``)."""
@@ -54,9 +56,13 @@ class Pass(nn.Module):
         network: Any = self.nets["network"]
         given = self.objective.inputs(self.nets, part)
         passes = given if isinstance(given, list) else [given]
-        outputs = [network.backbone(**one) for one in passes]
-        output = outputs if isinstance(given, list) else outputs[0]
         shapes = tuple(_shape(one) for one in passes)
+        if self.context is not None:
+            part, cut = self.context.cut(part, *passes)
+            outputs = [self.context.once(network.backbone(**cut))]
+        else:
+            outputs = [network.backbone(**one) for one in passes]
+        output = outputs if isinstance(given, list) else outputs[0]
         if counts is None:
             return self.objective.represent(self.nets, output, part), Seen({}, shapes)
         sums, metrics = self.objective.loss(self.nets, output, part)

@@ -18,6 +18,7 @@ from seedstock.objectives.base import Spec, assemble
 from seedstock.objectives.configs.causal import CausalConfig
 from seedstock.objectives.configs.masked import MaskedConfig
 from seedstock.objectives.configs.multi_token import MultiTokenConfig
+from seedstock.objectives.configs.prefix import PrefixConfig
 from seedstock.objectives.configs.span_corruption import SpanCorruptionConfig
 from seedstock.training import batches
 from seedstock.training.configs.parallel import ParallelConfig, check
@@ -96,12 +97,25 @@ CASES: dict[str, Callable[[], Case]] = {
     "heads ahead": lambda: Case(DecoderConfig(shape="llama", kv_heads=2, **SIZES), MultiTokenConfig(heads=2)),
 }
 
+BY_POSITION: dict[str, Callable[[], Case]] = {
+    "decoder": CASES["decoder"],
+    "experts": CASES["experts"],
+    "prefixes, some windows": lambda: Case(
+        DecoderConfig(shape="llama", kv_heads=2, dropout=0.1, window=5, global_every=2, **SIZES), PrefixConfig()
+    ),
+    "windows": lambda: Case(DecoderConfig(shape="llama", kv_heads=2, window=3, **SIZES), CausalConfig()),
+    "encoder": lambda: Case(EncoderConfig(shape="modernbert", dropout=0.1, window=4, **SIZES), MaskedConfig()),
+}
+"""Those whose losses are of positions, so that sequences can be cut."""
+EVERY = {**CASES, **BY_POSITION}
+
 
 def gradients(
     case: Case, count: int, micro: int, parallel: dict[str, Any] | None, *, compiled: bool = False
 ) -> dict[str, Any]:
-    """One step's full gradients by name, its losses, metrics and norm, and the load of experts. ``parallel`` is a layout,
-    which may name what is recomputed."""
+    """One step's full gradients by name, its losses, metrics and norm, and the load of experts.
+
+    ``parallel`` is a layout, which may name what is recomputed."""
     nets, objective = case.build()
     config = ParallelConfig(**{name: value for name, value in (parallel or {}).items() if name != "recompute"})
     again = (parallel or {}).get("recompute", "none")

@@ -21,6 +21,9 @@ OPTIMIZERS: dict[str, Any] = {
     "adamw": {"kind": "adamw"},
     "muon": {"kind": "muon", "precision": "fp32"},
     "muon in bf16": {"kind": "muon", "precision": "bf16"},
+    "lion": {"kind": "lion"},
+    "adafactor": {"kind": "adafactor"},
+    "soap": {"kind": "soap", "frequency": 3},
 }
 
 

@@ -8,19 +8,24 @@ from typing import Any
 import pytest
 import torch
 from gloo import together
-from parity_cases import BAND, CASES, differences, gradients
+from parity_cases import BAND, BY_POSITION, CASES, EVERY, differences, gradients
 
 TWO = ({"data": 2}, {"shard": 2}, {"tensor": 2}, {"tensor": 2, "sequence": False})
 FOUR = ({"data": 2, "shard": 2}, {"shard": 2, "tensor": 2}, {"data": 2, "tensor": 2}, {"shard": 4})
 EIGHT = ({"data": 2, "shard": 2, "tensor": 2}, {"shard": 8})
 AGAIN = ({"shard": 2, "recompute": "selective"}, {"tensor": 2, "recompute": "full"})
+ALONG = {2: ({"context": 2},), 4: ({"shard": 2, "context": 2}, {"data": 2, "context": 2}, {"context": 2, "tensor": 2})}
+"""Layouts that cut sequences, by processes."""
+DIVIDED = {2: ({"expert": 2},), 4: ({"shard": 4, "expert": 2}, {"data": 2, "expert": 2})}
+"""Layouts that divide experts."""
 SOME = ("decoder", "encoder with heads", "experts")
+HALF = ("decoder", "experts")
 UNEVEN = {2: 7, 4: 5, 8: 11}
 """Examples of a step: parts differ, and so do their numbers of micro-batches."""
 
 
 def work(rank: int, pairs: list[tuple[str, dict[str, Any]]], count: int, micro: int) -> Any:
-    return {(name, str(layout)): gradients(CASES[name](), count, micro, layout) for name, layout in pairs}
+    return {(name, str(layout)): gradients(EVERY[name](), count, micro, layout) for name, layout in pairs}
 
 
 @cache
@@ -28,13 +33,15 @@ def spread_out(ranks: int, count: int) -> list[dict[tuple[str, str], Any]]:
     names = tuple(CASES) if ranks == 2 else SOME
     pairs = [(name, layout) for name in names for layout in {2: TWO, 4: FOUR, 8: EIGHT}[ranks]]
     pairs += [(name, layout) for name in SOME for layout in AGAIN if ranks == 2]
+    pairs += [(name, layout) for name in (BY_POSITION if ranks == 2 else HALF) for layout in ALONG.get(ranks, ())]
+    pairs += [("experts", layout) for layout in DIVIDED.get(ranks, ())]
     return together(work, ranks, pairs, count, 2)
 
 
 @cache
 def alone(name: str, count: int) -> dict[str, Any]:
     torch.set_num_threads(1)
-    return gradients(CASES[name](), count, 2, None)
+    return gradients(EVERY[name](), count, 2, None)
 
 
 def same(ranks: int, name: str, layout: dict[str, Any], count: int) -> None:
@@ -63,6 +70,28 @@ def test_two_processes_that_work_blocks_out_again(name: str, layout: dict[str, A
     same(2, name, layout, UNEVEN[2])
 
 
+@pytest.mark.parametrize("layout", ALONG[2], ids=str)
+@pytest.mark.parametrize("name", BY_POSITION)
+def test_two_processes_with_a_piece_of_each_sequence(name: str, layout: dict[str, Any]) -> None:
+    same(2, name, layout, UNEVEN[2])
+
+
+@pytest.mark.parametrize("layout", ALONG[4], ids=str)
+@pytest.mark.parametrize("name", HALF)
+def test_four_processes_with_pieces_of_sequences(name: str, layout: dict[str, Any]) -> None:
+    same(4, name, layout, UNEVEN[4])
+
+
+@pytest.mark.parametrize("layout", DIVIDED[2], ids=str)
+def test_two_processes_with_half_of_the_experts_each(layout: dict[str, Any]) -> None:
+    same(2, "experts", layout, UNEVEN[2])
+
+
+@pytest.mark.parametrize("layout", DIVIDED[4], ids=str)
+def test_four_processes_with_parts_of_the_experts(layout: dict[str, Any]) -> None:
+    same(4, "experts", layout, UNEVEN[4])
+
+
 @pytest.mark.parametrize("layout", FOUR, ids=str)
 @pytest.mark.parametrize("name", SOME)
 def test_four_processes(name: str, layout: dict[str, Any]) -> None:
@@ -74,6 +103,12 @@ def test_four_processes(name: str, layout: dict[str, Any]) -> None:
 @pytest.mark.parametrize("name", SOME)
 def test_processes_without_an_example(name: str, layout: dict[str, Any]) -> None:
     same(4, name, layout, 1)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("layout", DIVIDED[4], ids=str)
+def test_processes_without_an_example_that_have_experts(layout: dict[str, Any]) -> None:
+    same(4, "experts", layout, 1)
 
 
 def compiled(rank: int, layouts: list[dict[str, Any]]) -> Any:

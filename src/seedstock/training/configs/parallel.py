@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Annotated, Any, Literal
 
@@ -23,6 +24,13 @@ PRODUCTS: tuple[frozenset[str], ...] = tuple(
             ("data", "tensor"),
             ("shard", "tensor"),
             ("data", "shard", "tensor"),
+            ("context",),
+            ("data", "context"),
+            ("shard", "context"),
+            ("data", "shard", "context"),
+            ("context", "tensor"),
+            ("shard", "expert"),
+            ("data", "shard", "expert"),
         ),
     )
 )
@@ -67,10 +75,11 @@ class ParallelConfig(Config):
     ``data``: copies of the model, each fed a part of the batch (DDP). ``shard``: the same with weights, gradients and
     optimizer state cut up among the processes (FSDP2; with ``data`` HSDP). ``tensor``: matrices cut along heads and
     hidden units (Shoeybi et al. 2019), with ``sequence`` the stream between them cut along positions too (Korthikanti
-    et al. 2022). ``reshard`` drops gathered weights after the forward pass and gathers them again for the backward
-    pass: less memory, half as much traffic again. ``timeout`` is how many seconds a process waits for the others before
-    the lost one is named and the rest leave. The layout is no part of what a run is: a run can be resumed under another
-    one.
+    et al. 2022). ``context``: the positions of every sequence, whose keys and values attention gathers. ``expert``:
+    experts, among as many of the processes of ``shard``. ``reshard`` drops gathered weights after the forward pass and
+    gathers them again for the backward pass: less memory, half as much traffic again. ``timeout`` is how many seconds a
+    process waits for the others before the lost one is named and the rest leave. The layout is no part of what a run
+    is: a run can be resumed under another one.
     """
 
     data: Degree | None = None
@@ -106,11 +115,18 @@ class ParallelConfig(Config):
         return " × ".join(given) or "one"
 
 
-def check(config: ParallelConfig, ranks: int, *, model: Any = None, examples: int | None = None) -> Degrees:
+def check(
+    config: ParallelConfig,
+    ranks: int,
+    *,
+    model: Any = None,
+    examples: int | None = None,
+    by_position: bool = True,
+) -> Degrees:
     """The degrees, where this layout of this model is one that works.
 
-    ``model`` is a model's configuration, every size known; ``examples`` are those of a step. Raises RecipeError with
-    the first thing that does not fit.
+    ``model`` is a model's configuration, every size known; ``examples`` are those of a step; ``by_position`` is what
+    the objective says of its losses. Raises RecipeError with the first thing that does not fit.
     """
     degrees = config.degrees(ranks)
     where, several = "training.parallel", degrees.several
@@ -124,14 +140,47 @@ def check(config: ParallelConfig, ranks: int, *, model: Any = None, examples: in
             where="training.batch_examples",
             fix=f"give it at least {degrees.batch} examples, or take fewer processes (training.processes)",
         )
-    for name, size in _cut_by_tensor(model):
-        if size % degrees.tensor:
+    for dimension, name, size in _cut(model, degrees):
+        if size % getattr(degrees, dimension):
             raise RecipeError(
-                f"model.{name} is {size}, which tensor {degrees.tensor} does not divide",
-                where="training.parallel.tensor",
+                f"{name} is {size}, which {dimension} {getattr(degrees, dimension)} does not divide",
+                where=f"training.parallel.{dimension}",
                 fix="take another degree, or another size",
             )
+    for dimension, what in _refused(model, degrees, by_position=by_position):
+        raise RecipeError(
+            f"{what} cannot be laid out over {dimension} {getattr(degrees, dimension)}",
+            where=f"training.parallel.{dimension}",
+            fix="use data, shard or tensor",
+        )
     return degrees
+
+
+def _cut(model: Any, degrees: Degrees) -> Iterator[tuple[str, str, int]]:
+    """What each dimension cuts: its name, what that is called, and how much of it there is."""
+    if degrees.tensor > 1:
+        for name, size in _cut_by_tensor(model):
+            yield "tensor", f"model.{name}", size
+    if degrees.context > 1 and getattr(model, "context", None):
+        yield "context", "model.context", model.context
+    if degrees.expert > 1:
+        yield "expert", "training.parallel.shard", degrees.shard
+        yield "expert", "model.experts", getattr(model, "experts", None) or 0
+
+
+def _refused(model: Any, degrees: Degrees, *, by_position: bool) -> Iterator[tuple[str, str]]:
+    """What a dimension cannot lay out, by its name."""
+    if degrees.expert > 1 and not getattr(model, "experts", None):
+        yield "expert", "a model without experts"
+    if degrees.context > 1:
+        if not by_position:
+            yield "context", "an objective whose losses are not sums over positions alone"
+        if getattr(model, "cross", False):
+            yield "context", "a model that reads another sequence (encoder-decoder)"
+        if getattr(model, "convolution", 0):
+            yield "context", "a model with convolutions over positions"
+        if getattr(model, "position", None) == "relative":
+            yield "context", "a model with relative positions"
 
 
 def _cut_by_tensor(model: Any) -> list[tuple[str, int]]:

@@ -41,6 +41,11 @@ def add(x: Tensor, mesh: DeviceMesh) -> Tensor:
     return _turn(x, mesh, Partial(), Replicate())
 
 
+def gather_keys(x: Tensor, mesh: DeviceMesh) -> Tensor:
+    """Keys or values ``[B, G, T, K]`` of a piece of the positions → those of all; gradients are terms."""
+    return _turn(x, mesh, Shard(2), Replicate(), Partial())
+
+
 def _turn(x: Tensor, mesh: DeviceMesh, before: Placement, after: Placement, up: Placement | None = None) -> Tensor:
     laid = DTensor.from_local(x.contiguous(), mesh, [before], run_check=False).redistribute(placements=[after])
     return laid.to_local(grad_placements=None if up is None else [up])

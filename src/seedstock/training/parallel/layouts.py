@@ -11,16 +11,29 @@ from torch import nn
 from seedstock.training.configs.parallel import ParallelConfig
 from seedstock.training.parallel.world import World
 
-Layout = Callable[[nn.ModuleDict, World, ParallelConfig], None]
+Layout = Callable[[Any, World, ParallelConfig], None]
 
 
-def _tensor(nets: nn.ModuleDict, world: World, config: ParallelConfig) -> None:
+def _context(passing: Any, world: World, config: ParallelConfig) -> None:
+    from seedstock.training.parallel.context import Context
+
+    passing.context = Context(world.within["context"])
+    passing.context.lay(passing.nets)
+
+
+def _tensor(passing: Any, world: World, config: ParallelConfig) -> None:
     from seedstock.training.parallel.tensor import parallelize
 
-    parallelize(nets, world.mesh["tensor"], sequence=config.sequence)
+    parallelize(passing.nets, world.mesh["tensor"], sequence=config.sequence)
 
 
-CUTTING: dict[str, Layout] = {"tensor": _tensor}
+def _expert(passing: Any, world: World, config: ParallelConfig) -> None:
+    from seedstock.training.parallel.expert import divide
+
+    divide(passing.nets, world.within["expert"])
+
+
+CUTTING: dict[str, Layout] = {"context": _context, "tensor": _tensor, "expert": _expert}
 """What changes modules before they are compiled, by the dimension that asks for it, in this order."""
 
 
@@ -45,12 +58,17 @@ def spread(
 
     for dimension, layout in CUTTING.items():
         if getattr(world.degrees, dimension) > 1:
-            layout(passing.nets, world, config)
+            layout(passing, world, config)
     again(passing.nets, recompute)
     if compile:
         compile(passing.nets)
-    reshard = world.degrees.shard > 1 if config.reshard == "auto" else config.reshard
-    shard(passing, mesh.sharding(world.mesh), reshard=reshard)
+    reshard = world.degrees.shard * world.degrees.context > 1 if config.reshard == "auto" else config.reshard
+    apart: dict[str, Any] = {}
+    if world.degrees.expert > 1:
+        from seedstock.training.parallel.expert import divided
+
+        apart = {"apart": divided(passing.nets), "holders": mesh.holders(world.within)}
+    shard(passing, mesh.sharding(world.mesh), reshard=reshard, **apart)
 
 
 @contextmanager

@@ -10,16 +10,26 @@ from torch.distributed.device_mesh import DeviceMesh
 from torch.distributed.fsdp import FSDPModule, fully_shard
 from torch.distributed.tensor import Shard
 
+from seedstock.errors import SeedstockError
 from seedstock.models.block import Block
 
 
-def shard(passing: nn.Module, mesh: DeviceMesh, *, reshard: bool) -> None:
+def shard(
+    passing: nn.Module,
+    mesh: DeviceMesh,
+    *,
+    reshard: bool,
+    apart: set[nn.Parameter] | None = None,
+    holders: DeviceMesh | None = None,
+) -> None:
     """Shards every block by itself and the rest together, in place; gradients are added up, never averaged.
 
     The rest (embeddings, heads, whatever objectives use outside a forward call of its own) stays gathered from the
-    start of the pass to the end of its gradients.
+    start of the pass to the end of its gradients. Parameters that are held ``apart`` are sharded over ``holders``.
     """
     place = _placement(mesh["shard"].size())
+    if apart and holders is not None:
+        place = _apart(place, apart, holders)
     for module in list(passing.modules()):
         if isinstance(module, Block):
             fully_shard(module, mesh=mesh, reshard_after_forward=reshard, shard_placement_fn=place)
@@ -29,6 +39,29 @@ def shard(passing: nn.Module, mesh: DeviceMesh, *, reshard: bool) -> None:
             # Losses are sums over the count of the whole batch: what is to be added is never divided again.
             module.set_gradient_divide_factor(1.0)
             module.set_force_sum_reduction_for_comms(True)
+
+
+def _apart(
+    place: Callable[[nn.Parameter], Any], apart: set[nn.Parameter], holders: DeviceMesh
+) -> Callable[[nn.Parameter], Any]:
+    """The same, but for parameters of which other processes hold other parts."""
+    try:
+        from torch.distributed.fsdp._fully_shard._fsdp_common import FSDPMeshInfo, HSDPMeshInfo, ShardPlacementResult
+    except ImportError:
+        raise SeedstockError(
+            "this torch shards all parameters of a block over one mesh, and divided experts need another",
+            fix="take torch 2.13, or tensor in the place of expert",
+        ) from None
+    copies = holders.ndim > 1
+    info: Any = HSDPMeshInfo(holders, 1, 0) if copies else FSDPMeshInfo(holders, 0)
+    size = holders.size(holders.ndim - 1)
+
+    def found(parameter: nn.Parameter) -> Any:
+        if parameter in apart:  # experts are cut along the first dimension already
+            return ShardPlacementResult(Shard(1 if parameter.shape[1] % size == 0 else 0), info)
+        return place(parameter)
+
+    return found
 
 
 def _placement(shards: int) -> Callable[[nn.Parameter], Any]:

@@ -28,7 +28,10 @@ class World:
         self.device = device or torch.device("cpu")
         self.rank, self.size, self.part, self.parts = 0, self.degrees.ranks, 0, self.degrees.batch
         self.mesh: Any = None
+        self.within: Any = None
+        """The mesh with ``shard`` taken apart, where experts or sequences are divided."""
         self._batch: Any = None
+        self._pieces: Any = None
         self._all: Any = None
         if degrees is not None and degrees.ranks > 1:
             from seedstock.training.parallel import mesh
@@ -36,6 +39,11 @@ class World:
             self.rank = dist.get_rank()
             self.mesh = mesh.build(degrees, self.device.type)
             self._batch = mesh.batch_group(self.mesh, degrees, self.device.type)
+            self._pieces = self._batch
+            if degrees.context > 1 or degrees.expert > 1:
+                self.within = mesh.within(self.mesh, degrees)
+            if degrees.context > 1:
+                self._pieces = mesh.piece_group(self.mesh, degrees, self.device.type)
             self.part = dist.get_rank(self._batch)
 
     @classmethod
@@ -63,19 +71,26 @@ class World:
 
     def sum(self, values: dict[str, Tensor]) -> dict[str, Tensor]:
         """Tensors on the device, added up over the parts of a batch; every process names the same ones."""
-        if self.parts == 1 or not values:
+        return self._summed(values, self._batch, self.parts)
+
+    def whole(self, values: dict[str, Tensor]) -> dict[str, Tensor]:
+        """The same over all whose work has a share in them: parts of a batch, and pieces of its sequences."""
+        return self._summed(values, self._pieces, self.parts * self.degrees.context)
+
+    def _summed(self, values: dict[str, Tensor], group: Any, size: int) -> dict[str, Tensor]:
+        if size == 1 or not values:
             return values
         names = list(values)
         flat = torch.cat([values[name].detach().reshape(-1).double() for name in names])
-        dist.all_reduce(flat, group=self._batch)
+        dist.all_reduce(flat, group=group)
         split = flat.split([values[name].numel() for name in names])
         return {
             name: one.view(values[name].shape).to(values[name].dtype) for name, one in zip(names, split, strict=True)
         }
 
     def add(self, tensor: Tensor) -> Tensor:
-        """One tensor on the device, added up over the parts of a batch."""
-        return self.sum({"": tensor})[""]
+        """One tensor on the device, added up over the parts of a batch and the pieces of its sequences."""
+        return self.whole({"": tensor})[""]
 
     def everywhere(self, tensor: Tensor) -> Tensor:
         """One tensor on the device, added up over all processes."""

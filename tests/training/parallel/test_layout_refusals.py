@@ -1,0 +1,36 @@
+"""Layouts that do not fit are refused by name, before anything starts."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pytest
+
+from seedstock.errors import RecipeError
+from seedstock.models.configs.decoder import DecoderConfig
+from seedstock.models.configs.encoder_decoder import EncoderDecoderConfig
+from seedstock.training.configs.parallel import ParallelConfig, check
+
+SIZES: dict[str, Any] = {"width": 32, "layers": 4, "heads": 4, "context": 16}
+DECODER = DecoderConfig(shape="llama", **SIZES)
+MIXTURE = DecoderConfig(shape="qwen3", experts=4, experts_per_token=2, expert_width=32, **SIZES)
+
+
+@pytest.mark.parametrize(
+    ("layout", "model", "by_position", "told"),
+    [
+        ({"context": 3}, DECODER, True, "model.context is 16, which context 3 does not divide"),
+        ({"context": 2}, DECODER, False, "an objective whose losses are not sums over positions alone"),
+        ({"context": 2}, EncoderDecoderConfig(shape="t5", **SIZES), True, "reads another sequence"),
+        ({"context": 2}, DecoderConfig(shape="llama", convolution=3, **SIZES), True, "convolutions over positions"),
+        ({"expert": 2}, DECODER, True, "a model without experts cannot be laid out over expert 2"),
+        ({"expert": 3}, MIXTURE, True, "model.experts is 4, which expert 3 does not divide"),
+        ({"expert": 2, "shard": 3}, MIXTURE, True, "training.parallel.shard is 3, which expert 2 does not divide"),
+        ({"context": 2, "data": 2, "tensor": 2}, DECODER, True, "context × data × tensor is not a layout"),
+    ],
+)
+def test_what_does_not_fit_is_named(layout: dict[str, int], model: Any, by_position: bool, told: str) -> None:
+    ranks = math.prod(({"shard": layout.get("expert", 1)} | layout | {"expert": 1}).values())
+    with pytest.raises(RecipeError, match=told):
+        check(ParallelConfig(**layout), ranks, model=model.resolved(), examples=64, by_position=by_position)
