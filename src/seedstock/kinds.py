@@ -130,6 +130,9 @@ TABLE: dict[str, dict[str, str]] = {
     "optimizers": {
         "adamw": "seedstock.training.configs.optimizers:AdamWConfig",
         "muon": "seedstock.training.configs.optimizers:MuonConfig",
+        "soap": "seedstock.training.configs.optimizers:SoapConfig",
+        "lion": "seedstock.training.configs.optimizers:LionConfig",
+        "adafactor": "seedstock.training.configs.optimizers:AdafactorConfig",
     },
     "callbacks": {
         "tensorboard": "seedstock.training.configs.callbacks:TensorBoardConfig",
@@ -201,6 +204,7 @@ def providers(recipe: Any) -> dict[str, dict[str, str]]:
         ("models", "model", recipe.model),
         ("objectives", "objective", recipe.objective),
         ("optimizers", "optimizer", recipe.training.optimizer),
+        *(("optimizers", "optimizer", one) for one in recipe.training.groups.values()),
         *(("callbacks", "callback", callback) for callback in recipe.training.callbacks),
     ]
     return {f"{place} {part.kind}": provider(group, part.kind) for group, place, part in used}

@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seedstock.training.configs.schedule import ScheduleConfig
-from seedstock.training.schedule import decay_start, factor
+from seedstock.training.configs.schedule import DecayScheduleConfig, ScheduleConfig
+from seedstock.training.schedule import decay_factor, decay_start, factor
 
-kinds = st.sampled_from(["wsd", "cosine", "linear", "constant"])
+kinds = st.sampled_from(["wsd", "cosine", "linear", "constant", "inverse-sqrt", "one-cycle"])
 spans = st.one_of(st.integers(0, 60), st.floats(0, 1))
 
 
@@ -49,6 +49,40 @@ def test_wsd_holds_then_falls_over_the_last_share():
 def test_linear_falls_from_the_warm_up_to_the_end():
     config = ScheduleConfig(kind="linear", warmup=2)
     assert [factor(config, step, 6) for step in range(7)] == [0.5, 1.0, 1.0, 0.75, 0.5, 0.25, 0.0]
+
+
+def test_inverse_square_root_falls_as_the_paper_has_it():
+    config = ScheduleConfig(kind="inverse-sqrt", warmup=4, final=0.25)
+    # Vaswani et al., equation 3, with steps from 1: min(n^-0.5, n w^-1.5), over its value at w.
+    expected = [min(n**-0.5, n * 4**-1.5) / 4**-0.5 for n in range(1, 65)]
+    assert [factor(config, step, 1000) for step in range(64)] == pytest.approx(expected)
+    assert factor(config, 900, 1000) == 0.25, "not below final"
+    assert factor(ScheduleConfig(kind="inverse-sqrt", warmup=0), 8, 10) == pytest.approx(1 / 3)
+
+
+def test_one_cycle_rises_and_falls_along_half_cosines():
+    config = ScheduleConfig(kind="one-cycle", final=0.01)
+    assert config.steps(config.warmup, 100) == 30, "a rise of 30 % where no other is asked for"
+    assert factor(config, 29, 100) == factor(config, 30, 100) == 1
+    assert factor(config, 14, 100) == pytest.approx((1 + 0.04) / 2)
+    assert factor(config, 65, 100) == pytest.approx((1 + 0.01) / 2)
+    rises = [factor(config, step, 100) for step in range(30)]
+    assert rises == sorted(rises) and 0.04 < rises[0] < 0.05
+    assert ScheduleConfig(kind="one-cycle", warmup=0.1).warmup == 0.1
+
+
+def test_where_a_cycle_begins_means_nothing_elsewhere():
+    with pytest.raises(ValueError, match="first has no meaning in a schedule of kind wsd"):
+        ScheduleConfig(first=0.5)
+
+
+@pytest.mark.parametrize("kind, middle", [("linear", 0.55), ("cosine", 0.55), ("constant", 0.1)])
+def test_weight_decay_goes_from_its_first_to_its_final_share(kind, middle):
+    config = DecayScheduleConfig(kind=kind, first=0.1)
+    values = [decay_factor(config, step, 100) for step in range(101)]
+    assert values[0] == 0.1 and values[50] == pytest.approx(middle) and values == sorted(values)
+    assert values[100] == pytest.approx(0.1 if kind == "constant" else 1.0)
+    assert {decay_factor(DecayScheduleConfig(), step, 7) for step in range(7)} == {1.0}
 
 
 @pytest.mark.parametrize("text, steps", [("1 %", 10), ("0.25", 250), ("2k", 1000), (7, 7), (0.5, 500), (0, 0)])

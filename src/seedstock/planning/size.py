@@ -96,12 +96,14 @@ def _optimizer(
 ) -> Any:
     key, found = "training.optimizer", {}
     adam = float(f"{rules.learning_rate(inner, tokens):.2g}")
+    of_adam = getattr(type(optimizer), "rate_of_adamw", 1.0)
     why_adam = f"Step Law (Li et al. 2025) for {inner:,} parameters in the body and {tokens:,.0f} tokens{assumed}"
     rate = getattr(optimizer, "learning_rate", None)
     if rate is None and "learning_rate" in type(optimizer).model_fields:
         own_scale = optimizer.kind == "muon" and optimizer.adjust == "original"
-        rate = found["learning_rate"] = rules.MUON_RATE if own_scale else adam
-        why = "orthogonalised updates carry over between widths (Jordan et al. 2024)" if own_scale else why_adam
+        rate = found["learning_rate"] = rules.MUON_RATE if own_scale else float(f"{of_adam * adam:.2g}")
+        why = why_adam if of_adam == 1 else f"{of_adam:g} of AdamW's, which is by {why_adam}"
+        why = "orthogonalised updates carry over between widths (Jordan et al. 2024)" if own_scale else why
         derived.append(Derived(f"{key}.learning_rate", rate, why))
     if rate is not None and _open(optimizer, "weight_decay"):
         found["weight_decay"] = float(f"{rules.weight_decay(rate, steps, tokens / count):.2g}")

@@ -1,10 +1,10 @@
-"""The learning rate's course: pure functions of the step."""
+"""The courses of learning rate and weight decay: pure functions of the step."""
 
 from __future__ import annotations
 
 import math
 
-from seedstock.training.configs.schedule import ScheduleConfig
+from seedstock.training.configs.schedule import DecayScheduleConfig, ScheduleConfig
 
 
 def factor(config: ScheduleConfig, step: int, total: int) -> float:
@@ -15,7 +15,10 @@ def factor(config: ScheduleConfig, step: int, total: int) -> float:
     """
     warmup = config.steps(config.warmup, total)
     if step < warmup:
-        return (step + 1) / warmup
+        risen = (step + 1) / warmup
+        return config.first + (1 - config.first) * _half_cosine(1 - risen) if config.kind == "one-cycle" else risen
+    if config.kind == "inverse-sqrt":
+        return max(config.final, math.sqrt(max(1, warmup) / (step + 1)))
     start = decay_start(config, total)
     if config.kind == "constant" or step < start:
         return 1.0
@@ -24,17 +27,29 @@ def factor(config: ScheduleConfig, step: int, total: int) -> float:
 
 
 def decay_start(config: ScheduleConfig, total: int) -> int:
-    """The first step of the fall: after the warm-up for cosine and linear, the last ``decay`` of a WSD run."""
+    """The first step of the fall: the last ``decay`` of a WSD run, and after the warm-up for all others that fall."""
     warmup = config.steps(config.warmup, total)
     if config.kind == "wsd":
         return max(warmup, total - config.steps(config.decay, total))
     return total if config.kind == "constant" else warmup
 
 
+def decay_factor(config: DecayScheduleConfig, step: int, total: int) -> float:
+    """The factor on weight decays at step ``step`` (from 0) of ``total``."""
+    done = min(1.0, step / max(1, total))
+    share = {"constant": 0.0, "linear": done, "cosine": 1 - _half_cosine(done)}[config.kind]
+    return config.first + (config.final - config.first) * share
+
+
+def _half_cosine(done: float) -> float:
+    """From 1 to 0 as ``done`` goes from 0 to 1, level at both ends."""
+    return (1 + math.cos(math.pi * done)) / 2
+
+
 def _fall(config: ScheduleConfig, done: float) -> float:
     """From 1 to 0 as ``done`` goes from 0 to 1."""
-    if config.kind == "cosine":
-        return (1 + math.cos(math.pi * done)) / 2
+    if config.kind in ("cosine", "one-cycle"):
+        return _half_cosine(done)
     if config.kind == "wsd" and config.shape == "1-sqrt":
         return 1 - math.sqrt(done)
     return 1 - done

@@ -20,7 +20,7 @@ from seedstock.progress import Reporter
 from seedstock.training import batches, measure
 from seedstock.training.configs.training import TrainingConfig
 from seedstock.training.gradients import accumulate
-from seedstock.training.optimizers.groups import trained
+from seedstock.training.optimizers.groups import build, trained
 
 BUDGET = 12.0
 """Seconds that the measurement may take, as long as a few passes over one example fit in them."""
@@ -200,7 +200,7 @@ class _Probe:
         parameters, roles = trained(nets)
         for parameter in parameters.values():
             parameter.grad = torch.ones_like(parameter)
-        optimizers = self.found.get("optimizer", self.config.optimizer).build(parameters, roles)
+        optimizers = build(self.config.model_copy(update=self.found), parameters, roles)
         fastest = float("inf")
         for _ in range(3):
             began = time.perf_counter()

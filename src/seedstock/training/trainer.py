@@ -25,13 +25,13 @@ from seedstock.training.guard import Guard, Held, Trouble
 from seedstock.training.interrupt import Stop
 from seedstock.training.norm import clip, total_norm
 from seedstock.training.optimizers import withheld
-from seedstock.training.optimizers.groups import trained
+from seedstock.training.optimizers.groups import build, trained
 from seedstock.training.parallel.layouts import gathered
 from seedstock.training.parallel.world import World
 from seedstock.training.passing import Pass
 from seedstock.training.readings import Reading, Readings
 from seedstock.training.saving import Saver
-from seedstock.training.schedule import factor
+from seedstock.training.schedule import decay_factor, factor
 
 
 class Trainer:
@@ -70,8 +70,8 @@ class Trainer:
         self.steps, self.micro_batch = config.steps, config.micro_batch
         self.parameters, roles = trained(self.nets)
         self.device = next(iter(self.parameters.values())).device
-        self.optimizers: list[torch.optim.Optimizer] = config.optimizer.build(self.parameters, roles)
-        self.peaks = [[group["lr"] for group in optimizer.param_groups] for optimizer in self.optimizers]
+        self.optimizers: list[torch.optim.Optimizer] = build(config, self.parameters, roles)
+        self.peaks = [[_peaks(group) for group in optimizer.param_groups] for optimizer in self.optimizers]
         self.average = Average(self.parameters, config.ema) if config.ema else None
         self.step = self.examples = self.tokens = 0
         self.fed = Fed(world)
@@ -214,12 +214,15 @@ class Trainer:
 
     def _update(self, held: Held) -> float:
         """A step of the optimizers at this step's rates, unless it is withheld; returns the first rate."""
-        share = factor(self.config.schedule, self.step, self.steps)
+        shares = {
+            "lr": factor(self.config.schedule, self.step, self.steps),
+            "weight_decay": decay_factor(self.config.decay_schedule, self.step, self.steps),
+        }
         for optimizer, peaks in zip(self.optimizers, self.peaks, strict=True):
             for group, peak in zip(optimizer.param_groups, peaks, strict=True):
-                group["lr"] = peak * share
+                group.update({name: value * shares[name] for name, value in peak.items()})
             withheld.step(optimizer, held)
-        return self.peaks[0][0] * share
+        return self.peaks[0][0]["lr"] * shares["lr"]
 
     def _pass_over(self, arrays: dict[str, np.ndarray]) -> None:
         """A step that counts and teaches nothing: a rewind left it out."""
@@ -253,6 +256,11 @@ class Trainer:
         rewind.note(self, skipped)
         if trouble is not None:
             raise _Back(trouble)
+
+
+def _peaks(group: dict[str, Any]) -> dict[str, float]:
+    """What of a parameter group follows a schedule."""
+    return {name: group[name] for name in ("lr", "weight_decay") if name in group}
 
 
 class _Back(Exception):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, model_validator
 
 from seedstock.config import Config, _count, _fraction
 
@@ -28,16 +28,46 @@ class ScheduleConfig(Config):
 
     ``warmup`` rises linearly; ``wsd`` then stays at the peak until the last ``decay`` of the run, and falls to
     ``final`` along ``shape`` (1-sqrt: Hägele et al. 2024, arXiv 2405.18392); ``cosine`` and ``linear`` fall from the
-    end of the warm-up to ``final`` at the end of the run; ``constant`` stays.
+    end of the warm-up to ``final`` at the end of the run; ``constant`` stays. ``inverse-sqrt`` (Vaswani et al. 2017,
+    section 5.3) falls as the root of the warm-up's steps over the step's number, and not below ``final``.
+    ``one-cycle`` (Smith and Topin 2018, arXiv 1708.07120) rises from ``first`` to the peak over a ``warmup`` of 30 %
+    and falls to ``final``, both along half a cosine; momentum stays as it is.
     """
 
-    kind: Literal["wsd", "cosine", "linear", "constant"] = "wsd"
+    kind: Literal["wsd", "cosine", "linear", "constant", "inverse-sqrt", "one-cycle"] = "wsd"
     warmup: Span = 0.02
     decay: Span = 0.2
     final: Annotated[float, Field(ge=0, le=1)] = 0.0
     shape: Literal["linear", "1-sqrt"] = "linear"
+    first: Annotated[float, Field(ge=0, le=1)] = 0.04
+
+    @model_validator(mode="before")
+    @classmethod
+    def _half_way(cls, values: Any) -> Any:
+        if isinstance(values, dict) and values.get("kind") == "one-cycle":
+            return {"warmup": 0.3, **values}
+        return values
+
+    @model_validator(mode="after")
+    def _has_a_meaning(self) -> ScheduleConfig:
+        if "first" in self.model_fields_set and self.first != 0.04 and self.kind != "one-cycle":
+            raise ValueError(f"first has no meaning in a schedule of kind {self.kind}; it is where one-cycle begins")
+        return self
 
     @staticmethod
     def steps(span: int | float, total: int) -> int:
         """A span in steps: a share of ``total``, rounded to the nearest, or the steps themselves."""
         return min(total, span if isinstance(span, int) else round(span * total))
+
+
+class DecayScheduleConfig(Config):
+    """A factor on every weight decay: from ``first`` at the first step to ``final`` at the end of the run.
+
+    ``linear``, or ``cosine`` along half a cosine (Caron et al. 2021, arXiv 2104.14294, section 3.2, let it grow so);
+    ``constant`` is ``first`` throughout. What is decayed also follows the learning rate, which weight decay is
+    multiplied by.
+    """
+
+    kind: Literal["constant", "linear", "cosine"] = "constant"
+    first: Annotated[float, Field(ge=0)] = 1.0
+    final: Annotated[float, Field(ge=0)] = 1.0

@@ -10,7 +10,7 @@ from seedstock import kinds
 from seedstock.config import Config, Count, Seconds
 from seedstock.training.configs.guard import GuardConfig
 from seedstock.training.configs.parallel import ParallelConfig
-from seedstock.training.configs.schedule import ScheduleConfig
+from seedstock.training.configs.schedule import DecayScheduleConfig, ScheduleConfig
 
 Positive = Annotated[Count, Field(ge=1)]
 
@@ -22,7 +22,9 @@ class TrainingConfig(Config):
     any, the size dial's.
     ``batch_tokens`` is rounded to whole examples, ``batch_examples`` of them a step. ``micro_batch`` is how many
     examples go through the network at once. ``precision``, ``micro_batch``, ``threads`` and ``compile`` are
-    measured where they are not given, and the run's record and resolved recipe hold what was chosen. ``clip``
+    measured where they are not given, and the run's record and resolved recipe hold what was chosen. ``groups`` are
+    optimizers of their own for parameters whose names fit a pattern, the first that fits (``{"*.router.weight": {kind:
+    adamw, learning_rate: 1e-4}}``); ``schedule`` is of all rates, ``decay_schedule`` of weight decays. ``clip``
     bounds the gradient's norm (0: no bound), and ``guard`` says what is done about steps that are not finite
     (``stop``: end the run, with nothing of it saved). ``ema`` is the decay of an average of the weights. The
     ``keep`` newest checkpoints stay, those at multiples of ``keep_every``, and the one before a WSD schedule's
@@ -50,7 +52,9 @@ class TrainingConfig(Config):
     optimizer: kinds.field("optimizers", "muon") = Field(  # type: ignore[valid-type]
         default_factory=lambda: {"kind": "muon"}, validate_default=True
     )
+    groups: dict[str, kinds.field("optimizers", "muon")] = Field(default={})  # type: ignore[valid-type]
     schedule: ScheduleConfig = ScheduleConfig()
+    decay_schedule: DecayScheduleConfig = DecayScheduleConfig()
     clip: Annotated[float, Field(ge=0)] = 1.0
     guard: Literal["stop"] | GuardConfig = GuardConfig()
     ema: Annotated[float, Field(gt=0, lt=1)] | None = None
@@ -79,6 +83,16 @@ class TrainingConfig(Config):
     def resolved(self, context: int) -> TrainingConfig:
         """With ``batch_examples`` and, from ``tokens``, ``steps`` worked out for examples of ``context`` tokens."""
         batch = self.batch_examples or max(1, round(self.batch_tokens / context))
+    @model_validator(mode="after")
+    def _known_precision(self) -> TrainingConfig:
+        for pattern, one in self.groups.items():
+            if getattr(one, "precision", None) == "auto":
+                raise ValueError(
+                    f"what is measured is the precision of training.optimizer; give groups {pattern!r} a precision, "
+                    "fp32 or bf16"
+                )
+        return self
+
         found: dict[str, Any] = {"batch_examples": batch}
         if self.tokens is not None:
             found |= {"steps": max(1, round(self.tokens / (batch * context))), "tokens": None}

@@ -1,1 +1,1 @@
-"""AdamW and Muon: parameter groups by role, and their state as named tensors."""
+"""The optimizers: parameter groups by role and name, and their state as named tensors."""

@@ -5,11 +5,16 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from fnmatch import fnmatchcase
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from torch import nn
+from torch.optim import Optimizer
 
-from seedstock.errors import SeedstockError
+from seedstock.errors import RecipeError, SeedstockError, nearest
+from seedstock.training.configs.optimizers import OptimizerConfig
+
+if TYPE_CHECKING:
+    from seedstock.training.configs.training import TrainingConfig
 
 Parameters = dict[str, nn.Parameter]
 _BLOCK = re.compile(r"\.blocks\.(\d+)\.")
@@ -22,12 +27,20 @@ def hidden_matrices(parameters: Parameters, roles: dict[str, str]) -> tuple[Para
     return hidden, {name: p for name, p in parameters.items() if name not in hidden}
 
 
-def decayed(parameters: Parameters, weight_decay: float, **options: Any) -> list[dict[str, Any]]:
-    """Parameter groups in which matrices are decayed and vectors never are."""
-    matrices = [p for p in parameters.values() if p.ndim >= 2]
-    vectors = [p for p in parameters.values() if p.ndim < 2]
-    groups = [{"params": matrices, "weight_decay": weight_decay}, {"params": vectors, "weight_decay": 0.0}]
-    return [group | options for group in groups if group["params"]]
+def grouped(
+    parameters: Parameters, config: OptimizerConfig, rate: float, layer_decay: float = 1.0
+) -> list[dict[str, Any]]:
+    """Parameter groups, one for each learning rate and weight decay, the highest first (see ``OptimizerConfig``)."""
+    found: dict[tuple[float, float], list[nn.Parameter]] = {}
+    for factor, own in by_rate(parameters, config.rates, layer_decay).items():
+        for name, parameter in own.items():
+            usual = config.weight_decay if parameter.ndim >= 2 else 0.0
+            decay = next((value for pattern, value in config.decays.items() if fnmatchcase(name, pattern)), usual)
+            found.setdefault((factor, decay), []).append(parameter)
+    return [
+        {"params": own, "lr": rate * factor, "weight_decay": decay}
+        for (factor, decay), own in sorted(found.items(), key=lambda item: item[0], reverse=True)
+    ]
 
 
 def by_rate(parameters: Parameters, rates: Mapping[str, float], layer_decay: float) -> dict[float, Parameters]:
@@ -44,6 +57,27 @@ def by_rate(parameters: Parameters, rates: Mapping[str, float], layer_decay: flo
             factor *= layer_decay ** (top - depth)
         groups.setdefault(factor, {})[name] = parameter
     return dict(sorted(groups.items(), reverse=True))
+
+
+def build(config: TrainingConfig, parameters: Parameters, roles: dict[str, str]) -> list[Optimizer]:
+    """All optimizers of a run: ``config.optimizer``, first, and those of ``config.groups``.
+
+    Raises RecipeError where a group's pattern fits no parameter that an earlier one left.
+    """
+    left, found = dict(parameters), list[Optimizer]()
+    for pattern, one in config.groups.items():
+        own = {name: left.pop(name) for name in [*left] if fnmatchcase(name, pattern)}
+        if not own:
+            close = nearest(pattern, parameters)
+            raise RecipeError(
+                f"no parameter is named like {pattern!r}" + (", or an earlier group has them all" if found else ""),
+                where="training.groups",
+                fix=f"parameters are named like {close or next(iter(parameters))!r}; * stands for anything",
+            )
+        found += one.build(own, {name: roles[name] for name in own})
+    if not left:
+        return found
+    return [*config.optimizer.build(left, {name: roles[name] for name in left}), *found]
 
 
 def trained(nets: nn.ModuleDict) -> tuple[Parameters, dict[str, str]]:

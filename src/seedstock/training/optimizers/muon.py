@@ -19,8 +19,8 @@ from torch.optim import Optimizer
 from seedstock.training.configs.optimizers import MuonConfig
 from seedstock.training.norm import local
 from seedstock.training.optimizers import adamw
-from seedstock.training.optimizers.groups import Parameters, by_rate, hidden_matrices
-from seedstock.training.optimizers.whole import through
+from seedstock.training.optimizers.groups import Parameters, grouped, hidden_matrices
+from seedstock.training.optimizers.whole import laid, through
 
 LEARNING_RATE = {"original": 0.02, "match_rms_adamw": 3e-3}
 COEFFICIENTS = (3.4445, -4.7750, 2.0315)
@@ -37,14 +37,10 @@ def build(config: MuonConfig, parameters: Parameters, roles: dict[str, str]) -> 
         rate = LEARNING_RATE[config.adjust] if config.learning_rate is None else config.learning_rate
         optimizers.append(
             Muon(
-                [
-                    {"params": [*own.values()], "lr": rate * factor}
-                    for factor, own in by_rate(hidden, config.rates, 1.0).items()
-                ],
+                grouped(hidden, config, rate),
                 lr=rate,
                 momentum=config.momentum,
                 nesterov=config.nesterov,
-                weight_decay=config.weight_decay,
                 iterations=config.iterations,
                 adjust=config.adjust,
                 dtype=torch.float32 if config.precision == "fp32" else torch.bfloat16,
@@ -127,18 +123,13 @@ def updates(matrices: list[Tensor], iterations: int, dtype: torch.dtype) -> Iter
 
 def _parts(parameters: list[Any], directions: list[Tensor], group: dict[str, Any]) -> list[Tensor]:
     """This process's parts of the orthogonalized directions of parameters that are DTensors."""
-    from torch.distributed.tensor import DTensor
 
-    def work(whole: list[Tensor]) -> list[Tensor]:
+    def work(_: list[int], whole: list[Tensor]) -> list[Tensor]:
         found = dict(updates(apart(whole), group["iterations"], group["dtype"]))
         flat = iter(found[i] for i in range(len(found)))
         return [torch.stack([next(flat) for _ in one]) if one.ndim == 3 else next(flat) for one in whole]
 
-    laid = []
-    for p, one in zip(parameters, directions, strict=True):
-        lies = {"shape": p.shape, "stride": torch.empty(p.shape, device="meta").stride()}
-        laid.append(DTensor.from_local(one, p.device_mesh, p.placements, run_check=False, **lies))
-    return through(laid, work, group["dtype"])
+    return through(laid(parameters, directions), work, group["dtype"])
 
 
 def apart(tensors: list[Tensor]) -> list[Tensor]:

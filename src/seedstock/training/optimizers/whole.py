@@ -16,30 +16,47 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-Work = Callable[[list[Tensor]], list[Tensor]]
-"""From whole tensors to whole tensors of the same shapes."""
+Work = Callable[[list[int], list[Tensor]], list[Tensor]]
+"""From the numbers of tensors, and these tensors whole, to whole tensors of the same shapes."""
 
 
-def through(tensors: list[Any], work: Work, dtype: torch.dtype) -> list[Tensor]:
-    """This process's parts of ``work`` on the whole of each DTensor, in ``dtype``; all processes call it together."""
+def laid(parameters: list[Any], parts: list[Tensor]) -> list[Any]:
+    """This process's parts as DTensors that lie as the parameters do."""
+    from torch.distributed.tensor import DTensor
+
+    found = []
+    for p, one in zip(parameters, parts, strict=True):
+        lies = {"shape": p.shape, "stride": torch.empty(p.shape, device="meta").stride()}
+        found.append(DTensor.from_local(one, p.device_mesh, p.placements, run_check=False, **lies))
+    return found
+
+
+def through(tensors: list[Any], work: Work, dtype: torch.dtype, *, apart: bool = True) -> list[Tensor]:
+    """This process's parts of ``work`` on the whole of each DTensor, in ``dtype``; all processes call it together.
+
+    Who works on which follows from shapes and placements alone. A stack of which each process has some matrices whole
+    is worked on where they lie, unless its matrices may not be taken ``apart``.
+    """
     found: list[Tensor | None] = [None] * len(tensors)
     dealt: dict[Any, list[int]] = defaultdict(list)
     for number, tensor in enumerate(tensors):
         cut = [dim for dim, placement in enumerate(tensor.placements) if not placement.is_replicate()]
-        if not cut or (tensor.ndim == 3 and len(cut) == 1 and tensor.placements[cut[0]].is_shard(0)):
+        if not cut or (apart and tensor.ndim == 3 and len(cut) == 1 and tensor.placements[cut[0]].is_shard(0)):
             local = tensor.to_local().to(dtype)
-            found[number] = work([local])[0] if local.numel() else local
+            found[number] = work([number], [local])[0] if local.numel() else local
         elif len(cut) == 1:
             dealt[tensor.device_mesh.get_group(cut[0])].append(number)
         else:
-            found[number] = _everywhere(tensor, work, dtype)
+            found[number] = _everywhere(number, tensor, work, dtype)
     for group, numbers in dealt.items():
-        for number, part in zip(numbers, _deal([tensors[n] for n in numbers], work, dtype, group), strict=True):
+        for number, part in zip(
+            numbers, _deal(numbers, [tensors[n] for n in numbers], work, dtype, group), strict=True
+        ):
             found[number] = part
     return found  # type: ignore[return-value]
 
 
-def _deal(tensors: list[Any], work: Work, dtype: torch.dtype, group: Any) -> list[Tensor]:
+def _deal(numbers: list[int], tensors: list[Any], work: Work, dtype: torch.dtype, group: Any) -> list[Tensor]:
     size, rank = dist.get_world_size(group), dist.get_rank(group)
     owners = _owners([tensor.shape for tensor in tensors], size)
     locals_ = [tensor.to_local().to(dtype) for tensor in tensors]
@@ -58,7 +75,7 @@ def _deal(tensors: list[Any], work: Work, dtype: torch.dtype, group: Any) -> lis
             count = math.prod(parts[i][source])
             pieces[i].append(incoming[at : at + count].view(parts[i][source]))
             at += count
-    done = work([torch.cat(pieces[i], _dim(tensors[i])) for i in own]) if own else []
+    done = work([numbers[i] for i in own], [torch.cat(pieces[i], _dim(tensors[i])) for i in own]) if own else []
     back = [
         whole.split([part[_dim(tensors[i])] for part in parts[i]], _dim(tensors[i]))
         for i, whole in zip(own, done, strict=True)
@@ -96,10 +113,15 @@ def _parts(tensor: Any, size: int) -> list[list[int]]:
     return [[*shape[:dim], length, *shape[dim + 1 :]] for length in lengths]
 
 
-def _everywhere(tensor: Any, work: Work, dtype: torch.dtype) -> Tensor:
+def _everywhere(number: int, tensor: Any, work: Work, dtype: torch.dtype) -> Tensor:
     """For a matrix that is cut twice: everybody works on the whole."""
+    whole = work([number], [tensor.full_tensor().to(dtype)])[0]
+    return whole[place(tensor)]
+
+
+def place(tensor: Any) -> tuple[slice, ...]:
+    """Where in the whole of a DTensor this process's part lies."""
     from torch.distributed.tensor._utils import compute_local_shape_and_global_offset
 
     shape, offset = compute_local_shape_and_global_offset(tensor.shape, tensor.device_mesh, tensor.placements)
-    whole = work([tensor.full_tensor().to(dtype)])[0]
-    return whole[tuple(slice(start, start + length) for start, length in zip(offset, shape, strict=True))]
+    return tuple(slice(start, start + length) for start, length in zip(offset, shape, strict=True))

@@ -13,8 +13,8 @@ from seedstock.training.norm import local
 def step(optimizer: Optimizer, held: bool | Tensor) -> None:
     """One step; where ``held`` (0-d bool, or known on the host), weights and state stay as they are, bit for bit.
 
-    An optimizer that heeds ``found_inf`` as torch's gradient scaling has it (the fused ones, and Muon) does so at no
-    cost; around any other, weights and state are copied and put back.
+    An optimizer that heeds ``found_inf`` as torch's gradient scaling has it (the fused ones, Muon, Lion, Adafactor)
+    does so at no cost; around any other, weights and state are copied and put back, and gradients are zero.
     """
     if held is True:
         return
@@ -29,6 +29,8 @@ def step(optimizer: Optimizer, held: bool | Tensor) -> None:
             del optimizer.grad_scale, optimizer.found_inf  # type: ignore[attr-defined]
         return
     before = [(tensor, tensor.clone()) for tensor in (*_weights(optimizer), *map(local, _slots(optimizer)))]
+    for tensor in _gradients(optimizer):  # there are factorizations that take no NaN
+        tensor.copy_(torch.where(held, 0.0, tensor))
     known = {id(slot) for slot in _slots(optimizer)}
     optimizer.step()
     made = [(local(slot), local(slot).new_zeros(())) for slot in _slots(optimizer) if id(slot) not in known]
@@ -38,6 +40,10 @@ def step(optimizer: Optimizer, held: bool | Tensor) -> None:
 
 def _weights(optimizer: Optimizer) -> list[Tensor]:
     return [local(p.detach()) for group in optimizer.param_groups for p in group["params"] if p.grad is not None]
+
+
+def _gradients(optimizer: Optimizer) -> list[Tensor]:
+    return [local(p.grad) for group in optimizer.param_groups for p in group["params"] if p.grad is not None]
 
 
 def _slots(optimizer: Optimizer) -> list[Tensor]:
