@@ -25,6 +25,7 @@ from seedstock.training.callbacks.progress import Progress
 from seedstock.training.callbacks.samples import Samples
 from seedstock.training.callbacks.validation import Validation
 from seedstock.training.checkpoint import folder as checkpoints
+from seedstock.training.checkpoint.store import Store
 from seedstock.training.configs.parallel import Degrees, check
 from seedstock.training.configs.training import TrainingConfig
 from seedstock.training.parallel.layouts import spread
@@ -125,7 +126,8 @@ def fit(
         world.first(lambda: held.enter_context(attempts.alone(folder)))
         held.enter_context(environment.settings(config))
         held.enter_context(memory.kept())
-        found = world.first(lambda: _find(folder, chain, reporter))
+        store = None if config.store is None or not world.main else Store(config.store, reporter)
+        found = world.first(lambda: _find(folder, chain, reporter, store))
         recompute(passing.nets, config.recompute)  # before memory and speed are measured
         repeated = world.first(lambda: attempts.repeat(config, chain))
         config = world.first(lambda: _settle(repeated, passing.nets, objective, loader, reporter, seed))
@@ -134,7 +136,7 @@ def fit(
         held.enter_context(environment.settings(config))
         compile = partial(apply, config, reporter=reporter)
         spread(passing, world, config.parallel, recompute=config.recompute, compile=compile)
-        saver = Saver(folder, chain, found.attempt, found.parent, found.damaged, world, config.background)
+        saver = Saver(folder, chain, found.attempt, found.parent, found.damaged, world, config.background, store)
         held.callback(saver.close)
         run = Trainer(
             passing=passing,
@@ -173,9 +175,11 @@ class _Found:
     attempt: int
 
 
-def _find(folder: Path, chain: Chain, reporter: Reporter) -> _Found:
+def _find(folder: Path, chain: Chain, reporter: Reporter, store: Store | None) -> _Found:
     checkpoints.sweep(folder)
     rewind.complete(folder, chain)
+    if store is not None:
+        store.fetch(folder)
     damaged: set[int] = set()
 
     def passed_over(path: Path, problems: list[str]) -> None:

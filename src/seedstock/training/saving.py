@@ -15,6 +15,7 @@ from seedstock.training import environment, rewind, state
 from seedstock.training.checkpoint import folder as checkpoints
 from seedstock.training.checkpoint.retention import prune
 from seedstock.training.checkpoint.staged import Plan, stage
+from seedstock.training.checkpoint.store import Store
 from seedstock.training.optimizers import state as optimizer_state
 from seedstock.training.parallel.world import World
 
@@ -70,9 +71,10 @@ class Saver:
         damaged: frozenset[int],
         world: World,
         background: bool,
+        store: Store | None = None,
     ) -> None:
         self.folder, self.chain, self.attempt, self.parent = folder, chain, attempt, parent
-        self.damaged, self.world, self.background = set(damaged), world, background
+        self.damaged, self.world, self.background, self.store = set(damaged), world, background, store
         self.last: Path | None = None
         self._beside = world.apart()
         self._plan: Plan | None = None
@@ -110,20 +112,19 @@ class Saver:
             return
         record(self.chain, run.folder, self.last, pending.step, pending.digest, pending.examples)
         self.damaged.discard(pending.step)
-        prune(
-            self.folder,
-            verified=pending.step,
-            keep=run.config.keep,
-            every=run.config.keep_every,
-            milestones=run.milestones | rewind.worth_keeping(run, pending.step),
-            damaged=self.damaged,
-        )
+        stay: dict[str, Any] = {"keep": run.config.keep, "every": run.config.keep_every}
+        stay |= {"milestones": run.milestones | rewind.worth_keeping(run, pending.step)}
+        prune(self.folder, verified=pending.step, damaged=self.damaged, **stay)
+        if self.store is not None:
+            self.store.send(self.folder, stay)
         seconds, stalled = round(time.perf_counter() - pending.began, 3), round(pending.stalled, 4)
         run.reporter.event("checkpoint", step=pending.step, folder=self.last.name, seconds=seconds, stalled=stalled)
 
     def close(self) -> None:
-        """Ends the thread."""
+        """Ends the threads."""
         self._pool.shutdown()
+        if self.store is not None:
+            self.store.close()
 
     def _state(self, run: Trainer) -> dict[str, Any]:
         return {

@@ -34,6 +34,11 @@ def name(step: int) -> str:
     return f"step-{step:08d}"
 
 
+def is_name(text: str) -> bool:
+    """Whether it is the name of a checkpoint."""
+    return bool(_NAME.fullmatch(text))
+
+
 def step_of(folder: Path) -> int:
     """The step that a checkpoint's name tells."""
     found = _NAME.fullmatch(folder.name)
@@ -45,7 +50,7 @@ def listing(checkpoints: Path) -> list[Path]:
     """Every checkpoint folder, newest first, sealed or not."""
     if not checkpoints.is_dir():
         return []
-    return sorted((path for path in checkpoints.iterdir() if _NAME.fullmatch(path.name)), key=step_of, reverse=True)
+    return sorted((path for path in checkpoints.iterdir() if is_name(path.name)), key=step_of, reverse=True)
 
 
 def save(checkpoints: Path, step: int, tensors: dict[str, torch.Tensor], state: dict[str, Any]) -> Path:

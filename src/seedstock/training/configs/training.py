@@ -37,7 +37,7 @@ class TrainingConfig(Config):
     one attempt to the next.
     """
 
-    how: ClassVar[tuple[str, ...]] = ("processes", "parallel", "recompute", "background", "profile")
+    how: ClassVar[tuple[str, ...]] = ("processes", "parallel", "recompute", "background", "store", "profile")
 
     start: Annotated[str, Field(pattern=r"^run:[^@]+(@[0-9]+)?$")] | None = Field(
         default=None, description="run:NAME or run:NAME@step, whose weights are the initial ones"
@@ -69,6 +69,9 @@ class TrainingConfig(Config):
     processes: Positive | None = None
     parallel: ParallelConfig = ParallelConfig()
     background: bool = True
+    store: str | None = Field(
+        default=None, description="a folder of a store, as s3://bucket/run, for copies of checkpoints"
+    )
     profile: bool = False
     callbacks: list[kinds.field("callbacks")] = []  # type: ignore[valid-type]  # noqa: RUF012 - pydantic copies it
 
