@@ -29,7 +29,7 @@ def realised(recipe: Any, runs: Path | str) -> list[dict[str, Any]] | None:
     from seedstock.inputs.realised import realised as rows
     from seedstock.planning.size import resolve
 
-    found = _shards(recipe, Path(runs))
+    found = shards_of(recipe, Path(runs))
     if found is None:
         return None
     model, training, _ = resolve(recipe.model, recipe.training, found.vocab_size)
@@ -51,7 +51,7 @@ def realised(recipe: Any, runs: Path | str) -> list[dict[str, Any]] | None:
     return rows(made, found.strata("train"), recipe.mixture.by, examples)
 
 
-def _shards(recipe: Any, runs: Path) -> Any:
+def shards_of(recipe: Any, runs: Path) -> Any:
     """The shards of a recipe, where the store has them."""
     from seedstock.corpus import build
     from seedstock.corpus.reader import Corpus

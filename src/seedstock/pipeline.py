@@ -351,6 +351,7 @@ def train(run: Run, reporter: Reporter) -> bool:
         for stage, folder in weights.objective(run).folders.items():
             run.record_stage(stage, folder)
         _record_parents(run, "training", weights.parents(run))
+        _foresee(run, reporter)
         with Meter() as meter:
             result = learning.train(run, reporter)
             # An attempt that found everything done measured nothing of the training.
@@ -376,6 +377,31 @@ def train(run: Run, reporter: Reporter) -> bool:
         speed = f", {rate:,.0f} a second, MFU {result.mfu:.0%}" if rate else ""
         reporter.say(f"   step {result.step:,}: {result.tokens:,} tokens{speed}")
     return True
+
+
+def _foresee(run: Run, reporter: Reporter) -> None:
+    """Notes, before the first step, what the law of a sweep says of the loss that this run will end with."""
+    from seedstock import sweeps
+
+    if run.steps_done or run.chain.last("predicted") or (said := sweeps.foreseen(run)) is None:
+        return
+    run.chain.append("predicted", said)
+    low, high = said["interval"]
+    reporter.say(f"   {said['sweep']} foresees {said['loss']:.4f} {said['name']} ({low:.4f} to {high:.4f})")
+
+
+def _came_true(run: Run, held_out: dict[str, Any], reporter: Reporter) -> dict[str, Any]:
+    """The prediction beside what was measured, where there was one: {} or {predicted: …}."""
+    from seedstock import sweeps
+
+    said = run.chain.last("predicted")
+    if said is None or not isinstance(measured := held_out.get(said["name"]), float):
+        return {}
+    found = sweeps.held_against(said, measured)
+    within = "within" if found["within"] else "not within"
+    off = f"foreseen {found['loss']:.4f}, measured {measured:.4f} ({found['off']:+.1%})"
+    reporter.say(f"   {off}: {within} the interval")
+    return {"predicted": found}
 
 
 def _tell_mixture(run: Run, made: Any, reporter: Reporter) -> None:
@@ -411,7 +437,8 @@ def evaluate(run: Run, reporter: Reporter, *, again: bool = False) -> bool:
             windows = scoring.held_out(run, objective, run.recipe.evaluation.limit)
             return judging.evaluate(run, nets, objective, step, asked, windows, reporter)
         scores = (scoring.next_token if objective.predicts_next else scoring.own)(run, nets, objective, reporter)
-        run.chain.append("evaluation", {"asked": asked, "step": step, "held_out": scores["held_out"]})
+        came_true = _came_true(run, scores["held_out"], reporter)
+        run.chain.append("evaluation", {"asked": asked, "step": step, "held_out": scores["held_out"], **came_true})
         reporter.say(views.scores(scores))
         reporter.say(f"   picture: {run.folder / 'evaluation' / 'curve.png'}")
     return True

@@ -46,6 +46,7 @@ def add(commands: Any) -> None:
     plan.add_argument("--devices", type=int, default=1, metavar="N", help="how many of it (1)")
     plan.add_argument("--price", type=float, metavar="DOLLARS", help="what an hour of one device costs")
     plan.add_argument("--memory", metavar="SIZE", help="what one device has in its place: 24 GiB")
+    plan.add_argument("--sweep", metavar="NAME", help="foresee the loss by this sweep (the newest of the same data)")
     plan.set_defaults(run=_plan)
     schema = commands.add_parser("schema", help="print the JSON schema of a recipe")
     schema.add_argument("--json", action="store_true", help="as every command has it: this one always prints JSON")
@@ -100,12 +101,24 @@ def _demo(options: argparse.Namespace) -> None:
 
 
 def _plan(options: argparse.Namespace) -> None:
-    from seedstock import mixtures, views
+    from dataclasses import replace
+
+    from seedstock import mixtures, sweeps, views
     from seedstock.planning.plan import plan
 
     recipe = shared.load_recipe(options)
     hardware = _with_memory(_hardware(options.hardware), options.memory)
     result = plan(recipe, hardware=hardware, devices=options.devices, dollars_an_hour=_price(options.price))
+    own, found = sweeps.identity(recipe), mixtures.shards_of(recipe, options.runs)
+    foreseen = sweeps.predict(
+        own,
+        options.runs,
+        parameters=sum(result.parameters.values()),
+        tokens=result.tokens,
+        unique=None if found is None else sum(stratum.tokens for stratum in found.strata("train")),
+        name=options.sweep,
+    )
+    result = replace(result, predicted=foreseen)
     rows = mixtures.realised(recipe, options.runs)
     shared.show(options, {**result.record(), "mixture": rows}, lambda: views.plan(result.table(), rows, recipe.mixture))
 

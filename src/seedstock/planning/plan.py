@@ -214,7 +214,11 @@ def _laid(
 def _foreseen(predicted: dict[str, Any]) -> str:
     low, high = predicted["interval"]
     name = predicted["name"]
-    return f"{predicted['loss']:.4f} {name} ({low:.4f} to {high:.4f}), by the law of {predicted['sweep']}"
+    far = f", {predicted['times_the_largest']:.3g} times the compute of its largest run"
+    told = f"{predicted['loss']:.4f} {name} ({low:.4f} to {high:.4f}), by the law of {predicted['sweep']}{far}"
+    passes = predicted["tokens"] / predicted["unique"] if predicted["unique"] else 1.0
+    told += f"; {passes:.3g} passes over the data are counted" if passes > 1 else ""
+    return told if predicted["converged"] else f"{told}. Its fit did not converge: do not rely on it"
 
 
 def vocabulary(tokenizer: Any, more: int = 0) -> int:

@@ -1,0 +1,197 @@
+"""Proxies of one recipe that differ in a key or several: what each choice does to the held-out loss, and how surely."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from seedstock import recipe as recipes
+from seedstock.errors import RecipeError
+from seedstock.ledger.files import write_json
+from seedstock.ledger.ids import digest
+from seedstock.planning.paired import by_documents, over_seeds
+from seedstock.progress import Reporter, Silent
+from seedstock.runs import lock
+from seedstock.small_runs import QUIET, SmallRuns
+
+SUFFIX = ".ablate"
+HORIZON = ("training.steps", "training.tokens", "training.time")
+MOST = 1000
+
+
+def ablate(
+    path: Path | str,
+    vary: Sequence[str],
+    *,
+    overrides: Sequence[str] = (),
+    name: str | None = None,
+    seeds: int = 3,
+    size: int | None = None,
+    tokens: int | None = None,
+    runs: Path | str = "runs",
+    reporter: Reporter | None = None,
+) -> dict[str, Any]:
+    """Trains every combination of the values in ``vary`` (``KEY=a,b``) with ``seeds`` seeds, on equally many tokens.
+
+    The first value of each key is the baseline that the others are held against. ``size`` parameters and ``tokens``
+    make proxies of the recipe; without, its own sizes and horizon hold. Each proxy is a run of its own beside the
+    recipe's; a search that was cut off goes on where it was. The report is written to ``NAME.ablate/report.json``.
+
+    Raises RecipeError before anything is trained where a variant is no recipe.
+    """
+    reporter, runs = reporter or Silent(), Path(runs)
+    if seeds < 1:
+        raise RecipeError(f"{seeds} seeds train nothing", where="--seeds", fix="give 1 or more, 3 to tell noise")
+    base = recipes.load(path, list(overrides), name=name)
+    keys, combinations = variants(vary)
+    horizon = {} if set(keys) & set(HORIZON) else {"tokens": tokens or _tokens(base, size)}
+    made: list[tuple[dict[str, Any], list[Any]]] = []
+    for values in combinations:
+        given = [*overrides, *(f"{key}={json.dumps(value)}" for key, value in values.items())]
+        recipe = recipes.load(path, given, name=name)
+        made.append((values, [_proxy(recipe, values, base, seed, size, horizon) for seed in range(seeds)]))
+    question = f"{base.name}{SUFFIX}"
+    with lock(runs, question):
+        small = SmallRuns(runs, question, reporter)
+        total, rows = seeds * len(made), []
+        for seed in range(seeds):  # all variants of a seed first: a search that is cut off can be read
+            for number, (values, proxies) in enumerate(made):
+                title = f"{seed * len(made) + number + 1} of {total}, {shown(values)}, seed {proxies[seed].seed}"
+                rows.append((number, seed, small.row(proxies[seed], title)))
+        result = {"recipe": base.name, "name": rows[0][2]["name"], "seeds": seeds, "keys": keys, **horizon}
+        result["variants"] = list(_compared(made, rows, small))
+        write_json(runs / question / "report.json", result)
+    return result
+
+
+def variants(vary: Sequence[str]) -> tuple[list[str], list[dict[str, Any]]]:
+    """The keys, and every combination of their values, the baseline first. Raises RecipeError for what is none."""
+    from ruamel.yaml import YAML
+    from ruamel.yaml.error import YAMLError
+
+    found: dict[str, list[Any]] = {}
+    for text in vary:
+        key, equals, values = text.partition("=")
+        try:
+            listed = list(YAML(typ="safe", pure=True).load(f"[{values}]") or [])
+        except (YAMLError, ValueError) as error:
+            raise RecipeError("the values are not valid YAML", where=f"--vary {text}", fix="quote text") from error
+        if not equals or not key or len(listed) < 2 or any(listed.count(one) > 1 for one in listed):
+            what = "a key and two different values or more are needed"
+            raise RecipeError(what, where=f"--vary {text}", fix="write --vary training.optimizer.kind=adamw,muon")
+        if key in found or key in ("name", "seed"):
+            why = "it is varied twice" if key in found else "--seeds says how many seeds"
+            raise RecipeError(f"{key} cannot be varied here: {why}", where=f"--vary {text}", fix="leave one out")
+        found[key] = listed
+    if not found:
+        raise RecipeError("nothing is varied", where="--vary", fix="write --vary corpus.policy=none,gopher")
+    count = int(np.prod([len(values) for values in found.values()]))
+    if count > MOST:
+        raise RecipeError(f"{count:,} combinations are too many", where="--vary", fix=f"at most {MOST}")
+    return [*found], [dict(zip(found, values, strict=True)) for values in product(*found.values())]
+
+
+def _tokens(base: Any, size: int | None) -> int:
+    """The horizon of a recipe, in tokens."""
+    from seedstock.planning.plan import vocabulary
+    from seedstock.planning.size import resolve
+
+    if base.training.time is not None:
+        what = "a horizon in time gives faster variants more tokens"
+        raise RecipeError(what, where="training.time", fix="give --tokens, or training.tokens in the recipe")
+    model = _sized(base.model, size)
+    model, training, _ = resolve(model, base.training, vocabulary(base.tokenizer) if base.input.tokenized else 0)
+    training = training.resolved(model.context)
+    return int(training.steps * training.batch_examples * model.context)
+
+
+def _sized(model: Any, size: int | None) -> Any:
+    from seedstock.planning.shapes import SIZES
+
+    return model if size is None else model.model_copy(update={"size": size, **dict.fromkeys(SIZES)})
+
+
+def _proxy(recipe: Any, values: dict[str, Any], base: Any, seed: int, size: int | None, horizon: dict[str, int]) -> Any:
+    update: dict[str, Any] = dict(QUIET)
+    if horizon:
+        update |= {"steps": None, "time": None, **horizon}
+    number = base.seed + seed
+    label = digest([values, size, horizon, number])[:12]
+    return recipe.model_copy(
+        update={
+            "name": f"{base.name}{SUFFIX}-{label}",
+            "seed": number,
+            "model": _sized(recipe.model, size),
+            "training": recipe.training.model_copy(update=update),
+        }
+    )
+
+
+def _compared(
+    made: list[tuple[dict[str, Any], list[Any]]], rows: list[tuple[int, int, dict[str, Any]]], small: SmallRuns
+) -> Iterator[dict[str, Any]]:
+    by = {(number, seed): row for number, seed, row in rows}
+    seeds = range(len(made[0][1]))
+    baseline = [by[0, seed]["loss"] for seed in seeds]
+    for number, (values, _) in enumerate(made):
+        losses = [by[number, seed]["loss"] for seed in seeds]
+        found = {
+            "values": values,
+            "runs": [by[number, seed]["run"] for seed in seeds],
+            "losses": losses,
+            "mean": float(np.mean(losses)),
+            "tokens": by[number, 0]["tokens"],
+            "parameters": by[number, 0]["parameters"],
+        }
+        if number:
+            pairs = [(small.documents(by[0, s]["run"]), small.documents(by[number, s]["run"])) for s in seeds]
+            found |= _difference(baseline, losses, pairs)
+        yield found
+
+
+def _difference(baseline: list[float], losses: list[float], pairs: list[Any]) -> dict[str, Any]:
+    seeds, documents = over_seeds(baseline, losses), by_documents(pairs)
+    intervals = [one for one in (seeds["interval"], documents and documents["interval"]) if one]
+    clear = bool(intervals) and all(low > 0 or high < 0 for low, high in intervals)
+    verdict = "no clear difference"
+    if clear and len({low > 0 for low, _ in intervals}) == 1:
+        verdict = "worse" if seeds["difference"] > 0 else "better"
+    return {"difference": seeds["difference"], "over_seeds": seeds, "by_documents": documents, "verdict": verdict}
+
+
+def shown(values: dict[str, Any]) -> str:
+    """``training.ema=0.99, model.shape=plain``."""
+    return ", ".join(f"{key}={value if isinstance(value, str) else json.dumps(value)}" for key, value in values.items())
+
+
+def told(result: dict[str, Any]) -> Any:
+    """The report as people read it."""
+    from rich.console import Group
+    from rich.text import Text
+
+    from seedstock.views import table
+
+    title = f"{result['name']} on held-out text, {result['seeds']} seed{'s' * (result['seeds'] != 1)} (lower is better)"
+    made = table(title, "variant", "mean>", "difference>", "95 % over seeds>", "95 % by document>", "")
+    for one in result["variants"]:
+        if "difference" not in one:
+            made.add_row(shown(one["values"]), f"{one['mean']:.4f}", "", "", "", "baseline")
+            continue
+        seeds, documents = one["over_seeds"]["interval"], (one["by_documents"] or {}).get("interval")
+        cells = (
+            f"{low:+.4f} to {high:+.4f}" if found else "–"
+            for found in (seeds, documents)
+            for low, high in [found or (0, 0)]
+        )
+        made.add_row(shown(one["values"]), f"{one['mean']:.4f}", f"{one['difference']:+.4f}", *cells, one["verdict"])
+    notes = []
+    if result["seeds"] < 2:
+        notes.append("One seed tells nothing of the noise between runs: give --seeds 3.")
+    if len({one["parameters"] for one in result["variants"]}) > 1:
+        notes.append("The variants differ in parameters: the difference is of that too.")
+    return Group(made, Text("\n".join(notes)))
