@@ -6,7 +6,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from seedstock.cli import classifiers, finetune, inspect, mixture, stages, tokenizer, weights
+from seedstock.cli import classifiers, finetune, inspect, mixture, node, questions, stages, tokenizer, weights
 from seedstock.errors import SeedstockError
 
 ABOUT = "Grows base models, with the evidence of where every part came from."
@@ -24,7 +24,7 @@ def parser() -> argparse.ArgumentParser:
     )
     top.add_argument("--version", action="version", version=f"seedstock {__version__}")
     commands = top.add_subparsers(dest="command", metavar="COMMAND", required=True, title="commands")
-    for group in (stages, inspect, weights, finetune, classifiers, tokenizer, mixture):
+    for group in (stages, inspect, weights, finetune, classifiers, tokenizer, mixture, questions, node):
         group.add(commands)
     return top
 
