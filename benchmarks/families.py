@@ -363,17 +363,32 @@ def written_down(runs: dict[str, Path]) -> Figures:
     return Figures("share of digits not written right", 1 - exact, {"pooled spectra": plain}, plain, error)
 
 
-def classes(runs: dict[str, Path]) -> Figures:
-    """Errors of a linear probe of frozen features, beside one of pixels; neighbours, losses and floors besides."""
+def classes(runs: dict[str, Path], by: str = "linear", margin: float = 0.0) -> Figures:
+    """Errors of a probe of frozen features, beside the same of pixels; the other probe, losses and floors besides."""
     (run,) = runs.values()
     scores = record(run, "scores")
     probes = scores["probes"]
-    own, plain = (1 - probes[name]["linear"]["accuracy"] for name in ("features", "raw"))
-    more = {f"neighbours, {name}": 1 - probes[name]["knn"]["accuracy"] for name in ("features", "raw")}
+    other = "knn" if by == "linear" else "linear"
+    own, plain = (1 - probes[name][by]["accuracy"] for name in ("features", "raw"))
+    more = {f"{other}, {name}": 1 - probes[name][other]["accuracy"] for name in ("features", "raw")}
     more |= {name: one["mean"] for name, one in (scores["losses"] | scores["metrics"]).items()}
     more |= {f"floor, {name}": value for name, value in (record(run, "floors").get("items") or {}).items()}
-    error = probes["features"]["linear"]["standard_error"]
-    return Figures("share of pictures of which a probe errs", own, {"pixels": plain}, plain, error, more)
+    error = probes["features"][by]["standard_error"]
+    what = f"share of pictures of which a probe errs ({by})"
+    return Figures(what, own, {"pixels": plain}, plain - margin, error, more)
+
+
+def neighbours(runs: dict[str, Path]) -> Figures:
+    """Errors of nearest neighbours, which are to be ten points below those over pixels."""
+    return classes(runs, "knn", 0.1)
+
+
+def turns(runs: dict[str, Path]) -> Figures:
+    """Turns that are not found, beside chance; the probes for classes besides."""
+    (run,) = runs.values()
+    right, probed = record(run, "scores")["metrics"]["right"], classes(runs)
+    more = {"linear, features": probed.result, "linear, raw": probed.floors["pixels"], **probed.more}
+    return Figures("turns not found", 1 - right["mean"], {"chance": 0.75}, 0.75, right["standard_error"], more)
 
 
 def restored(runs: dict[str, Path]) -> Figures:
@@ -418,7 +433,9 @@ def moving_digits(folder: Path) -> None:
 
 FAMILIES: dict[str, Family] = {
     "video": Family({"videomae": ("videomae",)}, hidden_tubes, moving_digits),
-    **{name: Family({name: (name,)}, classes) for name in ("mae", "rotation", "simclr", "byol", "dino", "ijepa")},
+    **{name: Family({name: (name,)}, classes) for name in ("mae", "byol", "ijepa")},
+    "rotation": Family({"rotation": ("rotation",)}, turns),
+    **{name: Family({name: (name,)}, neighbours) for name in ("simclr", "dino")},
     **{name: Family({name: (name,)}, restored) for name in ("inpainting", "denoising-pictures")},
     "dit": Family({"dit": ("dit",)}, drawn),
     "vq": Family({"vq": ("vq",)}, drawn_again),
