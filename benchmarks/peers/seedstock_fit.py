@@ -105,7 +105,7 @@ def main():
         mlp_width=shape.MLP,
         tied_embeddings=True,
     )
-    network = model.build(shape.VOCABULARY)
+    network = model.build(shape.VOCABULARY, device="cuda" if torch.cuda.is_available() else "cpu")
     config = TrainingConfig(
         steps=steps,
         batch_examples=options.batch,
