@@ -26,7 +26,7 @@ from seedstock.objectives.configs.masked import MaskedConfig
 from seedstock.planning.memory import Use, memory, peak
 from seedstock.planning.parameters import Shape
 from seedstock.training import batches
-from seedstock.training.configs.optimizers import AdamWConfig, MuonConfig
+from seedstock.training.configs.optimizers import AdafactorConfig, AdamWConfig, LionConfig, MuonConfig, SoapConfig
 from seedstock.training.ema import Average
 from seedstock.training.gradients import accumulate
 from seedstock.training.norm import clip, total_norm
@@ -51,6 +51,13 @@ class Case:
     ema: float | None = None
 
 
+OPTIMIZERS: dict[str, Any] = {
+    "adamw": AdamWConfig(),
+    "muon": MuonConfig(precision="fp32"),
+    "lion": LionConfig(),
+    "adafactor": AdafactorConfig(),
+    "soap": SoapConfig(),
+}
 SMALL = {"width": 256, "layers": 6, "heads": 4}
 CASES = (
     Case("Qwen3, fp32", DecoderConfig(shape="qwen3", context=256, **SMALL)),
@@ -59,6 +66,9 @@ CASES = (
     Case("GPT-2, fp32, V = 16,384", DecoderConfig(shape="gpt2", context=256, **SMALL), vocab=16384),
     Case("plain, bf16, 4 passes", DecoderConfig(shape="plain", context=256, **SMALL), precision="bf16", passes=4),
     Case("plain, Muon, average", DecoderConfig(shape="plain", context=256, **SMALL), optimizer="muon", ema=0.99),
+    Case("Qwen3, fp32, Lion", DecoderConfig(shape="qwen3", context=256, **SMALL), optimizer="lion"),
+    Case("Qwen3, fp32, Adafactor", DecoderConfig(shape="qwen3", context=256, **SMALL), optimizer="adafactor"),
+    Case("Qwen3, fp32, SOAP", DecoderConfig(shape="qwen3", context=256, **SMALL), optimizer="soap"),
     Case("wide and shallow, one example", DecoderConfig(width=1024, layers=4, heads=16, context=128), micro=1),
     Case("Mixtral, fp32", DecoderConfig(shape="mixtral", width=192, layers=4, heads=6, context=256), micro=4),
     Case("BERT, masked, fp32", EncoderConfig(shape="bert", context=256, **SMALL)),
@@ -86,7 +96,7 @@ def measure(case: Case) -> dict[str, float]:
     passing = Marked(assemble(network, objective), objective)
     passing.marks = []
     parameters, roles = trained(passing.nets)
-    chosen = AdamWConfig() if case.optimizer == "adamw" else MuonConfig(precision="fp32")
+    chosen = OPTIMIZERS[case.optimizer]
     optimizers = chosen.build(parameters, roles)
     average = Average(parameters, case.ema) if case.ema else None
     count = case.micro * case.passes

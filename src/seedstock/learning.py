@@ -39,7 +39,7 @@ def train(run: Run, reporter: Reporter) -> Result:
         return learn(run, reporter)
 
     def layout(size: int) -> Degrees:
-        return check(config.parallel, size, model=recipe.model.resolved(), examples=config.batch_examples)
+        return check(config.parallel, size, model=recipe.model.resolved(), examples=config.smallest_batch)
 
     if place is None and config.processes is None and config.parallel == ParallelConfig():
         size = most(size, layout)  # nothing was asked for: as many of the devices as can be of use
@@ -81,6 +81,7 @@ def insist_on_room(run: Run, degrees: Degrees, here: int) -> None:
         device=device,
         shards=degrees.shard,
         tensor=degrees.tensor,
+        recompute=config.recompute,
     )
     shape, room = Shape.of(recipe.model), room // here if device == "cpu" else room
     require(shape, run.vocab_size, use, memory_bytes=room, examples=config.batch_examples or 1)
@@ -107,6 +108,7 @@ def learn(run: Run, reporter: Reporter) -> Result:
     from seedstock import answers, scoring, weights
     from seedstock.inputs.items.loader import ItemLoader
     from seedstock.inputs.loader import Loader
+    from seedstock.training.callbacks.stragglers import Stragglers
     from seedstock.training.fit import fit
 
     recipe, made = run.recipe, run.plan
@@ -140,6 +142,7 @@ def learn(run: Run, reporter: Reporter) -> Result:
         chain=run.chain,
         reporter=reporter,
         seed=recipe.seed,
+        callbacks=[Stragglers()] if dist.is_initialized() and dist.get_world_size() > 1 else [],
         validate=scoring.uncompiled(scoring.validation(run, objective)),
         sample=scoring.uncompiled(scoring.sampler(run, objective)),
         settled=lambda config: _settled(run, config),

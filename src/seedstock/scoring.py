@@ -50,6 +50,7 @@ def validation(run: Run, objective: Any) -> Callable[[Any, int], dict[str, Any]]
         return None
     from seedstock.evaluation import objective_loss
     from seedstock.evaluation.bits_per_byte import score
+    from seedstock.objectives.by_source import MOST
 
     recipe = run.recipe
     limit = recipe.evaluation.validation_limit
@@ -71,7 +72,10 @@ def validation(run: Run, objective: Any) -> Callable[[Any, int], dict[str, Any]]
             limit=limit,
             batch_tokens=recipe.evaluation.batch_tokens,
         )
-        return {key: found.summary()[key] for key in ("bits_per_byte", "standard_error", "nats_per_token")}
+        told = {key: found.summary()[key] for key in ("bits_per_byte", "standard_error", "nats_per_token")}
+        sources = found.by().get("source", {})
+        own = {f"bits_per_byte.{name}": one["bits_per_byte"] for name, one in sources.items()}
+        return told | ({name: bits for name, bits in own.items() if bits is not None} if 1 < len(own) <= MOST else {})
 
     return validate
 

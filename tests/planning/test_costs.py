@@ -83,7 +83,7 @@ def test_a_step_of_several_passes_holds_gradients_beside_activations():
     shape = Shape.of(DecoderConfig(**SMALL))
     once, twice = (Use(4, passes=passes) for passes in (1, 2))
     parts = memory(shape, 320, once)
-    assert peak(parts, twice) == sum(parts.values()) > peak(parts, once)
+    assert peak(parts, twice) == sum(parts.values()) - parts["scratch"] > peak(parts, once)
 
 
 def test_the_largest_micro_batch_is_the_last_that_fits():

@@ -19,7 +19,7 @@ from seedstock.planning.plan import plan
 from seedstock.planning.size import resolve
 from seedstock.training.configs.training import TrainingConfig
 
-OTHERS = ("vision", "towers", "audio", "speech", "autoencoder", "trajectory")
+OTHERS = ("vision", "towers", "audio", "speech", "autoencoder", "trajectory", "codec")
 KINDS = {kind: kinds.load("models", kind) for kind in kinds.TABLE["models"] if kind not in OTHERS}
 """Networks over tokens; those over pictures are in test_vision."""
 SHAPES = [(kind, shape) for kind, config in KINDS.items() for shape in config.PRESETS]

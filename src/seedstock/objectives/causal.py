@@ -10,6 +10,7 @@ from torch import Tensor
 
 from seedstock.models.mask import Mask
 from seedstock.objectives.base import Batch, Expectation, Objective, Spec, Sums, auxiliary_counts, auxiliary_expected
+from seedstock.objectives.by_source import BySource
 from seedstock.objectives.configs.causal import CausalConfig
 from seedstock.objectives.cross_entropy import linear_cross_entropy
 
@@ -32,6 +33,7 @@ class Causal(Objective):
 
     def __init__(self, config: CausalConfig | None = None, spec: Spec | None = None) -> None:
         self.config, self.spec = config or CausalConfig(), spec
+        self.by_source = BySource(spec)
 
     def raw_length(self, window: int) -> int:
         """One more than the positions, for the last target."""
@@ -58,12 +60,15 @@ class Causal(Objective):
 
     def loss(self, nets: Any, output: Any, batch: Batch) -> tuple[Sums, Sums]:
         """``causal``: the sum of nats, and of the z-loss if there is one. Beside that, or the network's own losses, the
-        metric ``nats`` is without them."""
+        metric ``nats`` is without them. Metrics by source where there are several (``by_source``)."""
+        targets = self.targets(batch)
         total, nats = linear_cross_entropy(
-            output.hidden.flatten(0, 1), nets["network"].head.matrix, self.targets(batch).flatten(), self.config.z_loss
+            output.hidden.flatten(0, 1), nets["network"].head.matrix, targets.flatten(), self.config.z_loss
         )
-        own = self.config.z_loss or output.aux
-        return {"causal": total, **output.aux}, {"nats": nats.sum()} if own else {}
+        shown = {"nats": nats.sum()} if self.config.z_loss or output.aux else {}
+        if nets["network"].training:
+            shown |= self.by_source.sums(batch, nats, targets)
+        return {"causal": total, **output.aux}, shown
 
     def expect(self, spec: Any) -> Expectation:
         """Before training every token is as likely as any other: ln V nats."""

@@ -91,8 +91,7 @@ def _groups(C: Array) -> list[Array]:
 
 
 def _curve(N: Array, L: Array) -> Array:
-    found: Array = np.polyval(np.polyfit(np.log(N), L, 2), np.log(N))
-    return found
+    return np.asarray(np.polyval(np.polyfit(np.log(N), L, 2), np.log(N)), np.float64)
 
 
 def _profile(N: Array, C: Array, L: Array) -> Profile | None:

@@ -90,6 +90,9 @@ def what_would_fit(shape: Shape, vocab_size: int, use: Use, *, memory_bytes: flo
     alone = replace(use, micro_batch=1, passes=1, shards=1, tensor=1)
     needs = peak(memory(shape, vocab_size, alone), alone) / ROOM
     found = f"one example on one device takes {needs / 2**30:.3g} GiB"
+    again = replace(alone, recompute="full")
+    if use.recompute != "full" and (less := peak(memory(shape, vocab_size, again), again) / ROOM) < 0.9 * needs:
+        found += f" ({less / 2**30:.3g} GiB with training.recompute=full)"
     devices = 2
     while devices <= FARTHEST:
         layout = recommend(

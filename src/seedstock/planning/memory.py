@@ -7,14 +7,14 @@ from dataclasses import dataclass, replace
 from seedstock.planning import convolutions
 from seedstock.planning.parameters import Shape, before, dense, parameters
 
-STATES = {"adamw": 2, "muon": 1}
-"""fp32 numbers of optimizer state for a hidden matrix: Adam keeps two moments, Muon one."""
 SCORES = 2
 """Copies of a score that are kept where attention is not fused."""
 WRITTEN_OUT = 512
 """Positions up to which bf16 attention on a CPU writes its weights out and keeps them (``models.products``)."""
 ROOM = 0.92
 """The share of a device's memory that a plan fills: the rest is the driver's, the allocator's and the estimate's."""
+LARGEST = 8192
+"""Sides of matrices beyond which SOAP keeps no factor."""
 CHUNK = 2**27
 """Logits that a GPU holds at once (``objectives.cross_entropy``); on a CPU few enough to leave out."""
 
@@ -36,6 +36,8 @@ class Use:
     device: str = "gpu"
     shards: int = 1
     tensor: int = 1
+    recompute: str = "none"
+    """What of a block is worked out again for its gradients (``training.recompute``)."""
 
     @property
     def number(self) -> int:
@@ -50,8 +52,8 @@ def memory(shape: Shape, vocab_size: int, use: Use) -> dict[str, int]:
     (queries, keys and values; gate and up) and in bf16. ``activations`` are what eager autograd keeps for the backward
     pass, as Korthikanti et al. 2022 (arXiv 2205.05198, section 4) count it, without attention weights where attention
     is fused. ``head`` is what the loss holds when the backward pass begins: the gradients of hidden states and of the
-    output matrix (made on the way forward, so that logits are not kept) and one more copy of each; ``scratch`` what the
-    optimizer needs beside its state.
+    output matrix (made on the way forward, so that logits are not kept) and one more copy of each; ``scratch`` what is
+    there beside all gradients, at the end of the backward pass or as the optimizer steps.
     """
     if shape.beside:
         alone = [memory(one, vocab_size, use) for one in (replace(shape, beside=()), *shape.beside)]
@@ -59,7 +61,7 @@ def memory(shape: Shape, vocab_size: int, use: Use) -> dict[str, int]:
     parts = parameters(shape, vocab_size)
     count, cut = sum(parts.values()), use.tensor
     hidden = parts["attention"] + parts["mlp"] + (0 if shape.walked else dense(shape))
-    states = STATES.get(use.optimizer, 2) * hidden + 2 * (count - hidden)
+    states = _states(shape, use.optimizer, count, hidden)
     held = use.shards * cut
     found = {
         "weights": 4 * count // held,
@@ -78,6 +80,33 @@ def memory(shape: Shape, vocab_size: int, use: Use) -> dict[str, int]:
         "head": 0 if headless else _head(shape, vocab_size, use, tokens),
         "scratch": _scratch(shape, use, hidden),
     }
+
+
+def _states(s: Shape, optimizer: str, count: int, hidden: int) -> int:
+    """fp32 numbers of optimizer state: Adam's two moments, one of Muon (for hidden matrices) and Lion, Adafactor's rows
+    and columns, SOAP's moments with two factors and their bases. Optimizers that are not known here count as Adam."""
+    if optimizer == "muon":
+        return hidden + 2 * (count - hidden)
+    if optimizer == "lion":
+        return count
+    if optimizer == "adafactor":
+        vectors = parameters(s, 0)["vectors"]
+        return vectors + sum(times * (rows + columns) for rows, columns, times in _matrices(s))
+    squares = 0
+    if optimizer == "soap":
+        sides = ((side, times) for rows, columns, times in _matrices(s) for side in (rows, columns))
+        squares = sum(2 * times * side**2 for side, times in sides if side <= LARGEST)
+    return 2 * count + squares
+
+
+def _matrices(s: Shape) -> list[tuple[int, int, int]]:
+    """Rows, columns and number of the hidden matrices of all layers."""
+    layers, crossing = sum(layers for layers, _ in s.stacks), sum(layers for layers, cross in s.stacks if cross)
+    attentions, queries, keys = layers + crossing, s.heads * s.head_size, s.kv_heads * s.head_size
+    inner, many = (s.expert_width or s.mlp_width, s.experts) if s.experts else (s.mlp_width, 1)
+    found = [(s.width, queries, 2 * attentions), (s.width, keys, 2 * attentions)]
+    found.append((s.width, inner, (3 if s.gated else 2) * many * layers))
+    return found + ([(s.width, s.shared_expert, 3 * layers)] if s.shared_expert else [])
 
 
 def peak(parts: dict[str, int], use: Use) -> int:
@@ -114,6 +143,8 @@ def _copies(s: Shape, use: Use, parts: dict[str, int]) -> int:
         joined_mlp = parts["mlp"] * 2 // 3
         joined, others = joined + joined_mlp, others - joined_mlp
     copied = use.number * joined + (2 * others if use.number == 2 else 0)
+    if use.recompute != "none":  # those of the block that is at work
+        copied = copied // max(1, sum(layers for layers, _ in s.stacks))
     if use.shards > 1:  # gathered for the whole step: what lies outside of blocks
         copied += (4 if use.number == 4 else 6) * (parts["embedding"] + parts["head"]) + 4 * _block(s) * 2
     return copied // use.tensor
@@ -127,25 +158,43 @@ def _block(s: Shape) -> int:
 def _kept(s: Shape, use: Use) -> int:
     """Bytes of activations of a micro-batch."""
     number, tokens = use.number, use.micro_batch * s.context
-    queries, keys = s.heads * s.head_size, s.kv_heads * s.head_size
-    # What a norm reads: on a CPU RMS norm keeps it as it is, elsewhere an fp32 copy is kept.
-    read = number if use.device == "cpu" and not s.layer_norm else 4
-    each = _attention(s, use, queries, keys, read)
-    width = s.mlp_width
-    if s.experts:  # each chosen expert has its own copy of the token as well
-        width = s.experts_per_token * (s.expert_width or width) + s.shared_expert
-    inner = (4 if s.gated else 2) * width + 2 * s.experts_per_token * s.width
-    norms, outputs = 2 * read * s.width, 2 * number * s.width
-    taps = 2 * number * (s.taps + 1) * s.width if s.taps else 0
-    parts = number * inner + each
-    a_layer = (norms + outputs + taps + parts) // use.tensor  # with the stream cut along positions too
-    across = ((read + number) * s.width + each) // use.tensor
-    layers = sum(layers for layers, _ in s.stacks)
-    kept = tokens * (layers * a_layer + sum(layers for layers, cross in s.stacks if cross) * across)
-    kept += tokens * (read + number) * s.width  # the last norm
-    more = use.micro_batch * (s.source and s.source - s.context) * s.layers * a_layer
+    a_layer, across = _a_layer(s, use)
+    layers, crossing = (sum(layers for layers, cross in s.stacks if cross or whole) for whole in (True, False))
+    stays, once = a_layer, 0
+    if use.recompute != "none":
+        stays, once = number * s.width, a_layer  # a block's input, and all of the one that is at work
+        if use.recompute == "selective":  # and what matrix products and attention give
+            inner = _width(s) * (2 if s.gated else 1)
+            stays += number * (2 * (s.heads + s.kv_heads) * s.head_size + 2 * s.width + inner) + 4 * s.heads
+        stays, across = stays // use.tensor, across if use.recompute == "selective" else 0
+    kept = tokens * (layers * stays + once + crossing * across + (_read(s, use) + number) * s.width)
+    more = use.micro_batch * (s.source and s.source - s.context) * s.layers * stays
     # Before a stack over sounds, what each layer gives is kept before and after its activation.
     return kept + more + round(2 * number * use.micro_batch * before(s, 3))
+
+
+def _read(s: Shape, use: Use) -> int:
+    """Bytes of a number that a norm reads: on a CPU RMS norm keeps it as it is, elsewhere an fp32 copy is kept."""
+    return use.number if use.device == "cpu" and not s.layer_norm else 4
+
+
+def _width(s: Shape) -> int:
+    """Of the MLP that a token goes through."""
+    return s.experts_per_token * (s.expert_width or s.mlp_width) + s.shared_expert if s.experts else s.mlp_width
+
+
+def _a_layer(s: Shape, use: Use) -> tuple[int, int]:
+    """Bytes a token that a block keeps, and that attention to another sequence keeps besides."""
+    number, read = use.number, _read(s, use)
+    each = _attention(s, use, s.heads * s.head_size, s.kv_heads * s.head_size, read)
+    # Each chosen expert has its own copy of the token as well.
+    inner = (4 if s.gated else 2) * _width(s) + 2 * s.experts_per_token * s.width
+    norms, outputs = 2 * read * s.width, 2 * number * s.width
+    taps = 2 * number * (s.taps + 1) * s.width if s.taps else 0
+    # With the stream between products cut along positions too, all of it is divided among the processes of ``tensor``.
+    return (norms + outputs + taps + number * inner + each) // use.tensor, (
+        (read + number) * s.width + each
+    ) // use.tensor
 
 
 def _attention(s: Shape, use: Use, queries: int, keys: int, read: int) -> int:
@@ -176,8 +225,11 @@ def _head(s: Shape, vocab_size: int, use: Use, tokens: int) -> int:
 
 
 def _scratch(s: Shape, use: Use, hidden: int) -> int:
-    """Muon's directions are a copy of the gradients, and matrices of one shape are iterated together on a GPU."""
+    """What is there beside all gradients: the first block at work on its own, with half as much again for gradients of
+    activations; or what Muon needs: its directions are a copy of the gradients, and matrices of one shape are iterated
+    together on a GPU."""
+    block = 3 * use.micro_batch * s.context * _a_layer(s, use)[0] // 2
     if use.optimizer != "muon":
-        return 0
+        return block
     alike = s.layers * s.width * s.mlp_width * (2 if s.gated else 1)
-    return 4 * hidden // (use.shards * use.tensor) + (3 * 2 * alike if use.device == "gpu" else 0)
+    return max(block, 4 * hidden // (use.shards * use.tensor) + (3 * 2 * alike if use.device == "gpu" else 0))

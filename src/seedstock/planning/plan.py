@@ -152,6 +152,7 @@ def plan(
         precision="fp32" if training.precision == "fp32" else "bf16",
         ema=training.ema is not None,
         device=hardware.kind,
+        recompute=getattr(training, "recompute", "none"),
     )
     laid = _laid(shape, vocab_size, use, hardware, devices, examples, training.micro_batch)
     hours = devices * seconds / 3600

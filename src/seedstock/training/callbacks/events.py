@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from seedstock.objectives.by_source import ratios
 from seedstock.training.callbacks.base import Callback
 
 if TYPE_CHECKING:
@@ -50,7 +51,8 @@ def summary(readings: list[Reading], run: Trainer) -> dict[str, Any]:
     if run.peak_flops:
         shown["mfu"] = round(rate * run.flops_a_token / run.peak_flops, 4)
     shown |= {f"loss.{name}": _mean([reading.losses[name] for reading in readings]) for name in parts}
-    metrics = {name: _mean([reading.metrics[name] for reading in readings]) for name in last.metrics}
+    sums = {name: sum(reading.metrics[name] for reading in readings) / len(readings) for name in last.metrics}
+    metrics = {name: round(value, 6) for name, value in ratios(sums).items()}
     return metrics | shown  # a metric that is called like a field of ours does not hide it
 
 
