@@ -1,11 +1,11 @@
 """Is a base worth its pretraining? The same networks, fine-tuned from their base and from random weights.
 
 Each base (a run of any recipe with text: encoder, encoder-decoder or decoder) learns SST-2 sentences, TREC and
-Banking77 from 1,000 and all labels (``--sizes 100 1000 0``: from 100 besides), with several seeds, each of which draws
-other labels. A tenth of the labels that are given chooses the best step; the official test sets are looked at once, by
-the chosen step. Every run is a whole run of Seedstock, at the command's own learning rates; with ``--search`` at the
-one of four that has the best validation on 1,000 labels of TREC that no reported run has the same draw of, for each
-base and for random weights.
+Banking77 from 100, 1,000 and all labels (``--sizes``), with several seeds, each of which draws other labels; from all
+labels with one (``--all-seeds``). A tenth of the labels that are given chooses the best step; the official test sets
+are looked at once, by the chosen step. Every run is a whole run of Seedstock, at the command's own learning rates; with
+``--search`` at the one of three that has the best validation on 1,000 labels that no reported run has the same draw
+of, for each task, each base and random weights (``--search TASK``: others than those named take the first one's).
 
 Results are lines of ``OUT/results.jsonl``: a run that is there is not done again. ``--table`` prints them. Needs
 SEEDSTOCK_DATA. Bases are runs in the folder of ``--runs``; one that is not there and has a recipe of its name is
@@ -33,10 +33,11 @@ from typing import Any
 from datapack import data_pack
 
 TASKS = ("sst2", "trec", "banking77")
-SIZES = (1000, 0)
-RATES = (0.33, 1.0, 3.0, 10.0)  # times the command's own
-EPOCHS = {100: 20.0, 1000: 5.0, 0: 3.0}
-BATCH = {100: 8, 1000: 16, 0: 32}
+SIZES = (100, 1000, 0)
+BASES = ("bert-tasks:classify", "t5-tasks:classify")
+RATES = (0.33, 1.0, 3.0)  # times the command's own
+EPOCHS = {100: 40.0, 1000: 20.0, 0: 4.0}  # 5 of 1,000 labels leave 77 classes at chance, from a base or not
+BATCH = {100: 16, 1000: 32, 0: 32}
 RECIPES = Path(__file__).parents[1] / "recipes"
 KEPT = 5  # checkpoints to choose from
 _WORDS = {
@@ -122,10 +123,10 @@ def one(cell: dict[str, Any], runs: str, out: str) -> dict[str, Any]:
         learning_rate=cell["rate"] * learning_rate(width),
         random=cell["start"] == "random",
     )
-    settled = [f"training.{key}={value}" for key, value in (("threads", 1), ("precision", "fp32"), ("micro_batch", 32))]
+    fixed = [f"training.{key}={value}" for key, value in (("threads", 1), ("precision", "fp32"), ("micro_batch", 32))]
     steps = EPOCHS[cell["size"]] * 0.9 * task.texts / task.batch
     quiet = ["training.validate_every=null", f"training.checkpoint_every={-(-int(steps) // KEPT)}"]
-    begun = partial(finetuning.finetune, base, task, step=int(step) if step else None, overrides=[*settled, *quiet])
+    begun = partial(finetuning.finetune, base, task, step=int(step) if step else None, overrides=[*fixed, *quiet])
     with (Path(out) / f".{train.stem}.lock").open("w") as file:  # two runs at once would build one corpus
         fcntl.flock(file, fcntl.LOCK_EX)
         begun(until="shards")
@@ -145,9 +146,9 @@ def one(cell: dict[str, Any], runs: str, out: str) -> dict[str, Any]:
     }
 
 
-def cells(options: argparse.Namespace, rates: dict[tuple[str, str, str], float]) -> list[dict[str, Any]]:
-    """Every run that is wanted: all of a seed, then the next."""
-    return [
+def cells(options: argparse.Namespace, rates: dict[tuple[str, str, str, str], float]) -> list[dict[str, Any]]:
+    """Every run that is wanted: all of a seed, then the next; those with all labels, which take longest, last."""
+    wanted = [
         {
             "kind": "score",
             "base": base,
@@ -156,14 +157,16 @@ def cells(options: argparse.Namespace, rates: dict[tuple[str, str, str], float])
             "task": task,
             "size": size,
             "seed": seed,
-            "rate": rates[base, objective, start],
+            "rate": rates[base, objective, start, task],
         }
-        for seed in range(1, options.seeds + 1)
+        for seed in range(1, max(options.seeds, options.all_seeds) + 1)
         for size in options.sizes
+        if seed <= (options.seeds if size else options.all_seeds)
         for base, objective in options.bases
         for start in ("base", "random")
         for task in options.tasks
     ]
+    return sorted(wanted, key=lambda cell: cell["size"] == 0)
 
 
 def searched(options: argparse.Namespace) -> list[dict[str, Any]]:
@@ -174,12 +177,13 @@ def searched(options: argparse.Namespace) -> list[dict[str, Any]]:
             "base": base,
             "objective": objective,
             "start": start,
-            "task": "trec",
+            "task": task,
             "size": 1000,
             "seed": 0,
             "rate": rate,
         }
         for base, objective in options.bases
+        for task in options.search
         for start in ("base", "random")
         for rate in RATES
     ]
@@ -210,19 +214,22 @@ def done(wanted: list[dict[str, Any]], options: argparse.Namespace) -> list[dict
     return [result for result in known(path) if any(cell.items() <= result.items() for cell in wanted)]
 
 
-def usual(options: argparse.Namespace) -> dict[tuple[str, str, str], float]:
-    """The command's own rates."""
-    return {(base, objective, start): 1.0 for base, objective in options.bases for start in ("base", "random")}
-
-
-def best_rates(results: list[dict[str, Any]]) -> dict[tuple[str, str, str], float]:
-    """For each base, objective and start the rate of the best validation, of equal ones the lowest."""
-    found: dict[tuple[str, str, str], dict[str, Any]] = {}
-    for result in sorted(results, key=lambda one: one["rate"]):
-        key = result["base"], result["objective"], result["start"]
+def settled(options: argparse.Namespace) -> dict[tuple[str, str, str, str], float]:
+    """For each base, objective, start and task the rate of the best validation, of equal ones the lowest; the command's
+    own where none is searched for. A task that is not searched takes those of the first."""
+    found: dict[tuple[str, ...], dict[str, Any]] = {}
+    for result in sorted(done(searched(options), options), key=lambda one: one["rate"]):
+        key = result["base"], result["objective"], result["start"], result["task"]
         if key not in found or result["validation"] > found[key]["validation"]:
             found[key] = result
-    return {key: result["rate"] for key, result in found.items()}
+    rates = {}
+    for base, objective in options.bases:
+        for start in ("base", "random"):
+            for task in options.tasks:
+                asked = task if task in options.search or not options.search else options.search[0]
+                best = found.get((base, objective, start, asked))
+                rates[base, objective, start, task] = best["rate"] if best else 1.0
+    return rates
 
 
 def table(results: list[dict[str, Any]]) -> str:
@@ -265,12 +272,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--runs", type=Path, default=Path("runs"))
     parser.add_argument("--out", type=Path, default=Path("runs/finetune-benchmark"))
-    parser.add_argument("--bases", nargs="+", default=["bert-tasks:classify"], metavar="RUN[@STEP]:OBJECTIVE")
+    parser.add_argument("--bases", nargs="+", default=list(BASES), metavar="RUN[@STEP]:OBJECTIVE")
     parser.add_argument("--tasks", nargs="+", choices=TASKS, default=list(TASKS))
     parser.add_argument("--sizes", nargs="+", type=int, default=list(SIZES), help="numbers of labels; 0 is all")
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--all-seeds", type=int, default=1, help="seeds with all labels")
     parser.add_argument("--workers", type=int, default=2, help="runs at once, of one thread each")
-    parser.add_argument("--search", action="store_true", help="choose learning rates; else the command's own")
+    parser.add_argument(
+        "--search", nargs="*", choices=TASKS, metavar="TASK", help="choose learning rates on these tasks"
+    )
     parser.add_argument("--texts", type=Path, metavar="FILE", help="write the tasks' texts there, and do nothing else")
     parser.add_argument("--table", action="store_true", help="print what is there, and do nothing")
     options = parser.parse_args()
@@ -282,7 +292,8 @@ def main() -> None:
         options.bases = [tuple((base if ":" in base else f"{base}:classify").split(":")) for base in options.bases]
         for base, _ in options.bases:
             pretrained(base.partition("@")[0], options)
-        rates = best_rates(done(searched(options), options)) if options.search else usual(options)
+        options.search = [] if options.search is None else options.search or list(options.tasks)
+        rates = settled(options)
         print({" ".join(key): rate for key, rate in rates.items()}, flush=True)
         done(cells(options, rates), options)
     print(table(known(options.out / "results.jsonl")))
