@@ -224,19 +224,43 @@ def exportable(run: Run) -> bool:
 
 
 def export(run: Run, folder: Path, *, step: int | None = None) -> dict[str, Any]:
-    """Writes a checkpoint as a folder that ``transformers`` loads; returns the parity report. Where pictures
-    or sounds are read as codes, what gives them and draws or plays them is exported beside it, into ``pictures/`` or
-    ``sounds/``."""
-    report, config = _export(run, folder, step), getattr(run.recipe.input, "coded", None)
-    if config is None or not hasattr(config, "run"):
+    """Writes a checkpoint as a folder that ``transformers`` loads; returns the parity report. What pictures or sounds
+    are read as codes by is exported beside it, into ``pictures/`` or ``sounds/``; whose latents are drawn, into
+    ``vae/``."""
+    report, beside = _export(run, folder, step), _beside(run)
+    if beside is None:
         return report
-    read = [record["runs"] for record in run.chain.of("parents") if record.get("stage") == "shards"][-1][config.run]
+    name, other, number = beside
     try:
-        beside = export(Run.open(run.runs, read["run"]), Path(folder) / config.field, step=read["step"])
+        found = export(Run.open(run.runs, other), Path(folder) / name, step=number)
+        if name == "vae":
+            _scaled(Path(folder) / name / "config.json", objective(run).latents.factor)
     except BaseException:
         shutil.rmtree(folder)
         raise
-    return {**report, config.field: beside}
+    return {**report, name: found}
+
+
+def _beside(run: Run) -> tuple[str, str, int] | None:
+    """What a model does not stand without: the folder's name, the run and the step, as they are on record."""
+    coded: Any = getattr(run.recipe.input, "coded", None)
+    latents = getattr(run.recipe.objective, "latents", None)
+    if latents is not None:
+        name, stage, asked = "vae", "training", latents
+    elif hasattr(coded, "run"):
+        name, stage, asked = coded.field, "shards", coded.run
+    else:
+        return None
+    records = [one["runs"] for one in run.chain.of("parents") if one.get("stage", "training") == stage]
+    read = records[-1][asked]
+    return name, read["run"], read["step"]
+
+
+def _scaled(path: Path, factor: float) -> None:
+    """What latents are multiplied by, where diffusers looks for it."""
+    from seedstock.ledger.files import read_json, write_json
+
+    write_json(path, read_json(path) | {"scaling_factor": factor})
 
 
 def _export(run: Run, folder: Path, step: int | None) -> dict[str, Any]:

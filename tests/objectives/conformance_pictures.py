@@ -6,6 +6,7 @@ import torch
 from conformance import Family, Secret
 
 from seedstock.inputs.items.images import ImagesConfig
+from seedstock.models.configs.autoencoder import AutoencoderConfig
 from seedstock.models.configs.decoder import DecoderConfig
 from seedstock.models.configs.towers import TowersConfig
 from seedstock.models.configs.vision import VisionConfig
@@ -122,6 +123,16 @@ def holes(objective, batch):
     yield "mean of the first row", float(tops.mean()), (objective.spec.model.image - side) / 2, 0.5
 
 
+def mixed_latents(objective, batch):
+    """Latents have a deviation of about one, and noise is normal: both as mixture and velocity give them back."""
+    at = batch["time"][:, None, None, None]
+    latents, noise = batch["mixed"] - at * batch["wanted"], batch["mixed"] + (1 - at) * batch["wanted"]
+    yield "deviation of latents", float(latents.std()), 1, 0.1
+    yield "mean of noise", float(noise.mean()), 0, 0.01
+    yield "deviation of noise", float(noise.std()), 1, 0.01
+    yield "noise that is a latent", float((latents * noise).mean()), 0, 0.02
+
+
 def noises(objective, batch):
     """Normal noise of the deviation that was asked for."""
     noise = batch["spoilt"] - (batch["image"].float() / 127.5 - 1)
@@ -129,6 +140,8 @@ def noises(objective, batch):
     yield "deviation", float(noise.std()), objective.config.level, 0.01
     yield "fourth moment", float((noise / objective.config.level).pow(4).mean()), 3, 0.1
 
+
+KL = AutoencoderConfig(shape="kl", image=16, widths=(8, 16), groups=4, latent=4)
 
 FAMILIES = {
     "rotation": Family(
@@ -233,6 +246,18 @@ FAMILIES = {
         )
         for process in ("flow", "ddpm")
     },
+    "image-diffusion of latents": Family(
+        ImageDiffusionConfig(latents="run:kl"),
+        VisionConfig(shape="dit", **{**VISION, "mlp_width": 128, "image": 8, "channels": 4, "patch": 2}),
+        lambda objective, batch: (),
+        mixed_latents,
+        guessed=False,
+        padded=False,
+        by_heart=0.6,
+        steps=150,
+        input=PICTURES,
+        parents={"run:kl": KL},
+    ),
     **{
         f"contrastive {loss}": Family(
             ContrastiveConfig(loss=loss, embedding=32),

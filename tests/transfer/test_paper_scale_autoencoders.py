@@ -16,7 +16,7 @@ from seedstock.transfer.items import map_of
 
 RECIPES = Path(__file__).parents[2] / "recipes/paper"
 # Published class and parameter count.
-PUBLISHED = {"kl-f8": ("AutoencoderKL", 83_653_863)}
+PUBLISHED = {"kl-f8": ("AutoencoderKL", 83_653_863), "vq-f4": ("VQModel", 55_322_782)}
 
 
 @pytest.mark.parametrize("name", PUBLISHED)

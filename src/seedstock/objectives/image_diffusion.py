@@ -19,6 +19,7 @@ from seedstock.models.patches import normalised, unpatchify
 from seedstock.objectives import noise as ways
 from seedstock.objectives.base import Batch, Expectation, Objective, Spec, Sums
 from seedstock.objectives.configs.image_diffusion import ImageDiffusionConfig
+from seedstock.objectives.latents import Latents
 from seedstock.objectives.pictures import crops, flips
 
 FREQUENCIES = 256
@@ -76,6 +77,9 @@ class ImageDiffusion(Objective):
     def __init__(self, config: ImageDiffusionConfig | None = None, spec: Spec | None = None) -> None:
         self.config, self.spec = config or ImageDiffusionConfig(), spec or Spec(vocab_size=0, context=0)
         self.way: Any = ways.PROCESSES[self.config.process]()
+        name = self.config.latents
+        own = self.spec.models.get(name) if name is not None else None
+        self.latents = None if own is None else Latents(own, self.spec.shards, self.config.scale)
 
     def prepare(self, items: Batch, keys: Any) -> Batch:
         """``image``, cropped and flipped, ``present``, and ``label`` int64 ``[B]``, -1 where there is none."""
@@ -85,8 +89,10 @@ class ImageDiffusion(Objective):
         return found | {"label": label}
 
     def corrupt(self, batch: Batch, keys: Any) -> Batch:
-        """Adds ``time`` ``[B]``, ``mixed`` and ``wanted`` ``[B, H, W, C]``, and ``told``, the labels that are told."""
-        picture, device = normalised(batch["image"]), batch["image"].device
+        """Adds ``time`` ``[B]``, ``mixed`` and ``wanted`` ``[B, H, W, C]`` (of latents where they are asked for), and
+        ``told``, the labels that are told."""
+        device = batch["image"].device
+        picture = normalised(batch["image"]) if self.latents is None else self.latents.of(batch["image"], keys)
         time, hide = (torch.from_numpy(keys.uniform(name, 1)[:, 0]).float().to(device) for name in ("time", "label"))
         noise = ways.normal(keys, "noise", tuple(picture.shape[1:])).to(device)
         mixed, wanted = self.way.mixed(picture, noise, time[:, None, None, None])
@@ -132,7 +138,8 @@ class ImageDiffusion(Objective):
                 return own
             return self._predict(nets, x, t, torch.full_like(labels, -1)).lerp(own, strength)
 
-        return self.way.walk(predict, x, self.config.steps).clamp(-1, 1)
+        found = self.way.walk(predict, x, self.config.steps, bounded=self.latents is None)
+        return (found if self.latents is None else self.latents.pictures(found)).clamp(-1, 1)
 
     def pictures(self, nets: Any, batch: Batch) -> np.ndarray:
         """Samples: a column for each class, or of any."""

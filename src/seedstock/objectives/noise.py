@@ -42,7 +42,7 @@ class Flow:
         """The time as networks are told it, from 0 to 1,000."""
         return t * STEPS
 
-    def walk(self, predict: Callable[[Tensor, Tensor], Tensor], x: Tensor, steps: int) -> Tensor:
+    def walk(self, predict: Callable[[Tensor, Tensor], Tensor], x: Tensor, steps: int, bounded: bool = True) -> Tensor:
         """From noise to pictures by Euler's steps."""
         times = torch.linspace(1.0, 0.0, steps + 1, device=x.device)
         for now, then in pairwise(times):
@@ -64,14 +64,16 @@ class Ddpm:
         """The number of the step, from 0."""
         return (t * STEPS).floor().clamp(max=STEPS - 1)
 
-    def walk(self, predict: Callable[[Tensor, Tensor], Tensor], x: Tensor, steps: int) -> Tensor:
-        """From noise to pictures without noise on the way (Song et al. 2021, DDIM, equation 12 with η = 0)."""
+    def walk(self, predict: Callable[[Tensor, Tensor], Tensor], x: Tensor, steps: int, bounded: bool = True) -> Tensor:
+        """From noise to pictures without noise on the way (Song et al. 2021, DDIM, equation 12 with η = 0). Where they
+        are ``bounded``, as pixels are, what is guessed of them stays between -1 and 1."""
         numbers = torch.linspace(STEPS - 1, 0, steps, device=x.device).round().long()
         shares = kept().float().to(x.device)
         for place, number in enumerate(numbers):
             t = (number.float() / STEPS).expand(len(x))
             noise, share = predict(x, t), shares[number]
-            picture = ((x - (1 - share).sqrt() * noise) / share.sqrt()).clamp(-1, 1)
+            picture = (x - (1 - share).sqrt() * noise) / share.sqrt()
+            picture = picture.clamp(-1, 1) if bounded else picture
             after = shares[numbers[place + 1]] if place + 1 < len(numbers) else shares.new_tensor(1.0)
             x = after.sqrt() * picture + (1 - after).sqrt() * noise
         return x

@@ -48,7 +48,7 @@ class VisionConfig(TransformerConfig):
     shape: Literal["vit", "mae", "dit", "clip", "siglip", "videomae"] = "vit"
     image: Annotated[int, Field(gt=0, description="pixels a side")] = 32
     patch: Annotated[int, Field(gt=0, description="pixels a side")] = 4
-    channels: Literal[1, 3] = 3
+    channels: Annotated[int, Field(gt=0, le=256, description="1, 3, or the numbers of a latent")] = 3
     frames: Annotated[int, Field(gt=0, description="of a clip; 1: it reads pictures")] = 1
     tubelet: Annotated[int, Field(gt=0, description="frames of a patch")] = 1
     class_token: bool | None = Field(

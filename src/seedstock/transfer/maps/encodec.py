@@ -73,7 +73,8 @@ def processor(c: Any) -> dict[str, Any]:
 
 def tensors(nets: Any, objective: Any) -> dict[str, Tensor]:
     """Every parameter by their name; the codebooks, with what they remember of their uses, are buffers there."""
-    network, found = nets["network"], {}
+    network = nets["network"]
+    found: dict[str, Tensor] = {}
     for half, own in (("encoder", network.backbone), ("decoder", network.decoder)):
         for number, layer in enumerate(own.layers):
             found |= _layer(f"{half}.layers.{number}.", layer)
