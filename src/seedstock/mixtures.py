@@ -39,13 +39,13 @@ def realised(recipe: Any, runs: Path | str) -> list[dict[str, Any]] | None:
         recipe.mixture,
         seed=recipe.seed,
         length=model.context,
-        batch=training.batch_examples,
+        batch=training.batches(),
         steps=training.steps,
     )
     if training.steps is None:  # a horizon in time: one pass, as far as the caps allow
         examples = sum(-(-(tokens - 1) // model.context) for tokens in made.strata.values())
     else:
-        examples = training.steps * training.batch_examples
+        examples = training.examples(training.steps)
     if made.capacity is not None:
         examples = min(examples, made.capacity)
     return rows(made, found.strata("train"), recipe.mixture.by, examples)

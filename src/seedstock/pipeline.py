@@ -292,7 +292,7 @@ def plan(run: Run) -> Any:
         recipe.mixture,
         seed=recipe.seed,
         length=window,
-        batch=recipe.training.batch_examples,
+        batch=recipe.training.batches(),
         steps=recipe.training.steps,
     )
     if recorded and recorded["fingerprint"] == made.fingerprint:
@@ -411,7 +411,7 @@ def _tell_mixture(run: Run, made: Any, reporter: Reporter) -> None:
 
     steps, by = run.recipe.training.steps, run.recipe.mixture.by
     if steps and (made.steps() is None or made.steps() >= steps):
-        rows = realised(made, run.shards.strata("train"), by, steps * run.recipe.training.batch_examples)
+        rows = realised(made, run.shards.strata("train"), by, run.recipe.training.examples(steps))
         if len(rows) > 1:
             reporter.say(views.mixed(rows, by))
 

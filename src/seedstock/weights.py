@@ -50,7 +50,7 @@ def spec(run: Run) -> Any:
         seed=recipe.seed,
         models={name: _parent(run, name) for name in recipe.objective.networks()},
         tokenizer=tokenizer,
-        examples=steps * batch if steps and batch else None,
+        examples=recipe.training.examples(steps) if steps and batch else None,
         shards=run.shards,
         logits=Stored(run.stage_folder(LOGITS)) if stored else None,
         fields={name: one.shape for name, one in getattr(run.shards, "fields", {}).items()},

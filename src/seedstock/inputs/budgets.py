@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from seedstock.corpus.selection.apportion import apportion
 from seedstock.corpus.selection.groups import owners
@@ -14,6 +14,8 @@ from seedstock.inputs.segments import NEVER, Segment
 if TYPE_CHECKING:
     from seedstock.inputs.config import MixtureConfig
     from seedstock.inputs.shards import Stratum
+
+T = TypeVar("T")
 
 
 def repeats(strata: Sequence[Stratum], config: MixtureConfig) -> dict[int, int | None]:
@@ -34,20 +36,23 @@ def segments(
     config: MixtureConfig,
     *,
     length: int,
-    batch: int,
+    batch: int | Sequence[tuple[int, int]],
     steps: int | None,
 ) -> list[Segment]:
     """The plan's segments over ``steps`` steps of ``batch`` windows of ``length`` tokens.
 
+    ``batch`` may be a list of (first step, windows), each of which holds until the next begins.
+
     Raises RecipeError where the mixture needs a known number of steps and there is none, DataError where budgets are
     more than the run or the data hold.
     """
-    if not config.needs_length:
-        return [Segment(0, weights(strata, config), length, batch)]
+    batches = [(0, batch)] if isinstance(batch, int) else [*batch]
+    if not config.needs_length and len(batches) == 1:
+        return [Segment(0, weights(strata, config), length, batches[0][1])]
     if steps is None:
         raise RecipeError(
-            "budgets and a schedule need a run of known length",
-            where="mixture",
+            "budgets, a schedule and a batch that grows need a run of known length",
+            where="mixture" if config.needs_length else "training.batch_warmup",
             fix="set training.steps or training.tokens",
         )
     strata = [stratum for stratum in strata if stratum.tokens >= 2]
@@ -65,13 +70,24 @@ def segments(
             where="mixture.schedule",
             fix="train longer, or list fewer phases",
         )
-    bounds = [start * batch for start in (*starts, steps)]
+    parts = [
+        (start, _holding(phases, start), _holding(batches, start))
+        for start in sorted({*starts, *(start for start, _ in batches)})
+    ]
+    bounds = [0]
+    for (start, _, size), end in zip(parts, [*(start for start, _, _ in parts[1:]), steps], strict=True):
+        bounds.append(bounds[-1] + size * (end - start))
     if not any(config.budgets.values()):
         return [
-            Segment(first, weights(strata, phase), length, batch)
-            for first, (_, phase) in zip(bounds, phases, strict=False)
+            Segment(first, weights(strata, phase), length, size)
+            for first, (_, phase, size) in zip(bounds, parts, strict=False)
         ]
-    return _exact(strata, config, [phase for _, phase in phases], bounds, length, batch)
+    return _exact(strata, config, [phase for _, phase, _ in parts], bounds, length, [size for _, _, size in parts])
+
+
+def _holding(changes: Sequence[tuple[int, T]], step: int) -> T:
+    """What holds at a step, of (first step, what) by step."""
+    return next(what for start, what in reversed(changes) if start <= step)
 
 
 def _temperature(phase: object) -> dict[str, float]:
@@ -85,7 +101,7 @@ def _exact(
     phases: Sequence[MixtureConfig],
     bounds: Sequence[int],
     length: int,
-    batch: int,
+    batches: Sequence[int],
 ) -> list[Segment]:
     """Segments whose weights are numbers of windows: budgets evenly over the run, the rest by each phase's weights."""
     caps, left = repeats(strata, config), {}
@@ -104,7 +120,7 @@ def _exact(
     taken = {member.stratum for _, members, _ in budgets for member in members}
     free = [stratum for stratum in strata if stratum.stratum not in taken]
     found = []
-    for phase, first, stop in zip(phases, bounds, bounds[1:], strict=False):
+    for phase, first, stop, batch in zip(phases, bounds, bounds[1:], batches, strict=False):
         counts: dict[int, int] = {}
         for where, members, windows in budgets:
             share = windows * stop // total - windows * first // total
@@ -114,7 +130,7 @@ def _exact(
             raise DataError(
                 f"the budgets come to {asked * length:,} tokens, and the run reads {total * length:,}",
                 where="mixture.budgets",
-                fix=f"leave a group without a budget, or train {asked // batch} steps",
+                fix=f"leave a group without a budget, or train {asked // batches[-1]} steps",
             )
         if free:
             counts |= _shared(rest, weights(free, phase), left, "what has no budget")

@@ -105,13 +105,14 @@ class DataPlan:
         *,
         seed: int,
         length: int,
-        batch: int,
+        batch: int | Sequence[tuple[int, int]],
         superblock: int | None = None,
         steps: int | None = None,
     ) -> DataPlan:
         """The plan over the train split of ``shards`` of a mixture: one segment, or one for each of its phases.
 
-        Budgets and schedules need the number of ``steps``.
+        A ``batch`` that changes is a list of (first step, examples), each of which begins a segment of its own.
+        Budgets, schedules and such batches need the number of ``steps``.
         """
         from seedstock.inputs import budgets
 

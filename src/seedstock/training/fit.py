@@ -207,7 +207,7 @@ def _check(config: TrainingConfig, world: World, network: nn.Module, objective: 
     """Raises RecipeError where the layout is none for this model, objective and batch, on every process alike."""
     if not world.alone:
         model = getattr(network, "config", None)
-        examples, by_position = config.batch_examples, objective.by_position
+        examples, by_position = config.smallest_batch, objective.by_position
         check(config.parallel, world.size, model=model, examples=examples, by_position=by_position)
 
 
@@ -215,7 +215,8 @@ def _settle(
     config: TrainingConfig, nets: nn.ModuleDict, objective: Any, loader: Any, reporter: Reporter, seed: int
 ) -> TrainingConfig:
     if not config.measured:
-        config, figures = settle(config, nets, objective, loader.batch(0), seed)
+        full = config.batches()[-1][0]  # a smaller batch would tell another micro-batch
+        config, figures = settle(config, nets, objective, loader.batch(full), seed)
         reporter.event("settled", **attempts.settled(config), figures=figures)
         compiled = ", compiled" if config.compile else ""
         reporter.say(

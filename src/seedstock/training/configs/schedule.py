@@ -20,6 +20,11 @@ def _span(value: Any) -> Any:
     return value
 
 
+def steps_of(span: int | float, total: int) -> int:
+    """A span in steps: a share of ``total``, rounded to the nearest, or the steps themselves."""
+    return min(total, span if isinstance(span, int) else round(span * total))
+
+
 Span = Annotated[int | float, BeforeValidator(_span, json_schema_input_type=int | float | str)]
 
 
@@ -54,10 +59,7 @@ class ScheduleConfig(Config):
             raise ValueError(f"first has no meaning in a schedule of kind {self.kind}; it is where one-cycle begins")
         return self
 
-    @staticmethod
-    def steps(span: int | float, total: int) -> int:
-        """A span in steps: a share of ``total``, rounded to the nearest, or the steps themselves."""
-        return min(total, span if isinstance(span, int) else round(span * total))
+    steps = staticmethod(steps_of)
 
 
 class DecayScheduleConfig(Config):

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
 from seedstock import kinds
 from seedstock.config import Config, Count, Seconds
+from seedstock.errors import RecipeError
+from seedstock.training.configs.batches import Batches, BatchWarmupConfig, examples_before
 from seedstock.training.configs.guard import GuardConfig
 from seedstock.training.configs.parallel import ParallelConfig
 from seedstock.training.configs.schedule import DecayScheduleConfig, ScheduleConfig
@@ -20,7 +23,8 @@ class TrainingConfig(Config):
 
     The horizon is ``steps``, ``tokens`` (turned into steps) or ``time`` (measured once, then frozen as steps); without
     any, the size dial's.
-    ``batch_tokens`` is rounded to whole examples, ``batch_examples`` of them a step. ``micro_batch`` is how many
+    ``batch_tokens`` is rounded to whole examples, ``batch_examples`` of them a step, fewer during a ``batch_warmup``.
+    ``micro_batch`` is how many
     examples go through the network at once. ``precision``, ``micro_batch``, ``threads`` and ``compile`` are
     measured where they are not given, and the run's record and resolved recipe hold what was chosen. ``groups`` are
     optimizers of their own for parameters whose names fit a pattern, the first that fits (``{"*.router.weight": {kind:
@@ -48,6 +52,7 @@ class TrainingConfig(Config):
     checkpoint_every: Positive = 1000
     batch_tokens: Positive = 32_768
     batch_examples: Positive | None = None
+    batch_warmup: BatchWarmupConfig | None = None
     micro_batch: Positive | None = None
     optimizer: kinds.field("optimizers", "muon") = Field(  # type: ignore[valid-type]
         default_factory=lambda: {"kind": "muon"}, validate_default=True
@@ -68,6 +73,7 @@ class TrainingConfig(Config):
     keep_every: Positive | None = None
     processes: Positive | None = None
     parallel: ParallelConfig = ParallelConfig()
+    recompute: Literal["none", "selective", "full"] = "none"
     background: bool = True
     store: str | None = Field(
         default=None, description="a folder of a store, as s3://bucket/run, for copies of checkpoints"
@@ -75,7 +81,6 @@ class TrainingConfig(Config):
     profile: bool = False
     callbacks: list[kinds.field("callbacks")] = []  # type: ignore[valid-type]  # noqa: RUF012 - pydantic copies it
 
-    recompute: Literal["none", "selective", "full"] = "none"
     @model_validator(mode="after")
     def _one_horizon(self) -> TrainingConfig:
         given = [name for name in ("steps", "tokens", "time") if getattr(self, name) is not None]
@@ -83,9 +88,6 @@ class TrainingConfig(Config):
             raise ValueError(f"a run's length is one of steps, tokens and time, not {' and '.join(given)}")
         return self
 
-    def resolved(self, context: int) -> TrainingConfig:
-        """With ``batch_examples`` and, from ``tokens``, ``steps`` worked out for examples of ``context`` tokens."""
-        batch = self.batch_examples or max(1, round(self.batch_tokens / context))
     @model_validator(mode="after")
     def _known_precision(self) -> TrainingConfig:
         for pattern, one in self.groups.items():
@@ -96,10 +98,44 @@ class TrainingConfig(Config):
                 )
         return self
 
+    def resolved(self, context: int) -> TrainingConfig:
+        """With ``batch_examples`` and, from ``tokens``, ``steps`` worked out for examples of ``context`` tokens."""
+        batch = self.batch_examples or max(1, round(self.batch_tokens / context))
         found: dict[str, Any] = {"batch_examples": batch}
         if self.tokens is not None:
-            found |= {"steps": max(1, round(self.tokens / (batch * context))), "tokens": None}
+            steps = max(1, round(self.tokens / (batch * context)))
+            if self.batch_warmup:
+                given = self.model_copy(update=found)
+                least = range(steps, steps * batch + 1)
+                steps = least[bisect_left(least, self.tokens / context, hi=len(least) - 1, key=given.examples)]
+            found |= {"steps": steps, "tokens": None}
         return self.model_copy(update=found)
+
+    def batches(self, steps: int | None = None) -> Batches:
+        """The (first step, examples a step) of a resolved configuration, by step; of ``steps`` by default its own.
+
+        Raises RecipeError where the batch grows over a part of a run whose length is not known.
+        """
+        steps, full = steps or self.steps, self.batch_examples or 1
+        if not self.batch_warmup:
+            return ((0, full),)
+        if steps is None:
+            raise RecipeError(
+                "the batch grows over a part of the run, and the run's length is not known",
+                where="training.batch_warmup",
+                fix="set training.steps or training.tokens",
+            )
+        return self.batch_warmup.batches(full, steps)
+
+    def examples(self, steps: int) -> int:
+        """How many examples a run of ``steps`` steps has."""
+        return examples_before(self.batches(steps), steps)
+
+    @property
+    def smallest_batch(self) -> int | None:
+        """The fewest examples of a step, where the batch is known."""
+        known = self.batch_examples is not None and (self.steps or not self.batch_warmup)
+        return min(size for _, size in self.batches()) if known else self.batch_examples
 
     @property
     def measured(self) -> bool:
