@@ -121,6 +121,7 @@ TABLE: dict[str, dict[str, str]] = {
         "hubert": "seedstock.objectives.configs.hubert:HubertConfig",
         "video-mae": "seedstock.objectives.configs.video_mae:VideoMaeConfig",
         "decision": "seedstock.objectives.configs.decision:DecisionConfig",
+        "action-tokens": "seedstock.objectives.configs.action_tokens:ActionTokensConfig",
         "vq": "seedstock.objectives.configs.codes:VqConfig",
         "kl": "seedstock.objectives.configs.codes:KlConfig",
         "residual-vq": "seedstock.objectives.configs.residual_codes:ResidualCodesConfig",

@@ -189,8 +189,9 @@ def tokenizer(run: Run, reporter: Reporter) -> bool:
     with _stage(run, reporter, "tokenizer"):
         folder = tokenizers.train(config, run.corpus, seed=seed, store=run.store, reporter=reporter)
         run.record_stage("tokenizer", folder)
-        report = run.tokenizer_report
-        reporter.say(f"   {run.tokenizer.vocab_size:,} tokens, {report['bytes_per_token']['all']:.2f} bytes a token")
+        each = run.tokenizer_report["bytes_per_token"]["all"]  # None where no document has a text
+        told = f", {each:.2f} bytes a token" if each is not None else ""
+        reporter.say(f"   {run.tokenizer.vocab_size:,} tokens{told}")
     return True
 
 
@@ -225,14 +226,17 @@ def shards(run: Run, reporter: Reporter) -> bool:
 
 
 def _coded(run: Run) -> Any:
-    """What writes the media of documents as codes, where the recipe asks for that; its run is noted as a parent."""
+    """What writes the media of documents as codes, where the recipe asks for that; a run that codes is noted as a parent."""
     config = run.recipe.input.coded
     if config is None:
         return None
     from seedstock import coders
+    from seedstock.inputs.episode_tokens import Episodes
     from seedstock.inputs.picture_codes import Pictures
     from seedstock.inputs.sound_codes import Sounds
 
+    if config.field == "episodes":
+        return Episodes(config, run.tokenizer.specials)
     coder = coders.of(run.runs, config, run.name)
     _record_parents(run, "shards", {config.run: coder.record()})
     writes = {"pictures": Pictures, "sounds": Sounds}[config.field]

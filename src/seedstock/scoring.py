@@ -32,6 +32,8 @@ def held_out(run: Run, objective: Any, limit: int | None) -> Any:
         most = limit and max(1, limit // size)
         return HeldOutItems(run.shards, prepare=objective.prepare, seed=run.recipe.seed, limit=most)
     window = objective.window(run.recipe.model.context)
+    # Of episodes no token has bytes: one counts as one.
+    each = run.tokenizer_report["bytes_per_token"]["all"] or 1
     return HeldOut(
         run.shards,
         window=window,
@@ -39,7 +41,7 @@ def held_out(run: Run, objective: Any, limit: int | None) -> Any:
         prepare=objective.prepare,
         partners=objective.partners,
         seed=run.recipe.seed,
-        limit=limit and int(limit / run.tokenizer_report["bytes_per_token"]["all"]),
+        limit=limit and int(limit / each),
     )
 
 

@@ -73,7 +73,7 @@ class Family:
     that no class of transformers holds. ``parents`` are configurations of the networks that the objective learns from.
     ``unknown`` are losses of which nobody can say where they begin. ``guessed`` is whether anything is hidden (noise
     lies over all, and hides nothing). ``input`` is that of an objective over items (drawn pictures and the like, by
-    ``made_items``), None over tokens.
+    ``made_items``), None over tokens; ``made`` gives tokenizer and shards of tokens that are no texts.
     """
 
     objective: Any
@@ -90,6 +90,7 @@ class Family:
     input: Any = None
     guessed: bool = True
     unknown: tuple[str, ...] = ()
+    made: Callable[[], tuple[Tokenizer, Shards]] | None = None
 
 
 @cache
@@ -108,7 +109,9 @@ class Made:
 
     def __init__(self, family: Family) -> None:
         self.family = family
-        if family.input is None:
+        if family.made is not None:
+            self.tokenizer, self.shards = family.made()
+        elif family.input is None:
             self.tokenizer, self.shards = real_shards(family.objective.specials(), family.objective.scores())
         else:
             self.tokenizer, self.shards = made_items(family.input, family.objective.specials())

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import torch
 from conformance import Family, Secret
+from drawn_episodes import tokens_of
 
+from seedstock.inputs.episode_tokens import EpisodeTokensConfig
 from seedstock.inputs.items.trajectories import TrajectoriesConfig
 from seedstock.inputs.items.video import VideoConfig
 from seedstock.inputs.items.waveform import WaveformConfig
 from seedstock.models.configs.audio import AudioConfig
 from seedstock.models.configs.codec import CodecConfig
+from seedstock.models.configs.decoder import DecoderConfig
 from seedstock.models.configs.trajectory import TrajectoryConfig
 from seedstock.models.configs.vision import VisionConfig
+from seedstock.objectives.configs.action_tokens import ActionTokensConfig
 from seedstock.objectives.configs.decision import DecisionConfig
 from seedstock.objectives.configs.hubert import HubertConfig
 from seedstock.objectives.configs.residual_codes import ResidualCodesConfig
@@ -100,7 +106,33 @@ def shares_of_books(objective, batch):
 
 CODEC = {"samples": 1000, "rate": 2000, "filters": 8, "ratios": (5, 4), "recurrent": 1, "latent": 8}
 
+TOKENS = {
+    "numbers": EpisodeTokensConfig(observation=3, action=1, bins=32),
+    "choices": EpisodeTokensConfig(observation=3, action=2, discrete=True, returns=True, bins=32),
+}
+
+
+def told_actions(objective, batch):
+    """What is done may not be seen where it is told, nor before."""
+    told = objective.targets(batch)
+    for row in range(len(told)):
+        places = torch.nonzero(told[row] >= 0).flatten()
+        at = int(places[len(places) // 2]) + 1
+        yield Secret("tokens", row, at, torch.arange(told.shape[1]) < at)
+
+
 FAMILIES = {
+    **{
+        f"action-tokens {name}": Family(
+            ActionTokensConfig(),
+            DecoderConfig(shape="gpt2", width=32, layers=2, heads=2, mlp_width=64, context=48),
+            told_actions,
+            by_heart=0.07 if config.discrete else 0.3,
+            steps=150,
+            made=partial(tokens_of, config),
+        )
+        for name, config in TOKENS.items()
+    },
     **{
         f"residual-vq {codebook}": Family(
             ResidualCodesConfig(codebook=codebook, fewer=0.5),

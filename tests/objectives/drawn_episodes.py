@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import numpy as np
 
@@ -33,6 +34,22 @@ def episode(rng: np.random.Generator, discrete: bool, rewards: bool = True) -> d
         got.append(1 / (1 + place**2))
     found = {"observations": np.array(seen, "<f4"), "actions": np.array(done, "<i8" if discrete else "<f4")}
     return found | ({"rewards": np.array(got, "<f4")} if rewards else {})
+
+
+@cache
+def tokens_of(config: Any) -> tuple[Any, Any]:
+    """Tokenizer and shards of episodes as tokens, by a ``EpisodeTokensConfig``."""
+    from seedstock.inputs.episode_tokens import Episodes
+    from seedstock.inputs.shards import Shards
+    from seedstock.inputs.tokenizers import Tokenizer
+    from seedstock.inputs.tokenizers.config import BytesConfig
+    from seedstock.inputs.tokenizers.train import train
+    from seedstock.inputs.write import write
+
+    corpus, store = drawn_episodes(config.discrete)
+    options: dict[str, Any] = {"store": store, "reporter": Silent()}
+    tokenizer = Tokenizer(train(BytesConfig(specials=config.specials()), corpus, seed=1, **options))
+    return tokenizer, Shards(write(corpus, tokenizer, pictures=Episodes(config, tokenizer.specials), **options))
 
 
 @cache

@@ -44,7 +44,7 @@ def _play(nets: Any, objective: Any, worlds: list[Any], target: float, seed: int
     model, count, space = objective.spec.model, len(worlds), worlds[0].action_space
     rng = np.random.default_rng(seed)
     starts = rng.integers(2**31, size=count).tolist()
-    now = np.stack([_flat(one.reset(seed=start)[0]) for one, start in zip(worlds, starts, strict=True)])
+    now = np.stack([flat(one.reset(seed=start)[0]) for one, start in zip(worlds, starts, strict=True)])
     seen, done = list[np.ndarray](), list[np.ndarray]()
     asked, totals = [np.full(count, float(target))], np.zeros(count)
     alive = np.ones(count, bool)
@@ -67,7 +67,7 @@ def _play(nets: Any, objective: Any, worlds: list[Any], target: float, seed: int
         for row in rows.tolist():
             action = int(chosen[row]) if model.discrete else chosen[row].reshape(space.shape)
             what, reward, terminated, truncated, _ = worlds[row].step(action)
-            after[row], rewards[row] = _flat(what), float(reward)
+            after[row], rewards[row] = flat(what), float(reward)
             alive[row] = not (terminated or truncated)
         totals += rewards
         done.append(chosen)
@@ -85,10 +85,10 @@ def _chosen(found: Tensor, rng: np.random.Generator, space: Any, discrete: bool,
     return (rng.uniform(size=(len(shares), 1)) * shares[:, -1:] > shares).sum(-1)
 
 
-def _flat(seen: Any) -> np.ndarray:
+def flat(seen: Any) -> np.ndarray:
     """What is seen as the input has it: parts side by side by their names; words are left out."""
     if isinstance(seen, dict):
-        return np.concatenate([_flat(seen[name]) for name in sorted(seen) if not isinstance(seen[name], str)])
+        return np.concatenate([flat(seen[name]) for name in sorted(seen) if not isinstance(seen[name], str)])
     return np.asarray(seen, "<f4").reshape(-1)
 
 

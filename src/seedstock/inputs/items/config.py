@@ -10,6 +10,7 @@ import numpy as np
 from pydantic import model_validator
 
 from seedstock.config import Config
+from seedstock.inputs.episode_tokens import EpisodeTokensConfig
 from seedstock.inputs.picture_codes import PictureCodesConfig
 from seedstock.inputs.sound_codes import SoundCodesConfig
 
@@ -72,7 +73,8 @@ class InputConfig(Config):
 
 class TokensConfig(InputConfig):
     """Windows of tokens: what every objective over symbol sequences reads. With ``pictures`` or ``sounds`` those of
-    documents are among them, as codes (``inputs.picture_codes``, ``inputs.sound_codes``)."""
+    documents are among them, as codes (``inputs.picture_codes``, ``inputs.sound_codes``), with ``episodes`` those, as
+    bins (``inputs.episode_tokens``)."""
 
     unit: ClassVar[str] = "tokens"
 
@@ -80,11 +82,12 @@ class TokensConfig(InputConfig):
     label: None = None
     pictures: PictureCodesConfig | None = None
     sounds: SoundCodesConfig | None = None
+    episodes: EpisodeTokensConfig | None = None
 
     @staticmethod
-    def coding() -> dict[str, type[Config]]:
+    def coding() -> dict[str, Any]:
         """What media can be among the tokens: key of the recipe → configuration."""
-        return {one.field: one for one in (PictureCodesConfig, SoundCodesConfig)}
+        return {one.field: one for one in (PictureCodesConfig, SoundCodesConfig, EpisodeTokensConfig)}
 
     @model_validator(mode="after")
     def _one(self) -> TokensConfig:
