@@ -76,7 +76,7 @@ def test_it_can_be_evaluated_and_taken_back_and_resumed_in_one(spread):
     [
         ("tensor: 2", "model.kv_heads is 1, which tensor 2 does not divide"),
         ("data: 3", "2 processes cannot be laid out as data 3, which needs a multiple of 3"),
-        ("pipeline: 2", "pipeline is not a layout that is supported"),
+        ("pipeline: 2, tensor: 1, context: 2", "2 processes cannot be laid out as pipeline 2 × context 2"),
     ],
 )
 def test_a_layout_that_does_not_fit_is_refused_before_any_process_starts(library, tmp_path: Path, parallel, told):

@@ -68,11 +68,14 @@ class Backbone(nn.Module):
         cache: Cache | None = None,
         examples: Tensor | None = None,
         keep_layers: bool = False,
+        only: range | None = None,
     ) -> Output:
         """``x`` ``[B, T, D]``, ``positions`` ``[B or 1, T]``, ``examples`` ``[B]`` (the key of dropout) → Output.
 
         ``cross`` is for backbones with ``config.cross``, which may leave it out where a cache holds it; ``condition``
         ``[B, D]`` is for those with ``config.conditioned``, which insist on it. Raises NotImplementedError elsewhere.
+        ``only`` are the layers to go through, where others are another process's: ``x`` is what the first of them
+        reads, and the last norm comes after the last of all.
         """
         if (condition is not None) != conditioned(self.config) or (cross is not None and not self.config.cross):
             raise NotImplementedError("its blocks attend to no other sequence (cross), or take no condition")
@@ -83,6 +86,8 @@ class Backbone(nn.Module):
         routed = self._routed(attention, x) if self.config.experts else None
         layers = []
         for number, block in enumerate(self.blocks):
+            if only is not None and number not in only:
+                continue
             local = self.config.is_local(number)
             given = cache.layer(number) if cache else None
             x = block(x, angles[local], sights[local], given, examples, near, source, routed, condition)
@@ -90,9 +95,14 @@ class Backbone(nn.Module):
                 layers.append(x)
         if cache is not None:
             cache.advance(x.shape[1])
+        losses = {} if routed is None else routed.losses(self.config)
+        if only is not None:
+            losses = {name: loss * (len(only) / self.config.depth) for name, loss in losses.items()}
+            if only.stop < self.config.depth:
+                return Output(x, layers, losses)
         hidden = self.norm(x)
         hidden = hidden if self.dropout is None else self.dropout(hidden, examples)
-        return Output(hidden, layers, {} if routed is None else routed.losses(self.config))
+        return Output(hidden, layers, losses)
 
     def through(
         self, block: Block, x: Tensor, positions: Tensor, attention: Mask, examples: Tensor | None = None

@@ -209,6 +209,14 @@ def _check(config: TrainingConfig, world: World, network: nn.Module, objective: 
         model = getattr(network, "config", None)
         examples, by_position = config.smallest_batch, objective.by_position
         check(config.parallel, world.size, model=model, examples=examples, by_position=by_position)
+        asked = ["groups"] * bool(config.groups)
+        asked += ["optimizer.layer_decay"] * (getattr(config.optimizer, "layer_decay", 1.0) < 1)
+        if asked and world.degrees.pipeline > 1:
+            raise RecipeError(
+                f"training.{asked[0]} looks at all layers, and under pipeline a process has some of them",
+                where="training.parallel.pipeline",
+                fix="leave it out, or use shard",
+            )
 
 
 def _settle(

@@ -71,6 +71,15 @@ def accumulate(
             number = number if ready else torch.zeros_like(number)
             counts[name] = counts[name] + number if name in counts else number
     counts = {name: number.clamp(min=1) for name, number in (reduce or world.sum)(counts).items()}
+    if passing.pipeline is not None:
+        blank = stand_in(batch)
+        blank["documents"] = torch.full_like(blank["documents"], -1)
+        blank = objective.corrupt(blank, Keys(seed, blank["examples"].cpu().numpy()))
+        gave = passing.pipeline.step(passing, ready, blank, size, parts or len(ready), counts)
+        means, length = world.whole(gave.losses), gave.length
+        shape = (min(size, max(count, 1)), length, 0)
+        total = torch.stack([*means.values()]).sum()
+        return Step(total, means, world.whole(gave.metrics), count * length, (shape,))
     if objective.coupling == "batch":
         found = coupled(passing, ready, [idle] * void if void else [], counts, world)
         total = torch.stack([*found.losses.values()]).sum()

@@ -15,7 +15,8 @@ def total_norm(gradients: Iterable[Tensor], world: World) -> Tensor:
     """The Euclidean norm of all gradients together, the same on every process. Waits for no device."""
     if world.alone:
         return torch.nn.utils.get_total_norm(gradients)
-    squares = [local(g).float().square().sum() * (_parts(g) / world.size) for g in gradients]
+    size = world.size // world.degrees.pipeline  # stages have parameters of their own
+    squares = [local(g).float().square().sum() * (_parts(g) / size) for g in gradients]
     return world.everywhere(torch.stack(squares).double().sum()).sqrt().float()
 
 

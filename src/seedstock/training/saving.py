@@ -126,6 +126,12 @@ class Saver:
         if self.store is not None:
             self.store.close()
 
+    def _numbers(self, run: Trainer) -> dict[str, Any]:
+        own = optimizer_state.numbers(run.optimizers, run.parameters)
+        if self.world.degrees.pipeline == 1:
+            return own
+        return {name: value for one in self.world.gather(own) for name, value in one.items()}
+
     def _state(self, run: Trainer) -> dict[str, Any]:
         return {
             "example": run.examples,
@@ -145,7 +151,7 @@ class Saver:
             "versions": environment.versions(),
             "optimizer": {
                 "kind": run.config.optimizer.kind,
-                "numbers": optimizer_state.numbers(run.optimizers, run.parameters),
+                "numbers": self._numbers(run),
             },
             "guard": run.guard.state(),
             "callbacks": {callback.name: callback.state() for callback in run.callbacks},

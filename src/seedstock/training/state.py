@@ -63,6 +63,12 @@ def restore(run: Trainer, folder: Path) -> dict[str, Any]:
         )
     sizes = checkpoints.sizes(folder)
     slots = {name.removeprefix("optimizer."): size for name, size in sizes.items() if name.startswith("optimizer.")}
+    numbers = state["optimizer"]["numbers"]
+    if run.world.degrees.pipeline > 1:  # the rest is other stages'
+        slots, numbers = (
+            {slot: one for slot, one in some.items() if slot.partition(".")[2] in run.parameters}
+            for some in (slots, numbers)
+        )
     if bool(run.average) != any(name.startswith("ema.") for name in sizes):
         what = "the checkpoint has no average of the weights, and the recipe wants one"
         if not run.average:
@@ -70,7 +76,7 @@ def restore(run: Trainer, folder: Path) -> dict[str, Any]:
         raise IntegrityError(what, where=folder, fix="set training.ema as it was")
     try:
         optimizer_state.allocate(slots, run.optimizers, run.parameters)
-        optimizer_state.restore_numbers(state["optimizer"]["numbers"], run.optimizers, run.parameters)
+        optimizer_state.restore_numbers(numbers, run.optimizers, run.parameters)
     except IntegrityError as error:
         raise IntegrityError(error.what, where=folder, fix="use another name for another recipe") from error
     checkpoints.load(folder, gather(run))

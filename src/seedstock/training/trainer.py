@@ -188,7 +188,9 @@ class Trainer:
             passing=self.passing,
         )
         gradients = [p.grad for p in self.parameters.values() if p.grad is not None]
-        norm = total_norm(gradients, self.world)
+        copies = self.passing.copies
+        counted = (p.grad for p in self.parameters.values() if p.grad is not None and p not in copies)
+        norm = total_norm(counted, self.world)
         if self.config.clip:
             clip(gradients, self.config.clip, norm)
         held, verdict = self.guard.judge(values.loss, norm)

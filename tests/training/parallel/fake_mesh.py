@@ -14,6 +14,7 @@ from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
 from torch.testing._internal.distributed.fake_pg import FakeStore
 
 from seedstock.models import experts
+from seedstock.training.parallel import expert
 
 RANKS = 64
 
@@ -40,10 +41,15 @@ def no_numbers() -> Iterator[None]:
         parts = x_MD.tensor_split(len(weight_EOD))
         return torch.cat([part @ one.T for part, one in zip(parts, weight_EOD.unbind(), strict=True)])
 
+    def shared(sent_PL: torch.Tensor, received_PL: torch.Tensor, rows: int) -> tuple[list[int], list[int]]:
+        each = [rows // len(sent_PL)] * len(sent_PL)
+        return each, each
+
     with ExitStack() as patches:
         patches.enter_context(mock.patch.object(FakeTensor, "__bool__", lambda self: False))
         patches.enter_context(mock.patch.object(torch, "nonzero", everywhere))
         patches.enter_context(mock.patch.object(experts, "_one_by_one", evenly))
+        patches.enter_context(mock.patch.object(expert, "_splits", shared))
         patches.enter_context(FakeTensorMode(allow_non_fake_inputs=True))
         yield
 

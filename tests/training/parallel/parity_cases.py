@@ -107,7 +107,26 @@ BY_POSITION: dict[str, Callable[[], Case]] = {
     "encoder": lambda: Case(EncoderConfig(shape="modernbert", dropout=0.1, window=4, **SIZES), MaskedConfig()),
 }
 """Those whose losses are of positions, so that sequences can be cut."""
-EVERY = {**CASES, **BY_POSITION}
+LAYERED: dict[str, Callable[[], Case]] = {
+    "untied": lambda: Case(
+        DecoderConfig(shape="llama", kv_heads=2, dropout=0.1, **(SIZES | {"layers": 4})), CausalConfig(z_loss=1e-3)
+    ),
+    "experts, tied": lambda: Case(
+        DecoderConfig(
+            shape="qwen3",
+            kv_heads=2,
+            experts=4,
+            experts_per_token=2,
+            expert_width=32,
+            tied_embeddings=True,
+            **(SIZES | {"layers": 4}),
+        ),
+        CausalConfig(),
+    ),
+    "encoder": BY_POSITION["encoder"],
+}
+"""Those whose layers can be divided: of four layers, or two."""
+EVERY = {**CASES, **BY_POSITION, **LAYERED}
 
 
 def gradients(
@@ -131,11 +150,17 @@ def gradients(
         nets, objective, batch, arrays["examples"], size=micro, seed=1, world=world, parts=parts, passing=passing
     )
     found = {name: parameter.grad for name, parameter in nets.named_parameters() if parameter.grad is not None}
-    norm = total_norm([*found.values()], world)
+    copies = passing.copies
+    norm = total_norm((p.grad for p in nets.parameters() if p.grad is not None and p not in copies), world)
     nets["network"].after_step(world.add)
     loads = [module.last_load for module in nets.modules() if hasattr(module, "last_load")]
+    full = {name: g.full_tensor() if hasattr(g, "full_tensor") else g for name, g in found.items()}
+    if world.degrees.pipeline > 1:  # every stage has its own
+        full = {name: g for one in world.gather(full) for name, g in one.items()}
+        held = [(name, module.last_load) for name, module in nets.named_modules() if hasattr(module, "last_load")]
+        loads = [load for _, load in sorted({name: load for one in world.gather(held) for name, load in one}.items())]
     return {
-        "gradients": {n: g.full_tensor() if hasattr(g, "full_tensor") else g for n, g in found.items()},
+        "gradients": full,
         "losses": step.losses,
         "metrics": step.metrics,
         "positions": world.total(step.positions),

@@ -33,6 +33,13 @@ LAYERS, CONTEXT = 2, 128
 """More of them would add time, and no other way to be cut."""
 PLAIN = {"permute": False, "split": "tokens"}
 """In the place of what an objective asks of a tokenizer."""
+THREE = (
+    {"data": 4, "shard": 4, "tensor": 4},
+    {"data": 4, "shard": 4, "context": 4},
+    {"data": 4, "shard": 16, "expert": 4},
+    {"pipeline": 4, "data": 4, "shard": 4},
+)
+"""Products of three, which are not proven by numbers."""
 LAYOUTS = ({"shard": 64}, {"data": 8, "shard": 8}, {"shard": 8, "tensor": 8}, {"shard": 16, "tensor": 4}, {"tensor": 2})
 
 
@@ -45,14 +52,14 @@ def windows(length: int, partners: int) -> dict[str, np.ndarray]:
     return found
 
 
-def step(loaded: Any, parallel: dict[str, int]) -> tuple[int, int]:
+def step(loaded: Any, parallel: dict[str, int], layers: int = LAYERS) -> tuple[int, int]:
     """Elements of all parameters, and of this process's parts, after one step of one example a process (of items that
     are no tokens, without the step)."""
     vocabulary = getattr(loaded.tokenizer, "vocab_size", None) or 512
     training = loaded.training.model_copy(update={"steps": 100, "tokens": None, "time": None})
     model = resolve(loaded.model, training, vocabulary)[0].filled()
     shorter = {"context": min(model.context, CONTEXT)} if loaded.input.kind == "tokens" else {}
-    model = model.model_copy(update={"layers": LAYERS, **shorter})
+    model = model.model_copy(update={"layers": layers, **shorter})
     config = ParallelConfig(**parallel)
     specials = {
         name: 3 + number
@@ -82,8 +89,13 @@ def step(loaded: Any, parallel: dict[str, int]) -> tuple[int, int]:
         with unset_fake_temporarily():  # meshes are made of real numbers
             spread(passing, world, config)
         if batch is not None:
-            means, _ = passing(batch, world.sum(objective.counts(batch)))
-            sum(means.values()).backward()
+            counts = world.sum(objective.counts(batch))
+            if passing.pipeline is None:
+                means, _ = passing(batch, counts)
+                sum(means.values()).backward()
+            else:  # the first stage, by itself
+                found, _ = passing(batch, counts, stage=(passing.pipeline.layers[0], torch.zeros(1, 1)))
+                found.sum().backward()
             assert all(p.grad.shape == p.shape for p in nets.parameters() if p.grad is not None)
             assert any(p.grad is not None for p in nets.parameters())
         return whole, sum(p.to_local().numel() for p in nets.parameters())
@@ -121,6 +133,13 @@ def test_a_step_over_64_processes(path: Path, monkeypatch: pytest.MonkeyPatch) -
     loaded = load(path, monkeypatch)
     fitting = (fits(loaded, {"data": 2, "tensor": tensor}) for tensor in (8, 4, 2, 1))
     assert any(fitting) or not fits(loaded, {"shard": 64})
+
+
+@pytest.mark.parametrize("parallel", THREE, ids=str)
+def test_a_step_under_products_of_three(parallel: dict[str, int], monkeypatch: pytest.MonkeyPatch) -> None:
+    with mesh_of_64():
+        whole, own = step(load(FOLDER / "moe.yaml", monkeypatch), parallel, layers=4)
+    assert whole / 64 <= own <= whole / 4
 
 
 @pytest.mark.slow

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 from gloo import together
-from parity_cases import BAND, BY_POSITION, CASES, EVERY, differences, gradients
+from parity_cases import BAND, BY_POSITION, CASES, EVERY, LAYERED, differences, gradients
 
 TWO = ({"data": 2}, {"shard": 2}, {"tensor": 2}, {"tensor": 2, "sequence": False})
 FOUR = ({"data": 2, "shard": 2}, {"shard": 2, "tensor": 2}, {"data": 2, "tensor": 2}, {"shard": 4})
@@ -18,8 +18,15 @@ ALONG = {2: ({"context": 2},), 4: ({"shard": 2, "context": 2}, {"data": 2, "cont
 """Layouts that cut sequences, by processes."""
 DIVIDED = {2: ({"expert": 2},), 4: ({"shard": 4, "expert": 2}, {"data": 2, "expert": 2})}
 """Layouts that divide experts."""
+STAGED = {
+    2: ({"pipeline": 2}, {"pipeline": 2, "schedule": "gpipe", "recompute": "full"}),
+    4: ({"pipeline": 2, "shard": 2}, {"pipeline": 2, "data": 2}),
+}
+"""Layouts that divide layers; DEEP are those that want several stages a process, or split the backward pass."""
+DEEP = ({"pipeline": 2, "schedule": "interleaved"}, {"pipeline": 2, "schedule": "zero-bubble"})
 SOME = ("decoder", "encoder with heads", "experts")
 HALF = ("decoder", "experts")
+FOUR_LAYERS = ("untied", "experts, tied")
 UNEVEN = {2: 7, 4: 5, 8: 11}
 """Examples of a step: parts differ, and so do their numbers of micro-batches."""
 
@@ -35,6 +42,8 @@ def spread_out(ranks: int, count: int) -> list[dict[tuple[str, str], Any]]:
     pairs += [(name, layout) for name in SOME for layout in AGAIN if ranks == 2]
     pairs += [(name, layout) for name in (BY_POSITION if ranks == 2 else HALF) for layout in ALONG.get(ranks, ())]
     pairs += [("experts", layout) for layout in DIVIDED.get(ranks, ())]
+    pairs += [(name, layout) for name in LAYERED for layout in STAGED.get(ranks, ())]
+    pairs += [(name, layout) for name in FOUR_LAYERS for layout in DEEP if ranks == 2]
     return together(work, ranks, pairs, count, 2)
 
 
@@ -85,6 +94,24 @@ def test_four_processes_with_pieces_of_sequences(name: str, layout: dict[str, An
 @pytest.mark.parametrize("layout", DIVIDED[2], ids=str)
 def test_two_processes_with_half_of_the_experts_each(layout: dict[str, Any]) -> None:
     same(2, "experts", layout, UNEVEN[2])
+
+
+@pytest.mark.parametrize("layout", STAGED[2], ids=str)
+@pytest.mark.parametrize("name", LAYERED)
+def test_two_processes_with_half_of_the_layers_each(name: str, layout: dict[str, Any]) -> None:
+    same(2, name, layout, UNEVEN[2])
+
+
+@pytest.mark.parametrize("layout", DEEP, ids=str)
+@pytest.mark.parametrize("name", FOUR_LAYERS)
+def test_two_processes_with_several_stages_or_a_split_backward_pass(name: str, layout: dict[str, Any]) -> None:
+    same(2, name, layout, UNEVEN[2])
+
+
+@pytest.mark.parametrize("layout", STAGED[4], ids=str)
+@pytest.mark.parametrize("name", LAYERED)
+def test_four_processes_with_parts_of_the_layers(name: str, layout: dict[str, Any]) -> None:
+    same(4, name, layout, UNEVEN[4])
 
 
 @pytest.mark.parametrize("layout", DIVIDED[4], ids=str)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -10,7 +11,9 @@ import pytest
 from seedstock.errors import RecipeError
 from seedstock.models.configs.decoder import DecoderConfig
 from seedstock.models.configs.encoder_decoder import EncoderDecoderConfig
-from seedstock.training.configs.parallel import ParallelConfig, check
+from seedstock.training import fit
+from seedstock.training.configs.parallel import Degrees, ParallelConfig, check
+from seedstock.training.configs.training import TrainingConfig
 
 SIZES: dict[str, Any] = {"width": 32, "layers": 4, "heads": 4, "context": 16}
 DECODER = DecoderConfig(shape="llama", **SIZES)
@@ -27,10 +30,30 @@ MIXTURE = DecoderConfig(shape="qwen3", experts=4, experts_per_token=2, expert_wi
         ({"expert": 2}, DECODER, True, "a model without experts cannot be laid out over expert 2"),
         ({"expert": 3}, MIXTURE, True, "model.experts is 4, which expert 3 does not divide"),
         ({"expert": 2, "shard": 3}, MIXTURE, True, "training.parallel.shard is 3, which expert 2 does not divide"),
+        ({"pipeline": 8}, DECODER, True, "a model of 4 layers, fewer than the 8 stages, cannot be laid out"),
+        ({"pipeline": 4, "schedule": "interleaved"}, DECODER, True, "fewer than the 8 stages"),
+        ({"pipeline": 2, "shard": 2, "schedule": "zero-bubble"}, DECODER, True, "under the zero-bubble schedule"),
+        ({"pipeline": 2}, EncoderDecoderConfig(shape="t5", **SIZES), True, "reads another sequence"),
+        ({"pipeline": 2}, DECODER, False, "an objective with heads of its own"),
+        ({"pipeline": 2, "tensor": 2}, DECODER, True, "pipeline × tensor is not a layout"),
         ({"context": 2, "data": 2, "tensor": 2}, DECODER, True, "context × data × tensor is not a layout"),
     ],
 )
-def test_what_does_not_fit_is_named(layout: dict[str, int], model: Any, by_position: bool, told: str) -> None:
-    ranks = math.prod(({"shard": layout.get("expert", 1)} | layout | {"expert": 1}).values())
+def test_what_does_not_fit_is_named(layout: dict[str, Any], model: Any, by_position: bool, told: str) -> None:
+    ranks = math.prod(({"shard": layout.get("expert", 1)} | layout | {"expert": 1, "schedule": 1}).values())
     with pytest.raises(RecipeError, match=told):
         check(ParallelConfig(**layout), ranks, model=model.resolved(), examples=64, by_position=by_position)
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"optimizer": {"kind": "adamw", "layer_decay": 0.9}}, "training.optimizer.layer_decay looks at all layers"),
+        ({"groups": {"*.bias": {"kind": "adamw"}}}, "training.groups looks at all layers"),
+    ],
+)
+def test_stages_refuse_what_looks_at_all_layers(changes: dict[str, Any], told: str) -> None:
+    config = TrainingConfig(parallel={"pipeline": 2}, **changes)
+    world: Any = SimpleNamespace(alone=False, size=2, degrees=Degrees(pipeline=2))
+    with pytest.raises(RecipeError, match=told):
+        fit._check(config, world, SimpleNamespace(config=DECODER.resolved()), SimpleNamespace(by_position=True))  # type: ignore[arg-type]

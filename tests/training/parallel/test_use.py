@@ -15,7 +15,7 @@ from seedstock.training.parallel.layouts import gathered, spread
 from seedstock.training.parallel.world import World
 from seedstock.training.passing import Pass
 
-LAYOUTS = ({"shard": 2}, {"tensor": 2})
+LAYOUTS = ({"shard": 2}, {"tensor": 2}, {"pipeline": 2})
 
 
 def used(name: str, parallel: dict[str, int] | None) -> tuple[torch.Tensor, list[int]]:

@@ -32,6 +32,7 @@ def in_two(rank: int, root: Path) -> dict[str, Any]:
     torch.distributed.barrier()
     found["half"] = run(root / "half", shard, **adamw)
     found["from one"] = run(root / "half of one", {"data": 2}, **adamw)
+    found["from one, in stages"] = run(root / "stages of one", {"pipeline": 2}, **adamw)
     found["from one, in pieces"] = run(root / "pieces of one", {"context": 2}, **adamw)
     return found
 
@@ -41,7 +42,8 @@ def two(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[dict[str, 
     """The folder of all runs, what two processes gave, and what one did."""
     root, adamw = tmp_path_factory.mktemp("runs"), {"optimizer": OPTIMIZERS["adamw"], "ema": 0.9}
     assert run(root / "half of one", stop=10, **adamw) is None
-    shutil.copytree(root / "half of one", root / "pieces of one")
+    for name in ("pieces", "stages"):
+        shutil.copytree(root / "half of one", root / f"{name} of one")
     assert run(root / "soap", stop=4, optimizer=OPTIMIZERS["soap"], network=EXPERTS, steps=8) is None
     spread = together(in_two, 2, root)
     alone = {
@@ -55,9 +57,10 @@ def two(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[dict[str, 
     return root, spread, alone
 
 
-@pytest.mark.parametrize("name", ["adamw", "muon", "lion", "adafactor", "soap"])
+@pytest.mark.parametrize("name", ["adamw", "muon", "muon, experts divided", "lion", "adafactor", "soap"])
 def test_the_world_size_changes_nothing(two: Any, name: str) -> None:
     _, spread, alone = two
+    alone = {**alone, "muon, experts divided": alone["muon"]}
     for found in spread:
         assert all(found[name][key] == alone[name][key] for key in ("digest", "examples", "tokens"))
         losses = alone[name]["losses"][-len(found[name]["losses"]) :]
@@ -77,7 +80,8 @@ def test_stopped_and_resumed_at_the_same_world_size_it_is_bit_for_bit_the_same(t
 
 def test_resumed_at_another_world_size_it_goes_on_alike(two: Any) -> None:
     _, spread, alone = two
-    for found in (alone["half"], spread[0]["from one"], spread[0]["from one, in pieces"]):
+    resumed = (spread[0][name] for name in ("from one", "from one, in pieces", "from one, in stages"))
+    for found in (alone["half"], *resumed):
         assert found["digest"] == alone["adamw"]["digest"]
         torch.testing.assert_close(found["losses"], alone["adamw"]["losses"][10:], rtol=0, atol=1e-5)
 
@@ -98,10 +102,22 @@ def test_four_processes_then_two_then_one_and_back(tmp_path: Path) -> None:
     assert together(chained, 4, tmp_path, {"shard": 2, "tensor": 2}, 4)[0] is None
     assert together(chained, 2, tmp_path, {"expert": 2}, 8)[0] is None
     assert chained(0, tmp_path, {}, 12) is None
-    found = together(chained, 4, tmp_path, {"data": 2, "shard": 2}, None)[0]
+    found = together(chained, 4, tmp_path, {"pipeline": 2, "shard": 2}, None)[0]
     whole = run(tmp_path / "whole", optimizer=OPTIMIZERS["muon"], network=EXPERTS, steps=16)
     assert whole is not None and found["digest"] == whole["digest"]
     torch.testing.assert_close(found["losses"], whole["losses"][12:], rtol=0, atol=1e-5)
+    ours, theirs = saved(found["checkpoint"]), saved(whole["checkpoint"])
+    assert ours.keys() == theirs.keys()
+    for key, value in theirs.items():
+        torch.testing.assert_close(ours[key], value, rtol=1e-3, atol=1e-4, msg=key)
+
+
+def test_stages_leave_a_checkpoint_of_the_whole(two: Any) -> None:
+    _, spread, alone = two
+    ours, theirs = saved(spread[0]["from one, in stages"]["checkpoint"]), saved(alone["adamw"]["checkpoint"])
+    assert ours.keys() == theirs.keys()
+    for key, value in theirs.items():
+        torch.testing.assert_close(ours[key], value, rtol=1e-3, atol=1e-4, msg=key)
 
 
 def every(rank: int, root: Path, layouts: list[dict[str, Any]]) -> Any:
@@ -115,7 +131,7 @@ def every(rank: int, root: Path, layouts: list[dict[str, Any]]) -> Any:
 @pytest.mark.slow
 @pytest.mark.parametrize("ranks", [2, 4])
 def test_every_layout_and_optimizer_stays_within_its_band(ranks: int, tmp_path: Path) -> None:
-    two: list[dict[str, Any]] = [{"data": 2}, {"shard": 2}, {"tensor": 2}, {"context": 2}]
+    two: list[dict[str, Any]] = [{"data": 2}, {"shard": 2}, {"tensor": 2}, {"context": 2}, {"pipeline": 2}]
     four: list[dict[str, Any]] = [{"data": 2, "shard": 2}, {"shard": 2, "tensor": 2}, {"data": 2, "tensor": 2}]
     found = together(every, ranks, tmp_path, two if ranks == 2 else four)[0]
     for name, optimizer in OPTIMIZERS.items():

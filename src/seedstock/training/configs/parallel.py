@@ -31,6 +31,10 @@ PRODUCTS: tuple[frozenset[str], ...] = tuple(
             ("context", "tensor"),
             ("shard", "expert"),
             ("data", "shard", "expert"),
+            ("pipeline",),
+            ("pipeline", "data"),
+            ("pipeline", "shard"),
+            ("pipeline", "data", "shard"),
         ),
     )
 )
@@ -76,7 +80,9 @@ class ParallelConfig(Config):
     optimizer state cut up among the processes (FSDP2; with ``data`` HSDP). ``tensor``: matrices cut along heads and
     hidden units (Shoeybi et al. 2019), with ``sequence`` the stream between them cut along positions too (Korthikanti
     et al. 2022). ``context``: the positions of every sequence, whose keys and values attention gathers. ``expert``:
-    experts, among as many of the processes of ``shard``. ``reshard`` drops gathered weights after the forward pass and
+    experts, among as many of the processes of ``shard``. ``pipeline``: layers, in stages that pass micro-batches on, as
+    ``schedule`` says (GPipe: Huang et al. 2018; 1F1B, interleaved: Narayanan et al. 2021; zero bubble: Qi et al. 2023).
+    ``reshard`` drops gathered weights after the forward pass and
     gathers them again for the backward pass: less memory, half as much traffic again. ``timeout`` is how many seconds a
     process waits for the others before the lost one is named and the rest leave. The layout is no part of what a run
     is: a run can be resumed under another one.
@@ -88,6 +94,7 @@ class ParallelConfig(Config):
     pipeline: Degree = 1
     context: Degree = 1
     expert: Degree = 1
+    schedule: Literal["gpipe", "1f1b", "interleaved", "zero-bubble"] = "1f1b"
     sequence: bool = True
     reshard: Literal["auto"] | bool = "auto"
     timeout: Annotated[float, Field(gt=0)] = 600.0
@@ -147,7 +154,7 @@ def check(
                 where=f"training.parallel.{dimension}",
                 fix="take another degree, or another size",
             )
-    for dimension, what in _refused(model, degrees, by_position=by_position):
+    for dimension, what in _refused(config, model, degrees, by_position=by_position):
         raise RecipeError(
             f"{what} cannot be laid out over {dimension} {getattr(degrees, dimension)}",
             where=f"training.parallel.{dimension}",
@@ -168,8 +175,24 @@ def _cut(model: Any, degrees: Degrees) -> Iterator[tuple[str, str, int]]:
         yield "expert", "model.experts", getattr(model, "experts", None) or 0
 
 
-def _refused(model: Any, degrees: Degrees, *, by_position: bool) -> Iterator[tuple[str, str]]:
+STAGES = {"interleaved": 2}
+"""How many stages each process has under a schedule; under the others one."""
+
+
+def _refused(config: ParallelConfig, model: Any, degrees: Degrees, *, by_position: bool) -> Iterator[tuple[str, str]]:
     """What a dimension cannot lay out, by its name."""
+    if degrees.pipeline > 1:
+        stages, layers = degrees.pipeline * STAGES.get(config.schedule, 1), getattr(model, "depth", None)
+        if config.schedule == "zero-bubble" and degrees.batch > 1:
+            yield "pipeline", "sharded or copied weights under the zero-bubble schedule"
+        if getattr(model, "cross", False):
+            yield "pipeline", "a model that reads another sequence (encoder-decoder)"
+        elif layers is not None and layers < stages:
+            yield "pipeline", f"a model of {layers} layer{'s' * (layers != 1)}, fewer than the {stages} stages,"
+        if getattr(model, "position", None) == "relative":
+            yield "pipeline", "a model with relative positions"
+        if not by_position:
+            yield "pipeline", "an objective with heads of its own, or whose losses are not sums over positions alone,"
     if degrees.expert > 1 and not getattr(model, "experts", None):
         yield "expert", "a model without experts"
     if degrees.context > 1:

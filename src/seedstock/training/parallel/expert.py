@@ -31,7 +31,7 @@ def divide(nets: nn.ModuleDict, mesh: DeviceMesh) -> None:
                 module._parameters[name] = nn.Parameter(placed, requires_grad=parameter.requires_grad)
         own = {name: View("cut", 0) for name in STACKS if module._parameters[name] is not None}
         install(module, own, Stream(), mesh.get_local_rank())
-        module.work = _Sent(module, mesh)  # type: ignore[method-assign, assignment]
+        module.work = _Sent(module, mesh)  # type: ignore[method-assign]
 
 
 def divided(nets: nn.Module) -> set[nn.Parameter]:
@@ -52,7 +52,7 @@ class _Sent:
         sent_PL = sizes_E.view(self.size, -1)  # rows for each process and each of its experts
         received_PL = torch.empty_like(sent_PL)
         dist.all_to_all_single(received_PL, sent_PL.contiguous(), group=self.group)
-        out, back = _splits(sent_PL, received_PL)
+        out, back = _splits(sent_PL, received_PL, len(x_MD))
         rows_RD = _Exchange.apply(x_MD, back, out, self.group)
         # They come by process, and by expert of each: experts are to be together.
         local = received_PL.shape[1]
@@ -63,8 +63,8 @@ class _Sent:
         return _Exchange.apply(permute(done_RD, inverse, order), out, back, self.group)
 
 
-def _splits(sent_PL: Tensor, received_PL: Tensor) -> tuple[list[int], list[int]]:
-    """How many rows go to each process, and how many come; the host waits for them."""
+def _splits(sent_PL: Tensor, received_PL: Tensor, rows: int) -> tuple[list[int], list[int]]:
+    """How many of the ``rows`` go to each process, and how many come; the host waits for them."""
     out, back = torch.stack([sent_PL.sum(1), received_PL.sum(1)]).tolist()
     return out, back
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 from torch import nn
@@ -33,7 +33,13 @@ def _expert(passing: Any, world: World, config: ParallelConfig) -> None:
     divide(passing.nets, world.within["expert"])
 
 
-CUTTING: dict[str, Layout] = {"context": _context, "tensor": _tensor, "expert": _expert}
+def _pipeline(passing: Any, world: World, config: ParallelConfig) -> None:
+    from seedstock.training.parallel.pipeline import Pipeline
+
+    passing.pipeline = Pipeline(passing, world.mesh["pipeline"], config.schedule)
+
+
+CUTTING: dict[str, Layout] = {"pipeline": _pipeline, "context": _context, "tensor": _tensor, "expert": _expert}
 """What changes modules before they are compiled, by the dimension that asks for it, in this order."""
 
 
@@ -62,6 +68,8 @@ def spread(
     again(passing.nets, recompute)
     if compile:
         compile(passing.nets)
+    if world.degrees.several == {"pipeline"}:
+        return
     reshard = world.degrees.shard * world.degrees.context > 1 if config.reshard == "auto" else config.reshard
     apart: dict[str, Any] = {}
     if world.degrees.expert > 1:
@@ -73,12 +81,12 @@ def spread(
 
 @contextmanager
 def gathered(passing: Any) -> Iterator[None]:
-    """Inside, what lies outside of blocks can be used without a call of ``passing``; all processes enter together."""
-    if not hasattr(passing, "unshard"):
+    """Inside, what lies outside of blocks can be used without a call of ``passing``, and layers of other stages are
+    here too; all processes enter together."""
+    with ExitStack() as held:
+        if hasattr(passing, "unshard"):
+            passing.unshard()
+            held.callback(passing.reshard)
+        if getattr(passing, "pipeline", None) is not None:
+            held.enter_context(passing.pipeline.borrowed())
         yield
-        return
-    passing.unshard()
-    try:
-        yield
-    finally:
-        passing.reshard()
