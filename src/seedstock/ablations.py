@@ -89,7 +89,7 @@ def variants(vary: Sequence[str]) -> tuple[list[str], list[dict[str, Any]]]:
             raise RecipeError(f"{key} cannot be varied here: {why}", where=f"--vary {text}", fix="leave one out")
         found[key] = listed
     if not found:
-        raise RecipeError("nothing is varied", where="--vary", fix="write --vary corpus.policy=none,gopher")
+        raise RecipeError("nothing is varied", where="--vary", fix="write --vary corpus.policy=none,gopher-c4")
     count = int(np.prod([len(values) for values in found.values()]))
     if count > MOST:
         raise RecipeError(f"{count:,} combinations are too many", where="--vary", fix=f"at most {MOST}")
@@ -155,13 +155,21 @@ def _compared(
 
 
 def _difference(baseline: list[float], losses: list[float], pairs: list[Any]) -> dict[str, Any]:
-    seeds, documents = over_seeds(baseline, losses), by_documents(pairs)
+    documents = by_documents(pairs)
+    # Where variants keep other documents, only those that both were scored on compare like with like.
+    same = documents["pairs"] if documents else [b - a for a, b in zip(baseline, losses, strict=True)]
+    seeds = over_seeds([0.0] * len(same), same)
     intervals = [one for one in (seeds["interval"], documents and documents["interval"]) if one]
     clear = bool(intervals) and all(low > 0 or high < 0 for low, high in intervals)
     verdict = "no clear difference"
     if clear and len({low > 0 for low, _ in intervals}) == 1:
         verdict = "worse" if seeds["difference"] > 0 else "better"
     return {"difference": seeds["difference"], "over_seeds": seeds, "by_documents": documents, "verdict": verdict}
+
+
+def _apart(one: dict[str, Any], baseline: dict[str, Any]) -> bool:
+    """Whether the difference is not that of the means."""
+    return abs(one["difference"] - (one["mean"] - baseline["mean"])) > 1e-6
 
 
 def shown(values: dict[str, Any]) -> str:
@@ -190,6 +198,8 @@ def told(result: dict[str, Any]) -> Any:
         )
         made.add_row(shown(one["values"]), f"{one['mean']:.4f}", f"{one['difference']:+.4f}", *cells, one["verdict"])
     notes = []
+    if any("difference" in one and _apart(one, result["variants"][0]) for one in result["variants"]):
+        notes.append("The variants were scored on other documents: differences are over those that both have.")
     if result["seeds"] < 2:
         notes.append("One seed tells nothing of the noise between runs: give --seeds 3.")
     if len({one["parameters"] for one in result["variants"]}) > 1:

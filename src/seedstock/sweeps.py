@@ -20,6 +20,8 @@ SAME = ("sources", "corpus", "tokenizer", "mixture", "input", "objective")
 """Sections of a recipe that a law holds for; its model and training are what the law is about."""
 LAW = "law.json"
 SUFFIX = ".sweep"
+PROXIES = (".sweep-", ".ablate-", ".mixture-")
+"""In the names of small runs that nobody needs to be told the future of."""
 
 
 def ladder(
@@ -171,8 +173,8 @@ def predict(
 
 
 def foreseen(run: Run) -> dict[str, Any] | None:
-    """What a sweep of the same data foresees for a run whose recipe is resolved; None for the rungs of a sweep."""
-    if SUFFIX in run.name or run.recipe.training.start:
+    """What a sweep of the same data foresees for a run whose recipe is resolved; None for small runs like its own."""
+    if any(mark in run.name for mark in PROXIES) or run.recipe.training.start:
         return None
     training, asked = run.recipe.training, (run.chain.last("run") or {}).get("sections")
     if training.steps is None or not asked:

@@ -87,17 +87,21 @@ def test_what_a_law_foresees_is_planned_and_recorded_and_held_against_what_came(
 
 
 @pytest.fixture(scope="module")
-def ablated(path, tmp_path_factory):
-    pytest.MonkeyPatch().setenv("SEEDSTOCK_KEY", "5e" * 32)
-    runs = tmp_path_factory.mktemp("ablated")
-    vary = ["training.optimizer.kind=adamw,muon", "training.clip=1.0,1.0e+9"]
+def ablated(path, swept):
+    runs = swept[0]  # beside the ladder, whose corpus it can use
+    vary = ["training.optimizer.kind=adamw,muon"]
     return runs, vary, ablations.ablate(path, vary, seeds=2, tokens=1500, runs=runs)
 
 
-def test_every_combination_is_held_against_the_first(ablated):
+def test_every_combination_is_tried_the_first_values_first():
+    keys, found = ablations.variants(["training.clip=1,0.5", "model={size: 1M},{size: 2M},null"])
+    assert keys == ["training.clip", "model"] and found[0] == {"training.clip": 1, "model": {"size": "1M"}}
+    assert len(found) == 6 and {"training.clip": 0.5, "model": None} in found
+
+
+def test_variants_are_held_against_the_first(ablated):
     _, _, result = ablated
-    values = [one["values"] for one in result["variants"]]
-    assert values[0] == {"training.optimizer.kind": "adamw", "training.clip": 1.0} and len(values) == 4
+    assert [one["values"]["training.optimizer.kind"] for one in result["variants"]] == ["adamw", "muon"]
     assert len({one["tokens"] for one in result["variants"]}) == 1
     baseline = result["variants"][0]["losses"]
     for one in result["variants"][1:]:
@@ -147,3 +151,24 @@ def test_nothing_to_score_on_is_said(path, tmp_path):
     recipe = recipes.load(path, ["corpus.held_out=0"])
     with pytest.raises(DataError, match="nothing is held out"):
         sweeps.sweep(recipe, sizes=[74_000], ratios=[0.01], runs=tmp_path)
+
+
+def test_variants_that_keep_other_documents_are_compared_on_those_that_both_have(path, tmp_path):
+    """A policy that drops short documents changes the held-out split as well."""
+    policy = "{signals: [gopher], rules: [{signal: gopher.words, below: 75}]}"
+    result = ablations.ablate(
+        path, [f"corpus.policy=none,{policy}"], seeds=1, tokens=1000, overrides=["corpus.held_out=50 %"], runs=tmp_path
+    )
+    base, other = result["variants"]
+    kept, all_of_them = (
+        small_runs.SmallRuns(tmp_path, "ladder.ablate", None).documents(one["runs"][0]) for one in (other, base)
+    )
+    both = set(kept["id"]) & set(all_of_them["id"])
+    assert other["by_documents"]["documents"] == [len(both)] and len(both) < len(all_of_them["id"])
+    sums = [
+        sum(table["loss"][list(table["id"]).index(one)] for one in both)
+        / sum(table["size"][list(table["id"]).index(one)] for one in both)
+        for table in (kept, all_of_them)
+    ]
+    assert other["difference"] == pytest.approx(sums[0] - sums[1])
+    assert "scored on other documents" in _text(ablations.told(result))

@@ -56,7 +56,8 @@ def by_documents(pairs: Sequence[tuple[Table, Table]], *, seed: int = 1) -> dict
             times = random.multinomial(len(a), np.full(len(a), 1 / len(a)), 100)
             drawn[start : start + 100] += _difference(sums @ times.T) / len(pairs)
     low, high = np.quantile(drawn, (0.025, 0.975))
-    return {"difference": float(np.mean(whole)), "interval": [float(low), float(high)], "documents": counts}
+    found = {"difference": float(np.mean(whole)), "interval": [float(low), float(high)]}
+    return found | {"documents": counts, "pairs": [float(one) for one in whole]}
 
 
 def _difference(sums: NDArray[np.float64]) -> Any:
