@@ -37,7 +37,7 @@ def ladder(
     if "size" not in type(recipe.model).model_fields:
         raise RecipeError(f"a {recipe.model.kind} has no size dial", where="model", fix="sweep a decoder or an encoder")
     found = []
-    for size in sizes:
+    for size in dict.fromkeys(sizes):
         model = recipe.model.model_copy(update={"size": size, **dict.fromkeys(SIZES)})
         for what, tokens in _lengths(size, ratios, budgets):
             name = f"{recipe.name}{SUFFIX}-{_short(size)}-{what}"
@@ -49,9 +49,9 @@ def ladder(
 
 
 def _lengths(size: int, ratios: Sequence[float], budgets: Sequence[float]) -> Iterator[tuple[str, int]]:
-    for budget in budgets:
-        yield f"{budget:.0e}".replace("+", ""), max(1, round(budget / (6 * size)))
-    for ratio in ratios if not budgets else ():
+    for budget in dict.fromkeys(budgets):
+        yield f"{budget:.3g}".replace("+", ""), max(1, round(budget / (6 * size)))
+    for ratio in dict.fromkeys(ratios) if not budgets else ():
         yield f"{ratio:g}x", max(1, round(size * ratio))
 
 

@@ -52,3 +52,16 @@ def test_too_little_memory_says_what_would_fit():
         require(Shape.of(SMALL), 50_000, Use(512), memory_bytes=24 * GIB, examples=512)
     assert "training.micro_batch=" in caught.value.fix
     require(Shape.of(SMALL), 50_000, Use(4), memory_bytes=24 * GIB, examples=512)
+
+
+def test_recomputation_is_named_where_it_is_what_makes_it_fit():
+    experts = {"experts": 128, "experts_per_token": 8, "expert_width": 768}
+    sizes = {"width": 2048, "layers": 48, "heads": 32, "kv_heads": 4, "head_size": 128, "context": 32768}
+    told = what_would_fit(
+        Shape.of(DecoderConfig(shape="qwen3-moe", **sizes, **experts)),
+        151_936,
+        Use(1),
+        memory_bytes=80 * GIB,
+        examples=512,
+    )
+    assert "training.recompute=full" in told and "would do" in told

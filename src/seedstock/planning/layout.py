@@ -93,14 +93,16 @@ def what_would_fit(shape: Shape, vocab_size: int, use: Use, *, memory_bytes: flo
     again = replace(alone, recompute="full")
     if use.recompute != "full" and (less := peak(memory(shape, vocab_size, again), again) / ROOM) < 0.9 * needs:
         found += f" ({less / 2**30:.3g} GiB with training.recompute=full)"
-    devices = 2
-    while devices <= FARTHEST:
-        layout = recommend(
-            shape, vocab_size, use, devices=devices, memory_bytes=memory_bytes, examples=max(examples, devices)
-        )
-        if layout is not None:
-            return f"{found}; {devices} devices of {memory_bytes / 2**30:.3g} GiB would do ({layout})"
-        devices *= 2
+    for how in dict.fromkeys((use.recompute, "full")):
+        devices, kept = 2, replace(use, recompute=how)
+        while devices <= FARTHEST:
+            layout = recommend(
+                shape, vocab_size, kept, devices=devices, memory_bytes=memory_bytes, examples=max(examples, devices)
+            )
+            if layout is not None:
+                more = "" if how == use.recompute else f", training.recompute={how}"
+                return f"{found}; {devices} devices of {memory_bytes / 2**30:.3g} GiB would do ({layout}{more})"
+            devices *= 2
     return f"{found}; no layout of up to {FARTHEST} devices of {memory_bytes / 2**30:.3g} GiB holds it"
 
 
