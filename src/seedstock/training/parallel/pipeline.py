@@ -191,7 +191,7 @@ class Pipeline:
             source = min(owners)
             if path in self._taken:
                 module = self._taken[path].to_empty(device=next(self.network.parameters()).device)
-                self.network.set_submodule(path, module)
+                self.network.set_submodule(path, module.train(self.network.training))
             module = self.network.get_submodule(path)
             for tensor in [*module.parameters(), *module.buffers()]:
                 value = tensor.full_tensor() if hasattr(tensor, "full_tensor") else tensor
