@@ -11,6 +11,7 @@ from seedstock import learning, machine
 from seedstock.cli import main
 from seedstock.errors import RecipeError
 from seedstock.models.configs.decoder import DecoderConfig
+from seedstock.planning.memory import ROOM
 from seedstock.training.configs.parallel import Degrees
 from seedstock.training.configs.training import TrainingConfig
 
@@ -29,6 +30,17 @@ def test_memory_cost_and_layout_are_planned(capsys, tmp_path):
     assert code == 0 and less["largest_micro_batch"] < found["largest_micro_batch"]
     code, none = planned(capsys, "--memory", "1 MB", "--runs", str(tmp_path))
     assert code == 0 and none["layout"] is None and "takes" in none["advice"]
+
+
+def test_the_layout_of_the_recipe_is_planned_where_it_has_one(capsys, tmp_path):
+    options = ("--devices", "8", "--runs", str(tmp_path), "--set", "training.parallel={shard: 8}")
+    code, own = planned(capsys, *options)
+    _, best = planned(capsys, *options[:-2])
+    assert code == 0 and own["layout"] == {"shard": 8} and best["layout"] == {"data": 8}
+    assert own["memory"]["optimizer"] * 8 == pytest.approx(best["memory"]["optimizer"], abs=8)
+    between = round((own["peak_memory"] + best["peak_memory"]) / 2 / ROOM)
+    _, tight = planned(capsys, *options[:-1], "training.parallel={data: 8}", "--memory", str(between))
+    assert tight["layout"] is None and "not as training.parallel says; shard 8 would do" in tight["advice"]
 
 
 @pytest.mark.parametrize("wrong", [("--memory", "much"), ("--memory", "0"), ("--price", "-1"), ("--price", "nan")])

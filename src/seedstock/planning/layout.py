@@ -53,19 +53,29 @@ def recommend(
     """
     best: tuple[int, Layout] | None = None
     for data, shard, tensor in _candidates(shape, devices, examples):
-        share = -(-examples // (data * shard))
-        one = replace(use, shards=shard, tensor=tensor)
-        size = largest(shape, vocab_size, one, ROOM * memory_bytes, share)
-        if not size:
+        found = under(shape, vocab_size, use, data, shard, tensor, memory_bytes=memory_bytes, examples=examples)
+        if found is None:
             continue
-        passes = -(-share // size)
-        one = replace(one, micro_batch=-(-share // passes), passes=passes)
-        found = Layout(data, shard, tensor, one, peak(memory(shape, vocab_size, one), one))
-        if size == share or size * shape.context >= ENOUGH:
+        size = found.use.micro_batch
+        if found.use.passes == 1 or size * shape.context >= ENOUGH:
             return found
         if best is None or size > best[0]:
             best = size, found
     return best and best[1]
+
+
+def under(
+    shape: Shape, vocab_size: int, use: Use, data: int, shard: int, tensor: int, *, memory_bytes: float, examples: int
+) -> Layout | None:
+    """A layout of these degrees with the largest micro-batches of one size that fit; None where none does."""
+    share = -(-examples // (data * shard))
+    one = replace(use, shards=shard, tensor=tensor)
+    size = largest(shape, vocab_size, one, ROOM * memory_bytes, share)
+    if not size:
+        return None
+    passes = -(-share // size)
+    one = replace(one, micro_batch=-(-share // passes), passes=passes)
+    return Layout(data, shard, tensor, one, peak(memory(shape, vocab_size, one), one))
 
 
 def _candidates(shape: Shape, devices: int, examples: int) -> Iterator[tuple[int, int, int]]:

@@ -9,7 +9,7 @@ from seedstock.errors import RecipeError
 from seedstock.planning import flops, parameters
 from seedstock.planning.energy import Energy, estimate
 from seedstock.planning.hardware import CPU_WATTS, Hardware, processors, this_machine
-from seedstock.planning.layout import Layout, recommend, what_would_fit
+from seedstock.planning.layout import Layout, recommend, under, what_would_fit
 from seedstock.planning.memory import ROOM, Use, memory, peak
 from seedstock.planning.memory import largest as largest_micro_batch
 from seedstock.planning.size import Derived, resolve
@@ -154,7 +154,8 @@ def plan(
         device=hardware.kind,
         recompute=getattr(training, "recompute", "none"),
     )
-    laid = _laid(shape, vocab_size, use, hardware, devices, examples, training.micro_batch)
+    own = _own(getattr(training, "parallel", None), devices)
+    laid = _laid(shape, vocab_size, use, hardware, devices, examples, training.micro_batch, own)
     hours = devices * seconds / 3600
     price = hardware.dollars if dollars_an_hour is None else dollars_an_hour
     return Plan(
@@ -187,12 +188,15 @@ def _laid(
     devices: int,
     examples: int,
     micro_batch: int | None,
+    own: tuple[int, int, int] | None,
 ) -> dict[str, Any]:
-    """What a plan says of memory: parts, peak, the largest micro-batch, and the layout that fits."""
+    """What a plan says of memory: parts, peak, the largest micro-batch, and the layout that fits: the recipe's ``own``
+    (data, shard, tensor) where it has one."""
     room = hardware.memory
     layout: Layout | None = None
     if room:
-        layout = recommend(shape, vocab_size, use, devices=devices, memory_bytes=room, examples=examples)
+        best = recommend(shape, vocab_size, use, devices=devices, memory_bytes=room, examples=examples)
+        layout = under(shape, vocab_size, use, *own, memory_bytes=room, examples=examples) if own else best
     shares = layout or Layout(devices, 1, 1, use, 0)
     share = -(-examples // (shares.data * shares.shard))
     chosen = shares.use if layout else replace(use, micro_batch=1 if room else share, passes=share if room else 1)
@@ -205,11 +209,24 @@ def _laid(
         return found | {"layout": {}}
     if layout is None or found["peak_memory"] > room:
         told = what_would_fit(shape, vocab_size, use, memory_bytes=room, examples=examples)
-        if layout is not None:
+        if layout is None and own and best is not None:
+            told = f"not as training.parallel says; {best} would do"
+        elif layout is not None:
             told = f"{micro_batch} examples at once are too many; {layout.use.micro_batch} fit"
         return found | {"layout": None, "advice": told}
     most = largest_micro_batch(shape, vocab_size, replace(chosen, passes=1), ROOM * room, MOST)
     return found | {"layout": layout.written(), "largest_micro_batch": most}
+
+
+def _own(parallel: Any, devices: int) -> tuple[int, int, int] | None:
+    """The degrees of a recipe's layout (data, shard, tensor); None where it has none, or for so many devices."""
+    if parallel is None or parallel == type(parallel)() or devices == 1:
+        return None
+    try:
+        degrees = parallel.degrees(devices)
+    except RecipeError:
+        return None
+    return (degrees.data, degrees.shard, degrees.tensor) if degrees.pipeline * degrees.context == 1 else None
 
 
 def _foreseen(predicted: dict[str, Any]) -> str:
