@@ -61,6 +61,15 @@ def test_the_same_runs_give_the_same_law_and_it_survives_json(law):
     assert fit(*few, samples=5).record() == fit(*few, samples=5).record()
 
 
+def test_runs_of_nearly_one_size_do_not_determine_its_exponent(law):
+    assert law.unknown() == []
+    N, D, _ = runs(30)
+    N = 1e9 * (N / N.mean()) ** 0.02
+    L = EPOCH["E"] + EPOCH["A"] / N ** EPOCH["alpha"] + EPOCH["B"] / D ** EPOCH["beta"]
+    noise = np.exp(np.random.default_rng(3).normal(0, 0.003, 30))
+    assert "alpha" in fit(N, D, L * noise, samples=60).unknown()
+
+
 def test_the_optimum_is_one(law):
     best, tokens = law.optimal(1e21)
     assert 6 * best * tokens == pytest.approx(1e21)

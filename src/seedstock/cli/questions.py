@@ -110,6 +110,9 @@ def swept(result: dict[str, Any]) -> Any:
     ]
     state = "converged" if law.converged else "did NOT converge: take more runs, further apart"
     lines.append(f"the fit {state}; {law.agreeing:.0%} of its starts agree, slope left {law.gradient:.1e}")
+    for name in law.unknown():
+        more = {"alpha": "sizes", "beta": "numbers of tokens"}[name]
+        lines.append(f"{name} is hardly known from these runs: take {more} further apart, and more of them")
     if result["profiles"] and result["profiles"]["exponent"] is not None:
         exponent, interval = result["profiles"]["exponent"], result["profiles"]["interval"]
         spread = f" ({interval[0]:.3f} to {interval[1]:.3f})" if interval else ""

@@ -31,6 +31,7 @@ LEAST, LEAST_LEVELS = 6, 3
 """Runs that a fit needs, and sizes and numbers of tokens among them: five numbers are fitted."""
 REPEATS, EXCESS = 15.387756, 5.309743
 """How fast repeated tokens and excess parameters lose worth (Muennighoff et al. 2023, arXiv 2305.16264, app. A)."""
+WIDE = 3.0
 NAMES = ("A", "B", "E", "alpha", "beta")
 
 
@@ -70,6 +71,11 @@ class Law:
         tail = (1 - level) / 2
         low, high = np.quantile(np.array(self.samples), (tail, 1 - tail), axis=0)
         return {name: (float(low[i]), float(high[i])) for i, name in enumerate(NAMES)}
+
+    def unknown(self) -> list[str]:
+        """The exponents that the runs hardly determine: their intervals span more than a factor of ``WIDE``."""
+        known = self.intervals()
+        return [name for name in ("alpha", "beta") if known[name][1] > WIDE * max(known[name][0], 1e-9)]
 
     def optimal(self, flops: float) -> tuple[float, float]:
         """Parameters and tokens with the least loss for ``flops``, at 6 for each of both (their equation 4)."""
