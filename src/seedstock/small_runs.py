@@ -41,6 +41,8 @@ class SmallRuns:
         if place.exists() and (known := read_json(place))["asked"] == asked:
             self.reporter.say(f"   {title}: {known['loss']:.4f} {known['name']}, on record")
             return dict(known)
+        if not recipe.corpus.held_out:
+            raise DataError("nothing is held out to score runs on", where="corpus.held_out", fix="hold out 1 % or more")
         run = self._train(recipe)
         trained = run.chain.last("trained") or {}
         name, loss, documents = score(run)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import textwrap
 
+import numpy as np
 import pytest
 
 from seedstock import ablations, pipeline, small_runs, sweeps
@@ -153,22 +154,22 @@ def test_nothing_to_score_on_is_said(path, tmp_path):
         sweeps.sweep(recipe, sizes=[74_000], ratios=[0.01], runs=tmp_path)
 
 
-def test_variants_that_keep_other_documents_are_compared_on_those_that_both_have(path, tmp_path):
-    """A policy that drops short documents changes the held-out split as well."""
-    policy = "{signals: [gopher], rules: [{signal: gopher.words, below: 75}]}"
-    result = ablations.ablate(
-        path, [f"corpus.policy=none,{policy}"], seeds=1, tokens=1000, overrides=["corpus.held_out=50 %"], runs=tmp_path
-    )
-    base, other = result["variants"]
-    kept, all_of_them = (
-        small_runs.SmallRuns(tmp_path, "ladder.ablate", None).documents(one["runs"][0]) for one in (other, base)
-    )
-    both = set(kept["id"]) & set(all_of_them["id"])
-    assert other["by_documents"]["documents"] == [len(both)] and len(both) < len(all_of_them["id"])
-    sums = [
-        sum(table["loss"][list(table["id"]).index(one)] for one in both)
-        / sum(table["size"][list(table["id"]).index(one)] for one in both)
-        for table in (kept, all_of_them)
-    ]
-    assert other["difference"] == pytest.approx(sums[0] - sums[1])
-    assert "scored on other documents" in _text(ablations.told(result))
+def test_variants_that_keep_other_documents_are_compared_on_those_that_both_have():
+    """A policy that drops documents changes the held-out split as well: easy ones alone say nothing of the model."""
+    ids, size = np.array([b"%016d" % i for i in range(40)]), np.full(40, 1000)
+    first = {"id": ids, "size": size, "loss": np.linspace(2000, 4000, 40)}
+    easy = {name: value[:20] for name, value in first.items()}
+    second = easy | {"loss": easy["loss"] + 100}
+    means = [float(table["loss"].sum() / table["size"].sum()) for table in (first, second)]
+    found = ablations._difference(means[:1], means[1:], [(first, second)])
+    assert means[1] < means[0] and found["difference"] == pytest.approx(0.1)
+    assert found["by_documents"]["documents"] == [20] and found["verdict"] == "worse"
+    told = {
+        "name": "bits_per_byte",
+        "seeds": 1,
+        "variants": [
+            {"values": {"a": 1}, "mean": means[0], "parameters": 1},
+            {"values": {"a": 2}, "mean": means[1], "parameters": 1, **found},
+        ],
+    }
+    assert "scored on other documents" in _text(ablations.told(told)) and "--seeds 3" in _text(ablations.told(told))
