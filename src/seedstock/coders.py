@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -58,15 +59,13 @@ class SoundCodes(Judge):
         hop, found = network.config.hop, list[np.ndarray | None]([None] * len(media))
         with _one_thread():
             for row, data in enumerate(media):
+                clips, parts = config.items(Document(data, "", "", {})), list[np.ndarray]()
                 try:
-                    clips = list(config.items(Document(data, "", "", {})))
+                    while some := list(itertools.islice(clips, AT_ONCE)):
+                        codes = network.codes(torch.from_numpy(np.stack([one["waveform"] for one in some]))).numpy()
+                        parts += [own[: -(-int(one["length"]) // hop)] for own, one in zip(codes, some, strict=True)]
                 except Undecodable:
                     continue
-                parts = []
-                for start in range(0, len(clips), AT_ONCE):
-                    some = clips[start : start + AT_ONCE]
-                    codes = network.codes(torch.from_numpy(np.stack([one["waveform"] for one in some]))).numpy()
-                    parts += [own[: -(-int(one["length"]) // hop)] for own, one in zip(codes, some, strict=True)]
                 found[row] = np.concatenate(parts)
         return found
 

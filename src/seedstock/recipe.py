@@ -168,6 +168,7 @@ def _check(document: Any, path: Path, given: set[tuple[str | int, ...]]) -> Any:
     try:
         recipe = model().model_validate(_plain(document))
         _same_tokenizer(recipe, path)
+        _same_rate(recipe, path)
         _known_length(recipe, path)
         _known_scores(recipe, path)
         return recipe
@@ -191,6 +192,14 @@ def _same_tokenizer(recipe: Any, path: Path) -> None:
                 where=path,
                 fix=f"write tokenizer: {{kind: imported, path: {source.tokenizer}}}",
             )
+
+
+def _same_rate(recipe: Any, path: Path) -> None:
+    """A model of sounds is for as many samples a second as its input gives."""
+    own, given = (getattr(part, "rate", None) for part in (recipe.model, recipe.input))
+    if isinstance(own, int) and isinstance(given, int) and own != given:
+        what = f"the model is for {own:,} samples a second, the input gives {given:,}"
+        raise RecipeError(what, where=path, fix=f"write model.rate: {given}")
 
 
 def _known_length(recipe: Any, path: Path) -> None:

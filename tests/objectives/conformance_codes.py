@@ -22,7 +22,7 @@ FAMILIES = {
     **{
         f"vq {codebook}": Family(
             VqConfig(codebook=codebook),
-            AutoencoderConfig(codes=32, **SIZES),
+            AutoencoderConfig(codes=32, attended=int(codebook == "gradient"), **SIZES),
             lambda objective, batch: (),
             guessed=False,
             padded=False,

@@ -125,6 +125,11 @@ def test_both_are_exported_and_the_codec_is_on_record(made, tmp_path):
     assert answers.verify(run)["problems"] == []
 
 
+def test_a_model_for_another_rate_is_refused():
+    with pytest.raises(RecipeError, match="the model is for 2,000 samples a second, the input gives 4,000"):
+        recipe.parse(CODEC.format(path="x").replace("kind: waveform, rate: 2k", "kind: waveform, rate: 4k"))
+
+
 def test_what_gives_no_such_codes_is_refused(made):
     _, run = made
     with pytest.raises(RecipeError, match="has 3 codebooks, and the recipe says 4"):

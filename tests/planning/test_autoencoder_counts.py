@@ -23,6 +23,7 @@ def configurations(draw):
     widths = tuple(8 * one for one in draw(st.lists(st.integers(1, 4), min_size=1, max_size=3)))
     values = {"shape": draw(st.sampled_from(["vq", "kl"])), "image": 16, "widths": widths, "groups": 4}
     values |= {"blocks": draw(st.integers(1, 2)), "latent": draw(st.integers(1, 5)), "codes": draw(st.integers(2, 99))}
+    values |= {"attended": draw(st.integers(0, 3))}
     values |= {"attention": draw(st.booleans()), "channels": draw(st.sampled_from([1, 3]))}
     return AutoencoderConfig(**values)
 
@@ -43,7 +44,8 @@ def test_counts_equal_the_real_network(config):
 @pytest.mark.parametrize("shape", ["vq", "kl"])
 @pytest.mark.parametrize("attention", [True, False])
 def test_flops_equal_what_torch_counts(shape, attention):
-    config = AutoencoderConfig(shape=shape, image=16, widths=(16, 24, 32), groups=8, attention=attention)
+    widths, attended = (16, 24, 32), 2 * attention
+    config = AutoencoderConfig(shape=shape, image=16, widths=widths, groups=8, attention=attention, attended=attended)
     network = config.build()
     # The counter does not know the fused attention of CPUs.
     with FlopCounterMode(display=False) as counter, torch.no_grad(), sdpa_kernel(SDPBackend.MATH):

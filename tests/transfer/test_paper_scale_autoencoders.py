@@ -16,7 +16,12 @@ from seedstock.transfer.items import map_of
 
 RECIPES = Path(__file__).parents[2] / "recipes/paper"
 # Published class and parameter count.
-PUBLISHED = {"kl-f8": ("AutoencoderKL", 83_653_863), "vq-f4": ("VQModel", 55_322_782)}
+PUBLISHED = {
+    "kl-f8": ("AutoencoderKL", 83_653_863),
+    "vq-f4": ("VQModel", 55_322_782),
+    "vq-f8": ("VQModel", 67_717_295),
+    "vq-f16": ("VQModel", 76_073_859),
+}
 
 
 @pytest.mark.parametrize("name", PUBLISHED)

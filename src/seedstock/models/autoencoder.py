@@ -22,6 +22,7 @@ OWN_ROLES = (
     ("codebook.weight", "embedding"),
     ("*.output.weight", "row"),
     ("*.attention.*.weight", "column"),
+    ("*.attentions.*.weight", "column"),
     ("*.weight", "kernel"),
 )
 FIRST = 0.1

@@ -110,17 +110,27 @@ class Doubling(nn.Module):
 
 
 class Stage(nn.Module):
-    """Blocks of one size, then the way to the next."""
+    """Blocks of one size, attention after each where it is ``attended``, then the way to the next."""
 
-    def __init__(self, inputs: int, outputs: int, blocks: int, groups: int, resize: type[nn.Module] | None) -> None:
+    def __init__(
+        self,
+        inputs: int,
+        outputs: int,
+        blocks: int,
+        groups: int,
+        resize: type[nn.Module] | None,
+        attended: bool = False,
+    ) -> None:
         super().__init__()
         sizes = [inputs, *[outputs] * blocks]
         self.blocks = nn.ModuleList(ResidualBlock(a, b, groups) for a, b in pairwise(sizes))
+        self.attentions = nn.ModuleList(PlaceAttention(outputs, groups) for _ in range(blocks if attended else 0))
         self.resize = resize(outputs) if resize is not None else None
 
     def forward(self, x: Tensor) -> Tensor:
-        for block in self.blocks:
+        for number, block in enumerate(self.blocks):
             x = block(x)
+            x = self.attentions[number](x) if self.attentions else x
         return x if self.resize is None else self.resize(x)
 
 
@@ -136,7 +146,7 @@ class Half(nn.Module):
         self.middle = Middle(config)
         pairs = zip([widths[0], *widths], widths, strict=False)
         self.stages = nn.ModuleList(
-            Stage(a, b, blocks, config.groups, resize if number < count - 1 else None)
+            Stage(a, b, blocks, config.groups, resize if number < count - 1 else None, config.attends(number, encoder))
             for number, (a, b) in enumerate(pairs)
         )
         self.norm = GroupNorm(widths[-1], config.groups)

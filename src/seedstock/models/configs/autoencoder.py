@@ -33,7 +33,8 @@ class AutoencoderConfig(Config):
     ``vq``: what lies between is rounded to the nearest of ``codes`` vectors of ``latent`` numbers (van den Oord et al.
     2017). ``kl``: it is a mean and a log-variance for each of ``latent`` numbers (Kingma and Welling 2014). Every place
     of the smallest size is a position: ``context`` of them. ``groups`` are those of group norm (Wu and He 2018);
-    ``attention`` is of one head over all places, in the middle of both halves.
+    ``attention`` is of one head over all places, in the middle of both halves; of the ``attended`` smallest sizes it
+    follows every block as well.
     """
 
     kind: Literal["autoencoder"] = "autoencoder"
@@ -46,6 +47,7 @@ class AutoencoderConfig(Config):
     codes: Annotated[Count, Field(gt=1, le=65_536, description="of vq")] = 256
     groups: Positive = 32
     attention: bool = True
+    attended: Annotated[int, Field(ge=0)] = 0
     context: Count = Field(default=0, description="places, which follow from image and widths")
 
     size: ClassVar[None] = None
@@ -105,6 +107,7 @@ class AutoencoderConfig(Config):
         for number, width in enumerate(self.widths):
             for _ in range(self.blocks):
                 yield from _block(inputs, width, side)
+                yield from _attention(width, side) if self.attends(number, encoder=True) else ()
                 inputs = width
             if number < len(self.widths) - 1:
                 side //= 2
@@ -118,6 +121,7 @@ class AutoencoderConfig(Config):
         for number, width in enumerate(reversed(self.widths)):
             for _ in range(self.blocks + 1):
                 yield from _block(last, width, side)
+                yield from _attention(width, side) if self.attends(number, encoder=False) else ()
                 last = width
             if number < len(self.widths) - 1:
                 side *= 2
@@ -127,11 +131,12 @@ class AutoencoderConfig(Config):
     def _middle(self, side: int) -> Iterator[Layer]:
         width = self.widths[-1]
         yield from _block(width, width, side)
-        if self.attention:
-            yield Layer("norm", width, width, 0, side**2)
-            for _ in range(4):
-                yield Layer("attention", width, width, 1, side**2)
+        yield from _attention(width, side) if self.attention else ()
         yield from _block(width, width, side)
+
+    def attends(self, number: int, encoder: bool) -> bool:
+        """Whether attention follows the blocks of a half's size, counted as that half passes them."""
+        return (len(self.widths) - 1 - number if encoder else number) < self.attended
 
     def filled(self, *, check: bool = True) -> AutoencoderConfig:
         """Itself: nothing is left open."""
@@ -155,6 +160,12 @@ def _block(inputs: int, outputs: int, side: int) -> Iterator[Layer]:
     yield Layer("convolution", outputs, outputs, 9, side**2)
     if inputs != outputs:
         yield Layer("convolution", inputs, outputs, 1, side**2)
+
+
+def _attention(width: int, side: int) -> Iterator[Layer]:
+    yield Layer("norm", width, width, 0, side**2)
+    for _ in range(4):
+        yield Layer("attention", width, width, 1, side**2)
 
 
 def _end(inputs: int, outputs: int, side: int) -> Iterator[Layer]:
