@@ -171,6 +171,7 @@ def _check(document: Any, path: Path, given: set[tuple[str | int, ...]]) -> Any:
         _same_rate(recipe, path)
         _known_length(recipe, path)
         _known_scores(recipe, path)
+        _known_rates(recipe, path)
         return recipe
     except ValidationError as error:
         problems = error.errors(include_url=False)
@@ -210,6 +211,21 @@ def _known_length(recipe: Any, path: Path) -> None:
             where=path,
             fix="set training.steps or training.tokens in its place",
         )
+
+
+def _known_rates(recipe: Any, path: Path) -> None:
+    """Rates of a model with a base width are those that were found there, which no rule for sizes knows."""
+    if not getattr(recipe.model, "base_width", None):
+        return
+    own = recipe.training.optimizer
+    rates = {"training.optimizer": own, "training.optimizer.rest": getattr(own, "rest", None)}
+    for where, one in rates.items():
+        if one is not None and getattr(one, "learning_rate", 0) is None:
+            raise RecipeError(
+                f"{where} has no learning_rate, and model.base_width says that it was found at that width",
+                where=path,
+                fix="give the rate that is best at the base width, or leave base_width out",
+            )
 
 
 def _known_scores(recipe: Any, path: Path) -> None:

@@ -200,7 +200,8 @@ class _Probe:
         parameters, roles = trained(nets)
         for parameter in parameters.values():
             parameter.grad = torch.ones_like(parameter)
-        optimizers = build(self.config.model_copy(update=self.found), parameters, roles)
+        model = getattr(nets["network"], "config", None)
+        optimizers = build(self.config.model_copy(update=self.found), parameters, roles, model)
         fastest = float("inf")
         for _ in range(3):
             began = time.perf_counter()

@@ -69,8 +69,9 @@ class Trainer:
         self.network: nn.Module = self.nets["network"]
         self.steps, self.micro_batch = config.steps, config.micro_batch
         self.parameters, roles = trained(self.nets)
+        model = getattr(self.network, "config", None)
         self.device = next(iter(self.parameters.values())).device
-        self.optimizers: list[torch.optim.Optimizer] = build(config, self.parameters, roles)
+        self.optimizers: list[torch.optim.Optimizer] = build(config, self.parameters, roles, model)
         self.peaks = [[_peaks(group) for group in optimizer.param_groups] for optimizer in self.optimizers]
         self.average = Average(self.parameters, config.ema) if config.ema else None
         self.step = self.examples = self.tokens = 0

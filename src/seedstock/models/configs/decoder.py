@@ -58,6 +58,13 @@ class DecoderConfig(TransformerConfig):
         default=None, description="every so many-th layer sees everything; without it none does"
     )
 
+    base_width: Positive | None = Field(
+        default=None, description="µP: the width at which the rates were found (models.width)"
+    )
+    base_head_size: Positive | None = Field(
+        default=None, description="µP: the size of heads there, where it is not the same"
+    )
+
     experts: Positive | None = Field(default=None, description="MLPs of a layer, of which each token takes a few")
     experts_per_token: Positive | None = None
     expert_width: Positive | None = Field(default=None, description="inner width of an expert; mlp_width by default")
@@ -108,6 +115,8 @@ class DecoderConfig(TransformerConfig):
                 found.append("shape gpt2 has no grouped-query attention; remove kv_heads")
         if self.rope_scaling and self.position != "rope":
             found.append(f"rope_scaling has no meaning with {self.position} positions")
+        if self.base_head_size and not self.base_width:
+            found.append("base_head_size has no meaning without base_width")
         if self.global_every and not self.window:
             found.append("global_every needs a window, which the other layers see")
         return found + (self._problems_of_experts() if self.experts else self._left_over())
@@ -126,6 +135,12 @@ class DecoderConfig(TransformerConfig):
         given = [name for name in ("experts_per_token", "expert_width", "balance") if getattr(self, name) is not None]
         given += [name for name in ("shared_expert", "balance_rate", "router_z_loss") if getattr(self, name)]
         return [f"{name} has no meaning without experts" for name in given]
+
+    def initial_scale(self, name: str, role: str) -> float:
+        """µP's factor on a parameter's initial weights, where there is a base width."""
+        from seedstock.models.width import scale
+
+        return scale(self, name, role).start
 
     @property
     def export_class(self) -> str | None:

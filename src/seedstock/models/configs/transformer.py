@@ -116,6 +116,10 @@ class TransformerConfig(Config):
         """What scores of queries and keys are multiplied by; None: one by the root of the head's size."""
         return None
 
+    def initial_scale(self, name: str, role: str) -> float:
+        """A factor on a parameter's initial weights, by its name and role."""
+        return 1.0
+
     @property
     def last_dropout(self) -> bool:
         """Whether there is dropout after a stack's last norm too."""

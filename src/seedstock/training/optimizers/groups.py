@@ -12,6 +12,7 @@ from torch.optim import Optimizer
 
 from seedstock.errors import RecipeError, SeedstockError, nearest
 from seedstock.training.configs.optimizers import OptimizerConfig
+from seedstock.training.optimizers import width
 
 if TYPE_CHECKING:
     from seedstock.training.configs.training import TrainingConfig
@@ -59,11 +60,19 @@ def by_rate(parameters: Parameters, rates: Mapping[str, float], layer_decay: flo
     return dict(sorted(groups.items(), reverse=True))
 
 
-def build(config: TrainingConfig, parameters: Parameters, roles: dict[str, str]) -> list[Optimizer]:
+def build(config: TrainingConfig, parameters: Parameters, roles: dict[str, str], model: Any = None) -> list[Optimizer]:
     """All optimizers of a run: ``config.optimizer``, first, and those of ``config.groups``.
 
-    Raises RecipeError where a group's pattern fits no parameter that an earlier one left.
+    Of a ``model`` (its configuration) with a base width the rates are those of µP at its width. Raises RecipeError
+    where a group's pattern fits no parameter that an earlier one left, and where an optimizer has no rule for widths.
     """
+    found = _by_name(config, parameters, roles)
+    if getattr(model, "base_width", None):
+        width.apply(found, parameters, roles, model)
+    return found
+
+
+def _by_name(config: TrainingConfig, parameters: Parameters, roles: dict[str, str]) -> list[Optimizer]:
     left, found = dict(parameters), list[Optimizer]()
     for pattern, one in config.groups.items():
         own = {name: left.pop(name) for name in [*left] if fnmatchcase(name, pattern)}
