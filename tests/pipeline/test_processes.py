@@ -64,6 +64,14 @@ def test_what_is_written_is_written_once(spread):
     assert (kinds["step"], kinds["checkpoint"], kinds["validation"]) == (12, 4, 2)
 
 
+def test_the_time_of_each_process_is_told(spread):
+    lines = map(json.loads, (spread[0].folder / "events.jsonl").read_text().splitlines())
+    (event,) = [line for line in lines if line["event"] == "stragglers"]
+    assert event["step"] == 10 and event["slowest"] in (0, 1) and event["behind"] >= 1
+    for name in ("seconds", "own", "probe"):
+        assert len(event[name]) == 2 and min(event[name]) > 0
+
+
 def test_it_can_be_evaluated_and_taken_back_and_resumed_in_one(spread):
     run, _ = spread
     again = pipeline.resume(Run.open(run.runs, "small"), step=8, processes=1)

@@ -59,6 +59,16 @@ def test_a_ladder_has_a_run_for_each_rung_and_a_law(swept):
     assert json.loads((runs / "ladder.sweep" / "law.json").read_text())["law"] == json.loads(json.dumps(result["law"]))
 
 
+def test_a_ladder_of_budgets_gives_each_size_the_tokens_that_they_pay_for(path):
+    recipe = recipes.load(path)
+    rungs = sweeps.ladder(recipe, [74_000, 127_000, 127_000], [], [2.5e11, 2e11])
+    assert len({name for name, _ in rungs}) == len(rungs) == 4 and rungs[-1][0].endswith("-2.5e11")
+    for _, made in rungs:
+        flops = 6 * made.model.size * made.training.tokens
+        assert min(abs(flops / budget - 1) for budget in (2e11, 2.5e11)) < 1e-3
+        assert made.training.steps is None and made.model.width is None
+
+
 def test_a_sweep_that_was_cut_off_goes_on(swept, monkeypatch):
     runs, recipe, options, result = swept
     trained = []
