@@ -23,6 +23,9 @@ PUBLISHED = {
     "siglip-base": (32_000, "SiglipModel", "203M"),
 }
 
+OWN = {"coca-base": 236_215_297}
+"""Of which no class of the ecosystem holds the whole: what is counted here, beside what was published."""
+
 
 def built(name):
     found, (vocab_size, kind, _) = recipe.load(RECIPES / f"{name}.yaml"), PUBLISHED[name]
@@ -59,3 +62,15 @@ def test_a_model_of_pairs_is_planned(name):
     found = recipe.load(RECIPES / f"{name}.yaml")
     planned = plan(found, None, hardware=DEVICES["h100"], devices=8)
     assert planned.seconds > 0 and planned.vocab_size == PUBLISHED[name][0]
+
+
+@pytest.mark.parametrize("name", OWN)
+def test_a_captioner_has_its_count(name):
+    found = recipe.load(RECIPES / f"{name}.yaml")
+    model, (size, caption) = found.model.resolved(), (found.input.size, found.input.caption)
+    specials = {one: number for number, one in enumerate(("bos", "eos", "pad"))}
+    fields, words = {"image": (size, size, 3), "tokens": (caption,)}, found.tokenizer.vocab_size
+    spec = Spec(vocab_size=words, context=model.context, specials=specials, model=model, fields=fields)
+    nets = assemble(model.build(words, device="meta"), found.objective.build(spec)).to("meta")
+    assert sum(one.numel() for one in nets.parameters()) == OWN[name]
+    assert sum(one.numel() for one in nets["network"].parameters()) == total(Shape.of(found.model), words)
