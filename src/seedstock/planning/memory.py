@@ -71,7 +71,8 @@ def memory(shape: Shape, vocab_size: int, use: Use) -> dict[str, int]:
     }
     if shape.walked:
         kept = use.micro_batch * convolutions.activations(shape.walked, use.number)
-        return found | {"copies": use.number * count, "activations": kept, "head": 0, "scratch": 0}
+        copies = 2 * count if use.number == 2 else 0
+        return found | {"copies": copies, "activations": kept, "head": 0, "scratch": 0}
     headless = shape.patch or (shape.front and not shape.cross)
     tokens = use.micro_batch * shape.context
     return found | {
