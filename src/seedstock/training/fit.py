@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import partial
@@ -128,6 +128,8 @@ def fit(
         held.enter_context(memory.kept())
         store = None if config.store is None or not world.main else Store(config.store, reporter)
         found = world.first(lambda: _find(folder, chain, reporter, store))
+        if config.compile == "auto" and world.degrees.pipeline > 1 and config.parallel.schedule == "zero-bubble":
+            config = config.model_copy(update={"compile": False})
         recompute(passing.nets, config.recompute)  # before memory and speed are measured
         repeated = world.first(lambda: attempts.repeat(config, chain))
         config = world.first(lambda: _settle(repeated, passing.nets, objective, loader, reporter, seed))
@@ -209,14 +211,20 @@ def _check(config: TrainingConfig, world: World, network: nn.Module, objective: 
         model = getattr(network, "config", None)
         examples, by_position = config.smallest_batch, objective.by_position
         check(config.parallel, world.size, model=model, examples=examples, by_position=by_position)
-        asked = ["groups"] * bool(config.groups)
-        asked += ["optimizer.layer_decay"] * (getattr(config.optimizer, "layer_decay", 1.0) < 1)
-        if asked and world.degrees.pipeline > 1:
-            raise RecipeError(
-                f"training.{asked[0]} looks at all layers, and under pipeline a process has some of them",
-                where="training.parallel.pipeline",
-                fix="leave it out, or use shard",
-            )
+        for what, fix in _against_stages(config) if world.degrees.pipeline > 1 else ():
+            raise RecipeError(what, where="training.parallel.pipeline", fix=fix)
+
+
+def _against_stages(config: TrainingConfig) -> Iterator[tuple[str, str]]:
+    """What does not go together with layers that are divided, and what to do about it."""
+    asked = {"groups": bool(config.groups), "optimizer.layer_decay": getattr(config.optimizer, "layer_decay", 1.0) < 1}
+    for name in (name for name, given in asked.items() if given):
+        what = f"training.{name} looks at all layers, and under pipeline a process has some of them"
+        yield what, "leave it out, or use shard"
+    asked = {"recompute": config.recompute != "none", "compile": config.compile is True}
+    for name in (name for name, given in asked.items() if given and config.parallel.schedule == "zero-bubble"):
+        what = f"the zero-bubble schedule runs backward in two halves, which training.{name} does not allow"
+        yield what, f"leave {name} out, or take another schedule"
 
 
 def _settle(

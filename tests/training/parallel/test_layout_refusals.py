@@ -17,6 +17,7 @@ from seedstock.training.configs.training import TrainingConfig
 
 SIZES: dict[str, Any] = {"width": 32, "layers": 4, "heads": 4, "context": 16}
 DECODER = DecoderConfig(shape="llama", **SIZES)
+ZERO_BUBBLE = {"pipeline": 2, "schedule": "zero-bubble"}
 MIXTURE = DecoderConfig(shape="qwen3", experts=4, experts_per_token=2, expert_width=32, **SIZES)
 
 
@@ -49,11 +50,13 @@ def test_what_does_not_fit_is_named(layout: dict[str, Any], model: Any, by_posit
     ("changes", "told"),
     [
         ({"optimizer": {"kind": "adamw", "layer_decay": 0.9}}, "training.optimizer.layer_decay looks at all layers"),
+        ({"recompute": "full", "parallel": ZERO_BUBBLE}, "two halves, which training.recompute does not allow"),
+        ({"compile": True, "parallel": ZERO_BUBBLE}, "two halves, which training.compile does not allow"),
         ({"groups": {"*.bias": {"kind": "adamw"}}}, "training.groups looks at all layers"),
     ],
 )
-def test_stages_refuse_what_looks_at_all_layers(changes: dict[str, Any], told: str) -> None:
-    config = TrainingConfig(parallel={"pipeline": 2}, **changes)
+def test_stages_refuse_what_does_not_go_with_them(changes: dict[str, Any], told: str) -> None:
+    config = TrainingConfig(**{"parallel": {"pipeline": 2}, **changes})
     world: Any = SimpleNamespace(alone=False, size=2, degrees=Degrees(pipeline=2))
     with pytest.raises(RecipeError, match=told):
         fit._check(config, world, SimpleNamespace(config=DECODER.resolved()), SimpleNamespace(by_position=True))  # type: ignore[arg-type]
