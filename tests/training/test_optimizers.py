@@ -5,7 +5,7 @@ import torch
 from small_run import small_network
 from torch import nn
 
-from seedstock.errors import IntegrityError, SeedstockError
+from seedstock.errors import IntegrityError, RecipeError, SeedstockError
 from seedstock.training.configs.optimizers import AdamWConfig, MuonConfig
 from seedstock.training.optimizers import state
 from seedstock.training.optimizers.groups import by_rate, trained
@@ -168,3 +168,26 @@ def test_muon_takes_rates_by_name_too():
     query, key, value = (torch.eye(4) - parameter.detach() for parameter in parameters.values())
     torch.testing.assert_close(query, key / 4)
     assert key.any() and not value.any()
+
+
+def test_muon_takes_heads_one_by_one():
+    random = torch.Generator().manual_seed(0)
+    whole, other = (nn.Parameter(torch.randn(24, 16, generator=random)) for _ in range(2))
+    heads = {f"{n}.query.weight": nn.Parameter(one.clone()) for n, one in enumerate(whole.detach().chunk(3))}
+    apart = heads | {"output.weight": nn.Parameter(other.detach().clone())}
+    together = {"query.weight": whole, "output.weight": other}
+    for parameters, pieces in ((apart, {}), (together, {"*query.weight": 3})):
+        config = MuonConfig(precision="fp32", weight_decay=0.1, pieces=pieces)
+        (optimizer,) = config.build(parameters, dict.fromkeys(parameters, "column"))
+        for _ in range(2):
+            for p in parameters.values():
+                p.grad = torch.sin(p.detach() * 3)
+            optimizer.step()
+    torch.testing.assert_close(whole, torch.cat([*heads.values()]))
+    torch.testing.assert_close(other, apart["output.weight"])
+
+
+def test_muon_refuses_pieces_that_do_not_divide_rows():
+    parameters = {"query.weight": nn.Parameter(torch.ones(24, 16))}
+    with pytest.raises(RecipeError, match=r"24 rows of query.weight are not 5"):
+        MuonConfig(pieces={"*query.weight": 5}).build(parameters, {"query.weight": "column"})

@@ -19,7 +19,7 @@ from seedstock.training.checkpoint import folder as checkpoints
 
 OPTIMIZERS: dict[str, Any] = {
     "adamw": {"kind": "adamw"},
-    "muon": {"kind": "muon", "precision": "fp32"},
+    "muon": {"kind": "muon", "precision": "fp32", "pieces": {"*.query.weight": 2}},
     "muon in bf16": {"kind": "muon", "precision": "bf16"},
     "lion": {"kind": "lion"},
     "adafactor": {"kind": "adafactor"},

@@ -65,7 +65,8 @@ class MuonConfig(OptimizerConfig):
     2502.16982), with which AdamW's rates and decay carry over. ``learning_rate`` is the size dial's where it is not
     given, and where there is no dial 0.02 (3e-3 with ``match_rms_adamw``). ``precision`` is that of the
     orthogonalization: bf16 where the machine multiplies it faster. ``rates`` and ``decays`` are those of hidden
-    matrices.
+    matrices. ``pieces`` says by patterns of names how many matrices the rows of one are, each orthogonalized by itself
+    (``{"*.query.weight": 12, "*.key.weight": 12}``: heads).
     """
 
     kind: Literal["muon"] = "muon"
@@ -75,6 +76,7 @@ class MuonConfig(OptimizerConfig):
     iterations: Annotated[int, Field(ge=1, lt=100)] = 5
     adjust: Literal["original", "match_rms_adamw"] = "original"
     precision: Literal["auto", "fp32", "bf16"] = "auto"
+    pieces: dict[str, Annotated[int, Field(ge=1)]] = Field(default={})
     rest: AdamWConfig = AdamWConfig(weight_decay=0.0)
 
     def build(self, parameters: dict[str, Any], roles: dict[str, str]) -> list[Any]:

@@ -10,12 +10,14 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Callable, Iterator
+from fnmatch import fnmatchcase
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
+from seedstock.errors import RecipeError
 from seedstock.training.configs.optimizers import MuonConfig
 from seedstock.training.norm import local
 from seedstock.training.optimizers import adamw
@@ -30,14 +32,14 @@ STACK = 1 << 19
 
 
 def build(config: MuonConfig, parameters: Parameters, roles: dict[str, str]) -> list[Optimizer]:
-    """Muon over the hidden matrices, and AdamW over the rest."""
+    """Muon over the hidden matrices, and AdamW over the rest. Raises RecipeError where rows do not divide."""
     hidden, rest = hidden_matrices(parameters, roles)
     optimizers: list[Optimizer] = []
     if hidden:
         rate = LEARNING_RATE[config.adjust] if config.learning_rate is None else config.learning_rate
         optimizers.append(
             Muon(
-                grouped(hidden, config, rate),
+                _groups(hidden, config, rate),
                 lr=rate,
                 momentum=config.momentum,
                 nesterov=config.nesterov,
@@ -47,6 +49,22 @@ def build(config: MuonConfig, parameters: Parameters, roles: dict[str, str]) -> 
             )
         )
     return [*optimizers, adamw.build(config.rest, rest)] if rest else optimizers
+
+
+def _groups(hidden: Parameters, config: MuonConfig, rate: float) -> list[dict[str, Any]]:
+    """Those of ``grouped``, for each number of pieces by itself; the highest rate first."""
+    cut: dict[int, Parameters] = {}
+    for name, parameter in hidden.items():
+        pieces = next((count for pattern, count in config.pieces.items() if fnmatchcase(name, pattern)), 1)
+        rows = parameter.shape[-2]
+        if rows % pieces or (pieces > 1 and parameter.ndim == 3):
+            what = f"the {rows} rows of {name} are not {pieces} equal matrices"
+            raise RecipeError(
+                what, where="training.optimizer.pieces", fix="give the number of heads, of attention alone"
+            )
+        cut.setdefault(pieces, {})[name] = parameter
+    found = [group | {"pieces": pieces} for pieces, own in cut.items() for group in grouped(own, config, rate)]
+    return sorted(found, key=lambda group: -group["lr"])
 
 
 class Muon(Optimizer):
@@ -65,7 +83,8 @@ class Muon(Optimizer):
         dtype: torch.dtype = torch.bfloat16,
     ) -> None:
         options = {"momentum": momentum, "nesterov": nesterov, "weight_decay": weight_decay}
-        super().__init__(parameters, {"lr": lr, "iterations": iterations, "adjust": adjust, "dtype": dtype} | options)
+        options |= {"iterations": iterations, "adjust": adjust, "dtype": dtype, "pieces": 1}
+        super().__init__(parameters, {"lr": lr} | options)
         # As torch's own optimizers say it: where ``found_inf`` (0-d) is 1, a step leaves everything as it was.
         self._step_supports_amp_scaling = True
 
@@ -105,10 +124,11 @@ class Muon(Optimizer):
 
         if hasattr(parameters[0], "placements"):
             for p, update in zip(parameters, _parts(parameters, directions, group), strict=True):
-                local(p).add_(taken(update), alpha=rate * adjustment(group["adjust"], p.shape[-2:]))
+                shape = torch.Size((p.shape[-2] // group["pieces"], p.shape[-1]))
+                local(p).add_(taken(update), alpha=rate * adjustment(group["adjust"], shape))
             return
-        matrices = apart(parameters)
-        for i, update in updates(apart(directions), group["iterations"], group["dtype"]):
+        matrices = apart(parameters, group["pieces"])
+        for i, update in updates(apart(directions, group["pieces"]), group["iterations"], group["dtype"]):
             matrices[i].add_(taken(update), alpha=rate * adjustment(group["adjust"], matrices[i].shape))
 
 
@@ -125,16 +145,18 @@ def _parts(parameters: list[Any], directions: list[Tensor], group: dict[str, Any
     """This process's parts of the orthogonalized directions of parameters that are DTensors."""
 
     def work(_: list[int], whole: list[Tensor]) -> list[Tensor]:
-        found = dict(updates(apart(whole), group["iterations"], group["dtype"]))
+        pieces = group["pieces"]
+        found = dict(updates(apart(whole, pieces), group["iterations"], group["dtype"]))
         flat = iter(found[i] for i in range(len(found)))
-        return [torch.stack([next(flat) for _ in one]) if one.ndim == 3 else next(flat) for one in whole]
+        counts = [len(one) if one.ndim == 3 else pieces for one in whole]
+        return [torch.cat([next(flat) for _ in range(n)]).view_as(one) for n, one in zip(counts, whole, strict=True)]
 
     return through(laid(parameters, directions), work, group["dtype"])
 
 
-def apart(tensors: list[Tensor]) -> list[Tensor]:
-    """Matrices: those of experts, which lie stacked, one by one, as views."""
-    return [one for tensor in tensors for one in (tensor.unbind() if tensor.ndim == 3 else [tensor])]
+def apart(tensors: list[Tensor], pieces: int = 1) -> list[Tensor]:
+    """Matrices: those of experts, which lie stacked, one by one, and of others equal ``pieces`` of the rows; views."""
+    return [one for tensor in tensors for one in (tensor.unbind() if tensor.ndim == 3 else tensor.chunk(pieces))]
 
 
 def adjustment(kind: str, shape: torch.Size) -> float:
