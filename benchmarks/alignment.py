@@ -14,8 +14,10 @@ each of them and without. Prompts are the first tokens of held-out documents, th
 from __future__ import annotations
 
 import argparse
+import ast
 import json
 import os
+import warnings
 from collections.abc import Iterator
 from hashlib import blake2b
 from pathlib import Path
@@ -24,7 +26,7 @@ from typing import Any
 import numpy as np
 
 PROMPT, WRITTEN, SAMPLES = 6, 32, 1000  # tokens of a prompt, tokens after it, prompts
-CODE_WRITTEN, CODE_SAMPLES = 240, 1000
+CODE_WRITTEN, CODE_SAMPLES = 240, 2000
 CORPUS, SCORER, JUDGE = 0, 1, 2
 THRESHOLD = 0.5  # of the scorer: below it a document is clean, as in the recipe
 
@@ -164,8 +166,12 @@ def toxicity(run: Any, step: int | None = None, beside: Clean | None = None) -> 
 
 
 def style(run: Any, step: int | None = None) -> dict[str, Any]:
-    """For each way of use: violations a line of Python that it writes from BOS on, up to EOS, the share of lines of
-    more than 79 characters, and held-out bits per byte."""
+    """For each way of use: violations a line of Python that it writes from BOS on, up to EOS, in all lines and in those
+    up to the first mistake; the share of lines of more than 79 characters, and held-out bits per byte.
+
+    A bracket that is never closed makes every line after it a wrong continuation: that is no style. So the longest
+    beginning of each text that can be parsed is counted by itself.
+    """
     from seedstock import weights
     from seedstock.corpus.signals.pycodestyle import violations
     from seedstock.evaluation.bits_per_byte import score
@@ -175,7 +181,7 @@ def style(run: Any, step: int | None = None) -> dict[str, Any]:
     given = np.full((CODE_SAMPLES, 1), run.tokenizer.specials["bos"])
     made = {}
     for way, network in ways(run, nets["network"]):
-        counts, lines, longest = [], [], []
+        counts, lines, longest, parsed = [], [], [], []
         for text in continuations(run, network, given, CODE_WRITTEN):
             whole = [line + "\n" for line in text.split("\n")[:-1]]  # the last line was cut
             found, rest = 0, whole
@@ -185,11 +191,28 @@ def style(run: Any, step: int | None = None) -> dict[str, Any]:
             counts.append(found)
             lines.append(len(whole))
             longest.append(sum(len(line) > 80 for line in whole))
+            own = whole[: beginning(whole)]
+            parsed.append((violations(own)[0], len(own)))
         made[way] = {"violations_a_line": ratio(np.array(counts), np.array(lines)), "lines": sum(lines)}
+        made[way]["before the first mistake"] = ratio(*np.array(parsed).T)
+        made[way]["lines before it"] = sum(size for _, size in parsed)
         made[way]["long_lines"] = sum(longest) / sum(lines)
         summary = score(network, run.shards, run.tokenizer, context=run.recipe.model.context).summary()
         made[way]["bits_per_byte"] = (summary["bits_per_byte"], summary["standard_error"])
     return made
+
+
+def beginning(lines: list[str]) -> int:
+    """How many lines the longest beginning has that can be parsed."""
+    for count in range(len(lines), 0, -1):
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                ast.parse("".join(lines[:count]))
+        except (SyntaxError, ValueError, RecursionError):
+            continue
+        return count
+    return 0
 
 
 def _mean(values: Any) -> tuple[float, float]:
