@@ -16,6 +16,7 @@ import numpy as np
 import torch
 
 from seedstock import coders, weights
+from seedstock.corpus.media.sounds import resampled, sound
 from seedstock.evaluation import probes
 from seedstock.inputs.sound_codes import Sounds
 from seedstock.models.generate import generate
@@ -48,21 +49,13 @@ def share(right: Any) -> dict[str, float]:
     return {"share": part, "error": (part * (1 - part) / len(right)) ** 0.5, "of": len(right)}
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--runs", type=Path, default=Path("runs"))
-    parser.add_argument("--run", default="codec-language")
-    parser.add_argument("--each", type=int, default=20)
-    parser.add_argument("--sounds", type=Path)
-    given = parser.parse_args()
-    run = Run.open(given.runs, given.run)
+def measure(run: Run, each: int, folder: Path | None = None) -> dict[str, Any]:
+    """What the module says, as one record."""
     config, specials = run.recipe.input.sounds, run.tokenizer.specials
-    coder = coders.of(given.runs, config)
+    coder = coders.of(run.runs, config)
     written = Sounds(config, coder, specials)
     codec, _ = coders._loaded(coder)
     network, rate, samples = weights.load(run)[0], codec.config.rate, codec.config.samples
-
-    from seedstock.corpus.media.sounds import resampled, sound
 
     texts, media = real(run, "train")
     truth, held = real(run, "held_out")
@@ -78,16 +71,16 @@ def main() -> None:
     drawn, wanted = [], []
     for number, name in enumerate(names):
         prompt = [bos, *run.tokenizer.encode(name).tolist(), begin]
-        for seed in range(given.each):
+        for seed in range(each):
             options = {"stop": {end}, "forbidden": forbidden, "seed": 1000 * number + seed}
             made = written.codes(generate(network, prompt, codec.config.context * config.books, **options))
             drawn.append(coder.play(made)[0] if len(made) else np.zeros(codec.config.hop, np.float32))
             wanted.append(number)
-            if given.sounds:
+            if folder is not None:
                 import soundfile
 
-                given.sounds.mkdir(parents=True, exist_ok=True)
-                soundfile.write(given.sounds / f"{name}-{seed:02}.wav", drawn[-1], rate)
+                folder.mkdir(parents=True, exist_ok=True)
+                soundfile.write(folder / f"{name}-{seed:02}.wav", drawn[-1], rate)
 
     right = []
     for one, text in zip(coder(held), truth, strict=True):
@@ -99,14 +92,23 @@ def main() -> None:
         found = probes.linear(x, known, spectra(sounds, samples, rate), labels)
         return share(found)
 
-    found = {
+    return {
         "text to sound": told(drawn, torch.tensor(wanted)),
         "real sounds": told(others, asked),
         "real sounds through the codes": told(through, asked),
         "sound to text": share(right),
         "chance": max(truth.count(name) for name in names) / len(truth),
     }
-    print(json.dumps(found, indent=2))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--runs", type=Path, default=Path("runs"))
+    parser.add_argument("--run", default="codec-language")
+    parser.add_argument("--each", type=int, default=20)
+    parser.add_argument("--sounds", type=Path)
+    given = parser.parse_args()
+    print(json.dumps(measure(Run.open(given.runs, given.run), given.each, given.sounds), indent=2))
 
 
 if __name__ == "__main__":

@@ -404,12 +404,38 @@ def drawn(runs: dict[str, Path]) -> Figures:
 
     from seedstock.runs import Run
 
-    (path,) = runs.values()
+    *_, path = runs.values()
     run = Run.open(path.parent, path.name)
     found = drawn_digits.measure(run, 50)
     own = found["averaged"][f"guidance {run.recipe.objective.guidance:g}"]
     floors = {"real ones": 1 - found["real, held out"]["share"], "by chance": 1 - found["real, by chance"]}
     return Figures("share of samples not recognised", 1 - own["share"], floors, 0.1, own["error"], found)
+
+
+def acted(runs: dict[str, Path]) -> Figures:
+    """Nats of an action, beside as many as likely; and returns of playing by what was asked for."""
+    import gato
+
+    from seedstock.runs import Run
+
+    (path,) = runs.values()
+    scores = record(path, "scores")
+    one, floors = scores["losses"]["actions"], {"each as likely": scores["expected"]["collapse_at"]["actions"]}
+    more = gato.measure(Run.open(path.parent, path.name), 50, [15, 50, 100, 200, 350, 500])
+    return Figures("nats of an action", one["mean"], floors, min(floors.values()), one["standard_error"], more)
+
+
+def spoken(runs: dict[str, Path]) -> Figures:
+    """Sounds drawn from codes after their texts that a probe of real ones does not tell, beside real ones."""
+    import codec_language
+
+    from seedstock.runs import Run
+
+    *_, path = runs.values()
+    found = codec_language.measure(Run.open(path.parent, path.name), 20)
+    own, real = found["text to sound"], found["real sounds"]
+    floors = {"real ones": 1 - real["share"], "by chance": 1 - found["chance"]}
+    return Figures("share of sounds not told", 1 - own["share"], floors, floors["by chance"], own["error"], found)
 
 
 def hidden_tubes(runs: dict[str, Path]) -> Figures:
@@ -438,6 +464,9 @@ FAMILIES: dict[str, Family] = {
     **{name: Family({name: (name,)}, neighbours) for name in ("simclr", "dino")},
     **{name: Family({name: (name,)}, restored) for name in ("inpainting", "denoising-pictures")},
     "dit": Family({"dit": ("dit",)}, drawn),
+    "latent-diffusion": Family({"kl": ("kl",), "latent-diffusion": ("latent-diffusion",)}, drawn),
+    "codec-language": Family({"codec": ("codec",), "codec-language": ("codec-language",)}, spoken),
+    "gato": Family({"gato": ("gato",)}, acted),
     "vq": Family({"vq": ("vq",)}, drawn_again),
     "kl": Family({"kl": ("kl",)}, drawn_again),
     "codec": Family({"codec": ("codec",)}, played_again),
