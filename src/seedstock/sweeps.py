@@ -165,6 +165,7 @@ def predict(
         "sweep": sweep_name,
         "law": digest(json.dumps(found["law"], sort_keys=True)),
         "converged": law.converged,
+        "unknown": law.unknown(),
         "parameters": int(parameters),
         "tokens": int(tokens),
         "unique": unique and int(unique),

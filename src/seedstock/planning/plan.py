@@ -236,6 +236,8 @@ def _foreseen(predicted: dict[str, Any]) -> str:
     told = f"{predicted['loss']:.4f} {name} ({low:.4f} to {high:.4f}), by the law of {predicted['sweep']}{far}"
     passes = predicted["tokens"] / predicted["unique"] if predicted["unique"] else 1.0
     told += f"; {passes:.3g} passes over the data are counted" if passes > 1 else ""
+    if unknown := predicted.get("unknown"):
+        told += f". The sweep hardly determines {' and '.join(unknown)}: do not rely on it"
     return told if predicted["converged"] else f"{told}. Its fit did not converge: do not rely on it"
 
 

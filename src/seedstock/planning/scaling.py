@@ -62,7 +62,9 @@ class Law:
     def predict(self, parameters: float, tokens: float, unique: float | None = None) -> dict[str, Any]:
         """The loss and where 95 % of runs should end: resampled laws, each with each of the fit's residuals."""
         drawn = np.array(self.samples)
-        spread = np.log(_loss(drawn, parameters, tokens, unique))[:, None] + np.array(self.residuals)[None]
+        # Five numbers are fitted: what is left of so few runs is smaller than their scatter.
+        left = np.array(self.residuals) * math.sqrt(len(self.residuals) / max(1, len(self.residuals) - len(NAMES)))
+        spread = np.log(_loss(drawn, parameters, tokens, unique))[:, None] + left[None]
         low, high = np.exp(np.quantile(spread, (0.025, 0.975)))
         return {"loss": self.loss(parameters, tokens, unique), "interval": [float(low), float(high)]}
 
