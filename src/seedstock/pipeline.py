@@ -226,7 +226,7 @@ def shards(run: Run, reporter: Reporter) -> bool:
 
 
 def _coded(run: Run) -> Any:
-    """What writes the media of documents as codes, where the recipe asks for that; a run that codes is noted as a parent."""
+    """What writes the media of documents as codes, where the recipe asks for that; the run that codes is a parent."""
     config = run.recipe.input.coded
     if config is None:
         return None

@@ -212,8 +212,7 @@ class Trainer:
         self.guard.put_back(kept, held)
         self.fed.add(examples, batches.digests(arrays))
         values.positions = positions
-        counted = self.step, self.examples, self.tokens, rate, self._waited
-        self.readings.add(*counted, values, norm, verdict)
+        self.readings.add(self.step, self.examples, self.tokens, rate, self._waited, values, norm, verdict)
 
     def _update(self, held: Held) -> float:
         """A step of the optimizers at this step's rates, unless it is withheld; returns the first rate."""

@@ -82,7 +82,7 @@ class Muon(Optimizer):
         adjust: str = "original",
         dtype: torch.dtype = torch.bfloat16,
     ) -> None:
-        options = {"momentum": momentum, "nesterov": nesterov, "weight_decay": weight_decay}
+        options: dict[str, Any] = {"momentum": momentum, "nesterov": nesterov, "weight_decay": weight_decay}
         options |= {"iterations": iterations, "adjust": adjust, "dtype": dtype, "pieces": 1}
         super().__init__(parameters, {"lr": lr} | options)
         # As torch's own optimizers say it: where ``found_inf`` (0-d) is 1, a step leaves everything as it was.
