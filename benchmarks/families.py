@@ -293,7 +293,12 @@ def tidier(runs: dict[str, Path]) -> Figures:
     ways = {f"{name}, {way}": one["violations_a_line"] for name, own in found.items() for way, one in own.items()}
     result, error = ways["style-tags, good"]
     plain = ways["style-plain, no tag"][0]
-    more = {name: dict(zip(("violations", "error"), one, strict=True)) for name, one in ways.items()}
+    more: dict[str, Any] = {name: dict(zip(("violations", "error"), one, strict=True)) for name, one in ways.items()}
+    more["before the first mistake"] = {
+        f"{name}, {way}": dict(zip(("violations", "error"), one["before the first mistake"], strict=True))
+        for name, own in found.items()
+        for way, one in own.items()
+    }
     return Figures("violations a line", result, {"next token": plain}, plain, error, more)
 
 
