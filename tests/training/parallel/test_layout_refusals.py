@@ -11,12 +11,14 @@ import pytest
 from seedstock.errors import RecipeError
 from seedstock.models.configs.decoder import DecoderConfig
 from seedstock.models.configs.encoder_decoder import EncoderDecoderConfig
+from seedstock.models.configs.vision import VisionConfig
 from seedstock.training import fit
 from seedstock.training.configs.parallel import Degrees, ParallelConfig, check
 from seedstock.training.configs.training import TrainingConfig
 
 SIZES: dict[str, Any] = {"width": 32, "layers": 4, "heads": 4, "context": 16}
 DECODER = DecoderConfig(shape="llama", **SIZES)
+PICTURES = VisionConfig(width=32, layers=4, heads=4, class_token=False)
 ZERO_BUBBLE = {"pipeline": 2, "schedule": "zero-bubble"}
 MIXTURE = DecoderConfig(shape="qwen3", experts=4, experts_per_token=2, expert_width=32, **SIZES)
 
@@ -25,7 +27,9 @@ MIXTURE = DecoderConfig(shape="qwen3", experts=4, experts_per_token=2, expert_wi
     ("layout", "model", "by_position", "told"),
     [
         ({"context": 3}, DECODER, True, "model.context is 16, which context 3 does not divide"),
-        ({"context": 2}, DECODER, False, "an objective whose losses are not sums over positions alone"),
+        ({"context": 2}, DECODER, False, "whose losses are not sums over positions alone"),
+        ({"context": 2}, PICTURES, True, "a model of kind vision"),
+        ({"pipeline": 2}, PICTURES, True, "a model of kind vision"),
         ({"context": 2}, EncoderDecoderConfig(shape="t5", **SIZES), True, "reads another sequence"),
         ({"context": 2}, DecoderConfig(shape="llama", convolution=3, **SIZES), True, "convolutions over positions"),
         ({"expert": 2}, DECODER, True, "a model without experts cannot be laid out over expert 2"),

@@ -181,29 +181,25 @@ STAGES = {"interleaved": 2}
 
 def _refused(config: ParallelConfig, model: Any, degrees: Degrees, *, by_position: bool) -> Iterator[tuple[str, str]]:
     """What a dimension cannot lay out, by its name."""
+    for dimension in sorted(degrees.several & {"pipeline", "context"}):
+        if getattr(model, "cross", False):
+            yield dimension, "a model that reads another sequence (encoder-decoder)"
+        if model is not None and getattr(model, "kind", "decoder") not in ("decoder", "encoder"):
+            yield dimension, f"a model of kind {model.kind}"
+        if getattr(model, "position", None) == "relative":
+            yield dimension, "a model with relative positions"
+        if not by_position:
+            yield dimension, "an objective with heads of its own, or whose losses are not sums over positions alone,"
     if degrees.pipeline > 1:
         stages, layers = degrees.pipeline * STAGES.get(config.schedule, 1), getattr(model, "depth", None)
         if config.schedule == "zero-bubble" and degrees.batch > 1:
             yield "pipeline", "sharded or copied weights under the zero-bubble schedule"
-        if getattr(model, "cross", False):
-            yield "pipeline", "a model that reads another sequence (encoder-decoder)"
-        elif layers is not None and layers < stages:
+        if layers is not None and layers < stages:
             yield "pipeline", f"a model of {layers} layer{'s' * (layers != 1)}, fewer than the {stages} stages,"
-        if getattr(model, "position", None) == "relative":
-            yield "pipeline", "a model with relative positions"
-        if not by_position:
-            yield "pipeline", "an objective with heads of its own, or whose losses are not sums over positions alone,"
     if degrees.expert > 1 and not getattr(model, "experts", None):
         yield "expert", "a model without experts"
-    if degrees.context > 1:
-        if not by_position:
-            yield "context", "an objective whose losses are not sums over positions alone"
-        if getattr(model, "cross", False):
-            yield "context", "a model that reads another sequence (encoder-decoder)"
-        if getattr(model, "convolution", 0):
-            yield "context", "a model with convolutions over positions"
-        if getattr(model, "position", None) == "relative":
-            yield "context", "a model with relative positions"
+    if degrees.context > 1 and getattr(model, "convolution", False):
+        yield "context", "a model with convolutions over positions"
 
 
 def _cut_by_tensor(model: Any) -> list[tuple[str, int]]:
