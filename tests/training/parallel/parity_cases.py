@@ -155,7 +155,8 @@ def gradients(
     nets["network"].after_step(world.add)
     loads = [module.last_load for module in nets.modules() if hasattr(module, "last_load")]
     full = {name: g.full_tensor() if hasattr(g, "full_tensor") else g for name, g in found.items()}
-    if world.degrees.pipeline > 1:  # every stage has its own
+    if world.degrees.pipeline > 1:  # every stage has its own, and no more
+        assert all(parameter.grad is not None for parameter in nets.parameters())
         full = {name: g for one in world.gather(full) for name, g in one.items()}
         held = [(name, module.last_load) for name, module in nets.named_modules() if hasattr(module, "last_load")]
         loads = [load for _, load in sorted({name: load for one in world.gather(held) for name, load in one}.items())]

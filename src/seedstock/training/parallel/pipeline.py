@@ -62,6 +62,8 @@ class Pipeline:
         self._known: dict[Any, tuple[Any, list[_Chunk]]] = {}
         self._names: tuple[list[str], list[str]] | None = None
         self._taken: dict[str, nn.Module] = {}
+        self._bare: dict[tuple[nn.Module, str], tuple[int, nn.Parameter | None]] = {}
+        """Parameters of embedding and head that are in no module of their own: who has them; elsewhere the shape."""
         self._here = False
         self._embed: Callable[..., Tensor] = self.network.embed
         self.network.embed = self.embed
@@ -70,6 +72,12 @@ class Pipeline:
                 self._taken[path] = self.network.get_submodule(path)
                 self.network.set_submodule(path, Absent())
                 _emptied(self._taken[path])
+        for module, owner in ((self.network.embedding, 0), (self.network.head, self.size - 1)):
+            for name, held in module._parameters.items():
+                if held is not None:
+                    away = self.rank != owner
+                    self._bare[module, name] = owner, _shape(held) if away else None
+                    module._parameters[name] = None if away else held
 
     def copies(self) -> set[nn.Parameter]:
         """Parameters of this stage that the first one has too."""
@@ -187,21 +195,27 @@ class Pipeline:
     @contextmanager
     def borrowed(self) -> Iterator[None]:
         """Inside, every process has all modules, with the values of their stages, and can be used as one of its own."""
+        first = next(self.network.parameters())
         for path, owners in self._owners():
             source = min(owners)
             if path in self._taken:
-                module = self._taken[path].to_empty(device=next(self.network.parameters()).device)
+                module = self._taken[path].to_empty(device=first.device)
                 self.network.set_submodule(path, module.train(self.network.training))
             module = self.network.get_submodule(path)
             for tensor in [*module.parameters(), *module.buffers()]:
-                value = tensor.full_tensor() if hasattr(tensor, "full_tensor") else tensor
-                value = value.detach().contiguous()
-                dist.broadcast(value, group_src=source, group=self.group)
+                dist.broadcast(_whole(tensor), group_src=source, group=self.group)
+        for (module, name), (source, shape) in self._bare.items():
+            if shape is not None:
+                module._parameters[name] = nn.Parameter(torch.empty_like(shape, device=first.device))
+            dist.broadcast(_whole(module._parameters[name]), group_src=source, group=self.group)
         self._here = True
         try:
             yield
         finally:
             self._here = False
+            for (module, name), (_, shape) in self._bare.items():
+                if shape is not None:
+                    module._parameters[name] = None
             for path, module in self._taken.items():
                 self.network.set_submodule(path, Absent())
                 _emptied(module)
@@ -230,13 +244,22 @@ class _Chunk(nn.Module):
         return found
 
 
+def _shape(held: nn.Parameter) -> nn.Parameter:
+    empty = torch.empty(held.shape, dtype=held.dtype, device="meta")
+    return nn.Parameter(empty, requires_grad=held.requires_grad)
+
+
+def _whole(tensor: Any) -> Tensor:
+    found: Tensor = tensor.full_tensor() if hasattr(tensor, "full_tensor") else tensor
+    return found.detach().contiguous()
+
+
 def _emptied(module: nn.Module) -> None:
     """Shapes are left."""
     for one in module.modules():
         for name, held in one._parameters.items():
             if held is not None:
-                empty = torch.empty(held.shape, dtype=held.dtype, device="meta")
-                one._parameters[name] = nn.Parameter(empty, requires_grad=held.requires_grad)
+                one._parameters[name] = _shape(held)
         for name, buffer in one._buffers.items():
             if buffer is not None:
                 one._buffers[name] = torch.empty(buffer.shape, dtype=buffer.dtype, device="meta")
