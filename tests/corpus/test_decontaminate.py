@@ -1,5 +1,6 @@
 """Documents that hold pieces of evaluation items are found, whatever was done to case, punctuation and spaces."""
 
+import csv
 import gzip
 import json
 import random
@@ -189,6 +190,7 @@ def test_every_kind_of_file_is_read_item_by_item(tmp_path):
 )
 def test_a_file_that_cannot_be_read_is_named_with_what_to_do(tmp_path, name, content):
     (tmp_path / name).write_bytes(content)
+    csv.field_size_limit(131_072)  # Python's own; it holds for the whole process, and sources raise it
     with pytest.raises(DataError, match="cannot be read as an evaluation file") as caught:
         index(tmp_path)
     assert caught.value.where == f"corpus.decontaminate: {name}" and caught.value.fix

@@ -93,7 +93,7 @@ def test_the_loss_is_that_of_the_formula():
 class _Written:
     """A mask that is given position by position."""
 
-    pattern, documents, window, sources, prefix = "prefix", None, None, None, None
+    pattern, documents, window, sources, prefix, piece = "prefix", None, None, None, None, None
 
     def __init__(self, seen):
         self.seen = seen
