@@ -2,6 +2,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# Two processes of a thread each, every file in one of them: its fixtures are made once.
+PYTEST = OMP_NUM_THREADS=1 OMP_WAIT_POLICY=passive $(BIN)/python -m pytest -n 2 --dist loadfile
 
 .PHONY: demo test slow search lint docs clean
 
@@ -26,14 +28,14 @@ test: $(VENV)/dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest
+	$(PYTEST)
 
 slow: $(VENV)/dev
-	$(BIN)/python -m pytest --slow
+	$(PYTEST) --slow
 
 # The properties with new examples each time; `make test` takes the same ones always.
 search: $(VENV)/dev
-	$(BIN)/python -m pytest --hypothesis-profile=search
+	$(PYTEST) --hypothesis-profile=search
 
 lint: $(VENV)/dev
 	$(BIN)/ruff check --fix .
