@@ -8,17 +8,16 @@ means lie whole on every process, since they are small.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable
 from typing import Any
 
 import torch
 import torch.distributed as dist
 from torch import Tensor
-from torch.optim import Optimizer
 
 from seedstock.training.configs.optimizers import AdafactorConfig
 from seedstock.training.norm import local
 from seedstock.training.optimizers.groups import Parameters, grouped
+from seedstock.training.optimizers.stepped import Stepped
 from seedstock.training.optimizers.whole import place
 
 
@@ -29,7 +28,7 @@ def build(config: AdafactorConfig, parameters: Parameters) -> Adafactor:
     return Adafactor(groups, lr=rate, decay=config.decay, threshold=config.threshold, **options)
 
 
-class Adafactor(Optimizer):
+class Adafactor(Stepped):
     """The optimizer. The state of ``[…, R, C]`` is ``rows`` ``[…, R]`` and ``columns`` ``[…, C]``, the means of squared
     gradients; that of a vector is ``variance``."""
 
@@ -50,21 +49,7 @@ class Adafactor(Optimizer):
         # As torch's own optimizers say it: where ``found_inf`` (0-d) is 1, a step leaves everything as it was.
         self._step_supports_amp_scaling = True
 
-    @torch.no_grad()
-    def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
-        """One step on every parameter that has a gradient."""
-        loss = None
-        if closure is not None:
-            with torch.enable_grad():
-                loss = closure()
-        for group in self.param_groups:
-            self._step(group)
-        return loss
-
-    def _step(self, group: dict[str, Any]) -> None:
-        parameters = [p for p in group["params"] if p.grad is not None]
-        if not parameters:
-            return
+    def _step(self, group: dict[str, Any], parameters: list[Any]) -> None:
         found = getattr(self, "found_inf", None)
         gradients = [local(p.grad) for p in parameters]
         if found is not None:

@@ -5,15 +5,14 @@ Everything is done number by number, on each process's part of a parameter.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import torch
-from torch.optim import Optimizer
 
 from seedstock.training.configs.optimizers import LionConfig
 from seedstock.training.norm import local
 from seedstock.training.optimizers.groups import Parameters, grouped
+from seedstock.training.optimizers.stepped import Stepped
 
 LEARNING_RATE = 3e-4
 
@@ -24,7 +23,7 @@ def build(config: LionConfig, parameters: Parameters) -> Lion:
     return Lion(grouped(parameters, config, rate), lr=rate, betas=config.betas)
 
 
-class Lion(Optimizer):
+class Lion(Stepped):
     """The optimizer: the state is one momentum of each parameter's shape."""
 
     def __init__(
@@ -34,21 +33,7 @@ class Lion(Optimizer):
         # As torch's own optimizers say it: where ``found_inf`` (0-d) is 1, a step leaves everything as it was.
         self._step_supports_amp_scaling = True
 
-    @torch.no_grad()
-    def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
-        """One step on every parameter that has a gradient."""
-        loss = None
-        if closure is not None:
-            with torch.enable_grad():
-                loss = closure()
-        for group in self.param_groups:
-            self._step(group)
-        return loss
-
-    def _step(self, group: dict[str, Any]) -> None:
-        parameters = [p for p in group["params"] if p.grad is not None]
-        if not parameters:
-            return
+    def _step(self, group: dict[str, Any], parameters: list[Any]) -> None:
         for p in parameters:
             if "exp_avg" not in self.state[p]:
                 self.state[p]["exp_avg"] = torch.zeros_like(p)

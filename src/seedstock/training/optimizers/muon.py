@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -22,6 +22,7 @@ from seedstock.training.configs.optimizers import MuonConfig
 from seedstock.training.norm import local
 from seedstock.training.optimizers import adamw
 from seedstock.training.optimizers.groups import Parameters, grouped, hidden_matrices
+from seedstock.training.optimizers.stepped import Stepped
 from seedstock.training.optimizers.whole import laid, through
 
 LEARNING_RATE = {"original": 0.02, "match_rms_adamw": 3e-3}
@@ -67,7 +68,7 @@ def _groups(hidden: Parameters, config: MuonConfig, rate: float) -> list[dict[st
     return sorted(found, key=lambda group: -group["lr"])
 
 
-class Muon(Optimizer):
+class Muon(Stepped):
     """The optimizer: every parameter is a matrix, or a stack of them; the state is one momentum buffer each."""
 
     def __init__(
@@ -88,21 +89,7 @@ class Muon(Optimizer):
         # As torch's own optimizers say it: where ``found_inf`` (0-d) is 1, a step leaves everything as it was.
         self._step_supports_amp_scaling = True
 
-    @torch.no_grad()
-    def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
-        """One step on every parameter that has a gradient."""
-        loss = None
-        if closure is not None:
-            with torch.enable_grad():
-                loss = closure()
-        for group in self.param_groups:
-            self._step(group)
-        return loss
-
-    def _step(self, group: dict[str, Any]) -> None:
-        parameters = [p for p in group["params"] if p.grad is not None]
-        if not parameters:
-            return
+    def _step(self, group: dict[str, Any], parameters: list[Any]) -> None:
         for p in parameters:
             if "momentum_buffer" not in self.state[p]:
                 self.state[p]["momentum_buffer"] = torch.zeros_like(p)

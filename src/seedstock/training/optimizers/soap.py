@@ -12,7 +12,6 @@ twice (``shard`` with ``tensor``), and copies of the model, are worked on by eve
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -23,6 +22,7 @@ from seedstock.training.configs.optimizers import SoapConfig
 from seedstock.training.norm import local
 from seedstock.training.optimizers import adamw
 from seedstock.training.optimizers.groups import Parameters, grouped, hidden_matrices
+from seedstock.training.optimizers.stepped import Stepped
 from seedstock.training.optimizers.whole import laid, through
 
 LEARNING_RATE = 3e-3
@@ -40,7 +40,7 @@ def build(config: SoapConfig, parameters: Parameters, roles: dict[str, str]) -> 
     return [*optimizers, adamw.build(config.rest, rest)] if rest else optimizers
 
 
-class Soap(Optimizer):
+class Soap(Stepped):
     """The optimizer: every parameter is a matrix, or a stack of them.
 
     The state of ``[…, m, n]`` is ``moments`` ``[2, …, m, n]``, the gradient's average and the turned gradient's
@@ -61,21 +61,7 @@ class Soap(Optimizer):
         options = {"betas": betas, "eps": eps, "weight_decay": weight_decay}
         super().__init__(parameters, {"lr": lr, "frequency": frequency, "largest": largest} | options)
 
-    @torch.no_grad()
-    def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
-        """One step on every parameter that has a gradient."""
-        loss = None
-        if closure is not None:
-            with torch.enable_grad():
-                loss = closure()
-        for group in self.param_groups:
-            self._step(group)
-        return loss
-
-    def _step(self, group: dict[str, Any]) -> None:
-        parameters = [p for p in group["params"] if p.grad is not None]
-        if not parameters:
-            return
+    def _step(self, group: dict[str, Any], parameters: list[Any]) -> None:
         own: set[int] = set()
 
         def work(numbers: list[int], gradients: list[Tensor]) -> list[Tensor]:
