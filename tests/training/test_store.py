@@ -76,6 +76,16 @@ def test_a_store_that_refuses_costs_no_step(tmp_path, bucket, monkeypatch):
     assert any("no right to write" in text and "checkpoints are here" in text for text in listener.said)
 
 
+def test_a_store_that_does_not_answer_is_named_before_the_first_step(tmp_path, bucket, monkeypatch):
+    def refuse(self, *_, **__):
+        raise ConnectionError("no route")
+
+    monkeypatch.setattr(MemoryFileSystem, "ls", refuse)
+    with pytest.raises(DataError, match=r"training\.store: memory://bucket/run does not answer.*no route"):
+        small_fit(tmp_path / "run", config(bucket[0]))
+    assert not list((tmp_path / "run" / "checkpoints").glob("step-*"))
+
+
 def test_what_is_here_is_not_replaced_by_what_is_older(tmp_path, bucket):
     url, _ = bucket
     small_fit(tmp_path / "first", config(url))

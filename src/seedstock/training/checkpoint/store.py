@@ -11,6 +11,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+from seedstock.errors import DataError, SeedstockError
 from seedstock.ledger import manifest
 from seedstock.ledger.files import atomic_folder
 from seedstock.progress import Reporter
@@ -33,7 +34,19 @@ class Store:
 
     def fetch(self, folder: Path) -> None:
         """Copies the store's newest checkpoint here where it is newer than what is here. One that does not verify is
-        left alone, and the one before it tried. Raises OSError where the store does not answer."""
+        left alone, and the one before it tried. Raises DataError where the store does not answer."""
+        try:
+            self._fetch(folder)
+        except SeedstockError:
+            raise
+        except Exception as error:  # each store raises errors of its own
+            raise DataError(
+                f"{self.shown} does not answer: {type(error).__name__}: {error}",
+                where=KEY,
+                fix="see the address, the rights and the network; without training.store the run goes on from here",
+            ) from error
+
+    def _fetch(self, folder: Path) -> None:
         here = [checkpoints.step_of(path) for path in checkpoints.listing(folder) if manifest.is_sealed(path)]
         for name in sorted(self._sealed(), reverse=True):
             path = folder / name
