@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from seedstock.corpus.sources.base import needs
 
@@ -28,23 +30,35 @@ def play(
     ``greedy`` the likeliest; continuous ones are held inside the world's bounds. Episodes begin from the same states
     for the same seed, whoever plays. Raises DataError where gymnasium is not installed.
     """
+    with opened(world, episodes, nets) as worlds:
+        return _play(nets, objective, worlds, target, seed, greedy)
+
+
+@contextmanager
+def opened(world: str, episodes: int, player: nn.Module) -> Iterator[list[Any]]:
+    """As many worlds as episodes, played without dropout. Raises DataError where gymnasium is not installed."""
     library = needs("gymnasium", "gymnasium", "worlds")
     worlds = [library.make(world) for _ in range(episodes)]
-    training = nets.training
-    nets.eval()
+    training = player.training
+    player.eval()
     try:
-        return _play(nets, objective, worlds, target, seed, greedy)
+        yield worlds
     finally:
-        nets.train(training)
+        player.train(training)
         for one in worlds:
             one.close()
+
+
+def begun(worlds: list[Any], rng: np.random.Generator) -> np.ndarray:
+    """What is seen of each world first, ``[worlds, …]``: the same for the same numbers."""
+    starts = rng.integers(2**31, size=len(worlds)).tolist()
+    return np.stack([flat(one.reset(seed=start)[0]) for one, start in zip(worlds, starts, strict=True)])
 
 
 def _play(nets: Any, objective: Any, worlds: list[Any], target: float, seed: int, greedy: bool) -> np.ndarray:
     model, count, space = objective.spec.model, len(worlds), worlds[0].action_space
     rng = np.random.default_rng(seed)
-    starts = rng.integers(2**31, size=count).tolist()
-    now = np.stack([flat(one.reset(seed=start)[0]) for one, start in zip(worlds, starts, strict=True)])
+    now = begun(worlds, rng)
     seen, done = list[np.ndarray](), list[np.ndarray]()
     asked, totals = [np.full(count, float(target))], np.zeros(count)
     alive = np.ones(count, bool)
@@ -81,8 +95,13 @@ def _chosen(found: Tensor, rng: np.random.Generator, space: Any, discrete: bool,
         return np.clip(found.numpy(), space.low.reshape(-1), space.high.reshape(-1))
     if greedy:
         return found.argmax(-1).numpy()
-    shares = found.softmax(-1).numpy().cumsum(-1)
-    return (rng.uniform(size=(len(shares), 1)) * shares[:, -1:] > shares).sum(-1)
+    return drawn(found.softmax(-1).numpy(), rng)
+
+
+def drawn(shares: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """One number a row, each as likely as its share of the row."""
+    sums = shares.cumsum(-1)
+    return (rng.uniform(size=(len(sums), 1)) * sums[:, -1:] > sums).sum(-1).clip(max=shares.shape[1] - 1)
 
 
 def flat(seen: Any) -> np.ndarray:

@@ -7,8 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from seedstock.corpus.sources.base import needs
-from seedstock.evaluation.play import flat
+from seedstock.evaluation.play import begun, drawn, flat, opened
 
 
 @torch.inference_mode()
@@ -28,23 +27,14 @@ def play(
     Actions are drawn by their scores among the tokens of actions, keyed by ``seed``, or with ``greedy`` the likeliest.
     Episodes begin from the same states for the same seed, whoever plays. Raises DataError without gymnasium.
     """
-    library = needs("gymnasium", "gymnasium", "worlds")
-    worlds = [library.make(world) for _ in range(episodes)]
-    training = network.training
-    network.eval()
-    try:
+    with opened(world, episodes, network) as worlds:
         return _play(network, writer, worlds, target, seed, greedy)
-    finally:
-        network.train(training)
-        for one in worlds:
-            one.close()
 
 
 def _play(network: Any, writer: Any, worlds: list[Any], target: float, seed: int, greedy: bool) -> np.ndarray:
     c, count, space = writer.config, len(worlds), worlds[0].action_space
     rng = np.random.default_rng(seed)
-    starts = rng.integers(2**31, size=count).tolist()
-    now = np.stack([flat(one.reset(seed=start)[0]) for one, start in zip(worlds, starts, strict=True)])
+    now = begun(worlds, rng)
     size, first = (c.action, 1) if c.discrete else (c.bins, c.action)
     kept = max(1, (network.config.context - first) // c.step) * c.step
     past = np.full((count, int(writer.bos is not None)), writer.bos or 0, np.int64)
@@ -58,7 +48,7 @@ def _play(network: Any, writer: Any, worlds: list[Any], target: float, seed: int
             tokens = torch.from_numpy(past[rows]).to(device)
             scores = network(tokens)[:, -1, writer.first["act"] : writer.first["act"] + size].float().cpu()
             chosen = np.full(count, writer.first["act"])
-            chosen[rows] += scores.argmax(-1).numpy() if greedy else _drawn(scores.softmax(-1).numpy(), rng)
+            chosen[rows] += scores.argmax(-1).numpy() if greedy else drawn(scores.softmax(-1).numpy(), rng)
             past = np.concatenate([past, chosen[:, None]], axis=1)
         numbers = past[:, -first:] - writer.first["act"]
         after = now.copy()
@@ -74,8 +64,3 @@ def _play(network: Any, writer: Any, worlds: list[Any], target: float, seed: int
             alive[row] = not (terminated or truncated)
         now = after
     return totals
-
-
-def _drawn(shares: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    sums = shares.cumsum(-1)
-    return (rng.uniform(size=(len(sums), 1)) * sums[:, -1:] > sums).sum(-1).clip(max=shares.shape[1] - 1)
