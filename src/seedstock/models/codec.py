@@ -13,9 +13,9 @@ from torch import Tensor, nn
 from seedstock.models.backbone import Output
 from seedstock.models.codebook import Codebook
 from seedstock.models.initialise import fill
-from seedstock.models.roles import assign
+from seedstock.models.whole import Whole
 
-ROLES = (
+OWN_ROLES = (
     ("books.*.weight", "embedding"),
     ("*.length", "vector"),
     ("*.bias*", "vector"),
@@ -148,27 +148,20 @@ class Samples(nn.Module):
         return x[:, 0].float()
 
 
-class CodecNetwork(nn.Module):
+class CodecNetwork(Whole):
     """Encoder, codebooks, decoder. ``config`` has every size."""
 
-    vocab_size = 0
+    role_patterns = OWN_ROLES
+    block_class = Around
 
-    def __init__(self, config: Any, seed: int = 1, device: str = "cpu") -> None:
-        super().__init__()
-        self.config, self.seed = config, seed
-        self.compute_dtype = torch.float32
-        with torch.device("meta"):
-            self.backbone = Frames(config)
-            self.decoder = Samples(config)
-            self.books = nn.ModuleList(
-                Codebook(config.codes, config.latent, seed + number) for number in range(config.books)
-            )
-        if device != "meta":
-            self.to_empty(device=device)
-            self._initialise()
+    def assemble(self) -> None:
+        """Both halves, and the codebooks between them."""
+        c = self.config
+        self.backbone = Frames(c)
+        self.decoder = Samples(c)
+        self.books = nn.ModuleList(Codebook(c.codes, c.latent, self.seed + number) for number in range(c.books))
 
-    @torch.no_grad()
-    def _initialise(self) -> None:
+    def initialise(self) -> None:
         """Weights keep the size of what goes through; the last layer begins small, and so does each further book."""
         for buffer in self.buffers():
             buffer.zero_()
@@ -185,21 +178,6 @@ class CodecNetwork(nn.Module):
                 module.length.copy_(module.direction.flatten(1).norm(dim=1))
         last: Any = self.decoder.layers[-1]
         last.length.mul_(FIRST)
-
-    def roles(self) -> dict[str, str]:
-        """The role of each parameter by name: all but codebooks, lengths and biases are ``kernel``."""
-        return assign((name for name, _ in self.named_parameters()), ROLES)
-
-    def use(self, dtype: torch.dtype) -> CodecNetwork:
-        """Computes convolutions in ``dtype`` from now on; LSTMs and the weights stay fp32."""
-        self.compute_dtype = dtype
-        return self
-
-    def compile(self, **options: Any) -> None:
-        """Compiles each residual block."""
-        for module in self.modules():
-            if isinstance(module, Around):
-                module.compile(**options)
 
     def inputs(self, waveform_BS: Tensor) -> dict[str, Any]:
         """What the backbone is called with for clips of whole frames, int16 or from -1 to 1."""

@@ -3,30 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from seedstock.config import Config, Count
+from seedstock.config import Count
+from seedstock.models.configs.convolutions import ConvolutionsConfig, Layer
 from seedstock.models.configs.transformer import Positive
 
 if TYPE_CHECKING:
     from seedstock.models.autoencoder import AutoencoderNetwork
 
 
-class Layer(NamedTuple):
-    """A layer for whoever counts: ``taps`` weights between each input and output, at so many ``places``. A ``norm`` has
-    a gain and a bias for each input; every other layer biases for its outputs, and so many ``vectors`` besides."""
-
-    kind: Literal["convolution", "attention", "norm"]
-    inputs: int
-    outputs: int
-    taps: int
-    places: int
-    vectors: int = 0
-
-
-class AutoencoderConfig(Config):
+class AutoencoderConfig(ConvolutionsConfig):
     """Residual convolutions that halve a picture of ``image`` pixels once for each of ``widths`` but the first, and
     others that double it again (Esser et al. 2021; Rombach et al. 2022), ``blocks`` of them at each size.
 
@@ -50,14 +39,7 @@ class AutoencoderConfig(Config):
     attended: Annotated[int, Field(ge=0)] = 0
     context: Count = Field(default=0, description="places, which follow from image and widths")
 
-    size: ClassVar[None] = None
-    parts: ClassVar[tuple[Any, ...]] = ()
-    experts: ClassVar[int | None] = None
-    dropout: ClassVar[float] = 0.0
-    cross: ClassVar[bool] = False
-    auxiliary: ClassVar[tuple[str, ...]] = ()
     export_class: ClassVar[None] = None
-    missing: ClassVar[tuple[str, ...]] = ()
 
     @model_validator(mode="before")
     @classmethod
@@ -137,14 +119,6 @@ class AutoencoderConfig(Config):
     def attends(self, number: int, encoder: bool) -> bool:
         """Whether attention follows the blocks of a half's size, counted as that half passes them."""
         return (len(self.widths) - 1 - number if encoder else number) < self.attended
-
-    def filled(self, *, check: bool = True) -> AutoencoderConfig:
-        """Itself: nothing is left open."""
-        return self
-
-    def resolved(self) -> AutoencoderConfig:
-        """Itself."""
-        return self
 
     def build(self, vocab_size: int = 0, seed: int = 1, device: str = "cpu") -> AutoencoderNetwork:
         """The network, its weights keyed by (seed, parameter name)."""

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from seedstock.config import Config, Count
-from seedstock.models.configs.autoencoder import Layer
+from seedstock.config import Count
+from seedstock.models.configs.convolutions import ConvolutionsConfig, Layer
 from seedstock.models.configs.transformer import Positive
 
 if TYPE_CHECKING:
     from seedstock.models.codec import CodecNetwork
 
 
-class CodecConfig(Config):
+class CodecConfig(ConvolutionsConfig):
     """Convolutions that see no later sample make a frame of as many samples as ``ratios`` multiply to (``hop``), and
     others make samples of it again (Défossez et al. 2022, EnCodec): ``filters`` outputs, twice as many after each
     ratio, ``blocks`` residual blocks before each, ``recurrent`` layers of LSTM (Hochreiter and Schmidhuber 1997) where
@@ -39,14 +39,7 @@ class CodecConfig(Config):
     taps: Annotated[int, Field(gt=0, description="of the first and the last convolutions")] = 7
     context: Count = Field(default=0, description="frames, which follow from samples and ratios")
 
-    size: ClassVar[None] = None
-    parts: ClassVar[tuple[Any, ...]] = ()
-    experts: ClassVar[int | None] = None
-    dropout: ClassVar[float] = 0.0
-    cross: ClassVar[bool] = False
-    auxiliary: ClassVar[tuple[str, ...]] = ()
     export_class: ClassVar[None] = None
-    missing: ClassVar[tuple[str, ...]] = ()
 
     @model_validator(mode="before")
     @classmethod
@@ -107,19 +100,11 @@ class CodecConfig(Config):
         for _ in range(self.recurrent):  # four gates of what comes and of what was, with biases each
             yield Layer("convolution", 2 * self.width, 4 * self.width, 1, places, 4 * self.width)
 
-    def filled(self, *, check: bool = True) -> CodecConfig:
-        """Itself: nothing is left open."""
-        return self
-
-    def resolved(self) -> CodecConfig:
-        """Itself."""
-        return self
-
     def build(self, vocab_size: int = 0, seed: int = 1, device: str = "cpu") -> CodecNetwork:
         """The network, its weights keyed by (seed, parameter name)."""
         from seedstock.models.codec import CodecNetwork
 
-        return CodecNetwork(self, seed, device)
+        return CodecNetwork(self, vocab_size, seed, device)
 
 
 def _layer(inputs: int, outputs: int, taps: int, places: int) -> Layer:
