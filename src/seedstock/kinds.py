@@ -35,6 +35,7 @@ TABLE: dict[str, dict[str, str]] = {
         "synthetic": "seedstock.corpus.sources.synthetic:Synthetic",
         "pass-keys": "seedstock.corpus.sources.pass_keys:PassKeys",
         "trajectories": "seedstock.corpus.sources.trajectories:Trajectories",
+        "minari": "seedstock.corpus.sources.minari_sets:Minari",
         "gymnasium": "seedstock.corpus.sources.gymnasium_worlds:GymnasiumWorlds",
     },
     "signals": {

@@ -6,8 +6,12 @@ import numpy as np
 import pytest
 import torch
 
+from seedstock.corpus.sources.gymnasium_worlds import GymnasiumWorlds
 from seedstock.corpus.sources.players import balance
+from seedstock.errors import DataError
 from seedstock.evaluation.play import play
+from seedstock.inputs.items.config import Document
+from seedstock.inputs.items.trajectories import TrajectoriesConfig
 from seedstock.models.configs.trajectory import TrajectoryConfig
 from seedstock.objectives.base import Spec, assemble
 from seedstock.objectives.configs.decision import DecisionConfig
@@ -65,3 +69,34 @@ def test_actions_that_are_numbers_stay_inside_of_the_bounds():
         nets["doing"].out.bias.fill_(50.0)  # far outside
     returns = play(nets, objective, "Pendulum-v1", episodes=2)
     assert np.isfinite(returns).all() and (returns < 0).all()
+
+
+def test_what_is_seen_of_a_grid_is_what_its_episodes_hold():
+    pytest.importorskip("minigrid")
+    world, source = "MiniGrid-Empty-5x5-v0", {"name": "x", "episodes": 1, "skills": (1, 1)}
+    made_of = GymnasiumWorlds(world=world, **source)
+    (item,) = made_of.read(made_of.partitions()[0])
+    config = TrajectoriesConfig(steps=5, observation=148, action=7, discrete=True)
+    (window,) = config.items(Document(item.media, "", "", {}))
+
+    class Follows(Decision):
+        """Does what the episode does, and keeps what it is handed."""
+
+        def inputs(self, nets, batch):
+            self.seen = batch["observations"]
+            return super().inputs(nets, batch)
+
+        def actions(self, nets, hidden):
+            wanted = torch.from_numpy(window["actions"][: self.seen.shape[1]]).long()
+            return torch.nn.functional.one_hot(wanted, 7).float()[None].expand(len(self.seen), -1, -1) * 100
+
+    nets, objective = made(Follows, observation=148, action=7, discrete=True)
+    returns = play(nets, objective, world, episodes=1)
+    assert returns == pytest.approx([item.meta["return"]])
+    assert np.array_equal(objective.seen[0].numpy(), window["observations"])
+
+
+def test_another_world_than_the_episodes_are_from_is_refused():
+    nets, objective = made(observation=4, action=2, discrete=True)
+    with pytest.raises(DataError, match=r"3 numbers to see and 1 numbers to do.*4 numbers to see and a choice of 2"):
+        play(nets, objective, "Pendulum-v1", episodes=1)

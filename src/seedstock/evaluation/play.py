@@ -1,4 +1,4 @@
-"""Playing worlds of gymnasium with what was learned from episodes, and the returns that come of it."""
+"""Playing worlds with what was learned from episodes, and the returns that come of it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from seedstock.corpus.sources.base import needs
+from seedstock.corpus.sources.worlds import make
+from seedstock.errors import DataError
 
 
 @torch.inference_mode()
@@ -28,7 +29,7 @@ def play(
 
     What is asked for shrinks by every reward. Discrete actions are drawn by their scores, keyed by ``seed``, or with
     ``greedy`` the likeliest; continuous ones are held inside the world's bounds. Episodes begin from the same states
-    for the same seed, whoever plays. Raises DataError where gymnasium is not installed.
+    for the same seed, whoever plays. Raises DataError where its library is not installed.
     """
     with opened(world, episodes, nets) as worlds:
         return _play(nets, objective, worlds, target, seed, greedy)
@@ -36,9 +37,8 @@ def play(
 
 @contextmanager
 def opened(world: str, episodes: int, player: nn.Module) -> Iterator[list[Any]]:
-    """As many worlds as episodes, played without dropout. Raises DataError where gymnasium is not installed."""
-    library = needs("gymnasium", "gymnasium", "worlds")
-    worlds = [library.make(world) for _ in range(episodes)]
+    """As many worlds as episodes, played without dropout. Raises DataError where the world's library is missing."""
+    worlds = [make(world) for _ in range(episodes)]
     training = player.training
     player.eval()
     try:
@@ -49,16 +49,30 @@ def opened(world: str, episodes: int, player: nn.Module) -> Iterator[list[Any]]:
             one.close()
 
 
-def begun(worlds: list[Any], rng: np.random.Generator) -> np.ndarray:
-    """What is seen of each world first, ``[worlds, …]``: the same for the same numbers."""
+def begun(worlds: list[Any], rng: np.random.Generator, sizes: Any) -> np.ndarray:
+    """What is seen of each world first, ``[worlds, observation]``: the same for the same numbers.
+
+    ``sizes`` has ``observation``, ``action`` and ``discrete``. Raises DataError where the world has others.
+    """
     starts = rng.integers(2**31, size=len(worlds)).tolist()
-    return np.stack([flat(one.reset(seed=start)[0]) for one, start in zip(worlds, starts, strict=True)])
+    seen = np.stack([flat(one.reset(seed=start)[0]) for one, start in zip(worlds, starts, strict=True)])
+    space = worlds[0].action_space
+    chosen = hasattr(space, "n")
+    world = _said(seen.shape[1], int(space.n) if chosen else int(np.prod(space.shape)), chosen)
+    if world != (learned := _said(sizes.observation, sizes.action, sizes.discrete)):
+        fix = "play the world that the episodes are from"
+        raise DataError(f"the world has {world}, the network learned from {learned}", where="world", fix=fix)
+    return seen
+
+
+def _said(observation: int, action: int, discrete: bool) -> str:
+    return f"{observation} numbers to see and {f'a choice of {action}' if discrete else f'{action} numbers to do'}"
 
 
 def _play(nets: Any, objective: Any, worlds: list[Any], target: float, seed: int, greedy: bool) -> np.ndarray:
     model, count, space = objective.spec.model, len(worlds), worlds[0].action_space
     rng = np.random.default_rng(seed)
-    now = begun(worlds, rng)
+    now = begun(worlds, rng, model)
     seen, done = list[np.ndarray](), list[np.ndarray]()
     asked, totals = [np.full(count, float(target))], np.zeros(count)
     alive = np.ones(count, bool)

@@ -1,4 +1,4 @@
-"""Playing worlds of gymnasium with a decoder that learned episodes as tokens, and the returns that come of it."""
+"""Playing worlds with a decoder that learned episodes as tokens, and the returns that come of it."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def play(
 
     ``writer`` is the ``inputs.episode_tokens.Episodes`` of the run. As many steps as the context holds are read.
     Actions are drawn by their scores among the tokens of actions, keyed by ``seed``, or with ``greedy`` the likeliest.
-    Episodes begin from the same states for the same seed, whoever plays. Raises DataError without gymnasium.
+    Episodes begin from the same states for the same seed, whoever plays. Raises DataError without the world's library.
     """
     with opened(world, episodes, network) as worlds:
         return _play(network, writer, worlds, target, seed, greedy)
@@ -34,7 +34,7 @@ def play(
 def _play(network: Any, writer: Any, worlds: list[Any], target: float, seed: int, greedy: bool) -> np.ndarray:
     c, count, space = writer.config, len(worlds), worlds[0].action_space
     rng = np.random.default_rng(seed)
-    now = begun(worlds, rng)
+    now = begun(worlds, rng, c)
     size, first = (c.action, 1) if c.discrete else (c.bins, c.action)
     kept = max(1, (network.config.context - first) // c.step) * c.step
     past = np.full((count, int(writer.bos is not None)), writer.bos or 0, np.int64)

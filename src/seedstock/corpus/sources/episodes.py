@@ -24,6 +24,17 @@ class Broken(ValueError):
     """Why an episode cannot be used, in a few words."""
 
 
+def leaves(tree: Any, name: str = "") -> Iterator[tuple[str, Any]]:
+    """Nested dicts as ``observations/image``, tuples as ``observations/_index_0``, which is what Minari calls them."""
+    if isinstance(tree, tuple):
+        tree = {f"_index_{number}": one for number, one in enumerate(tree)}
+    if isinstance(tree, dict):
+        for key, value in tree.items():
+            yield from leaves(value, f"{name}/{key}" if name else str(key))
+    else:
+        yield name, tree
+
+
 def named(arrays: dict[str, Any]) -> Arrays:
     """Arrays under the names that are used here, whatever theirs are; others keep theirs (``observations/image``)."""
     found: Arrays = {}

@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from seedstock.corpus.sources.grid_player import seek
+
 Player = Callable[[Any, Any], Any]
 """(what is seen, the world) → what to do."""
 
@@ -28,4 +30,25 @@ def swing(seen: Any, world: Any) -> np.ndarray:
     return np.clip(np.array([push], np.float32), -2.0, 2.0)
 
 
-PLAYERS: dict[str, Player] = {"CartPole-v0": balance, "CartPole-v1": balance, "Pendulum-v1": swing}
+PLAYERS: dict[str, Player] = {
+    "CartPole-v0": balance,
+    "CartPole-v1": balance,
+    "Pendulum-v1": swing,
+    "MiniGrid-Empty-": seek,
+    "MiniGrid-DoorKey-": seek,
+    "MiniGrid-FourRooms-": seek,
+    "MiniGrid-MultiRoom-": seek,
+    "MiniGrid-SimpleCrossing": seek,
+    "MiniGrid-LavaCrossing": seek,
+    "MiniGrid-LavaGap": seek,
+}
+"""By the world's name, or by how the names of several worlds begin."""
+
+
+def player(world: str) -> Player | None:
+    """The player of a world, where there is one."""
+    return PLAYERS.get(world) or next((one for name, one in PLAYERS.items() if _several(name, world)), None)
+
+
+def _several(name: str, world: str) -> bool:
+    return name.startswith("MiniGrid-") and world.startswith(name)
