@@ -284,7 +284,7 @@ FAMILIES = {
         input=PICTURES,
     ),
     "captioner": Family(
-        CaptionerConfig(embedding=32, layers=1),
+        CaptionerConfig(embedding=32, layers=1, tied=False),
         TowersConfig(
             shape="clip",
             picture=VisionConfig(shape="clip", **VISION),

@@ -23,6 +23,8 @@ from seedstock.objectives.base import Batch, Expectation, Spec, Sums
 from seedstock.objectives.configs.captioner import CaptionerConfig
 from seedstock.objectives.contrastive import Contrastive
 
+OWN_ROLES = (("patches.weight", "column"), ("out.weight", "head"), *ROLES)
+
 
 class Upper(DecoderConfig):
     """The upper half of a decoder, which attends to another sequence."""
@@ -40,11 +42,12 @@ class Writer(nn.Module):
         self.patches = Linear(spec.model.picture.width, text.width, True)
         self.blocks = nn.ModuleList(Block(own, layer, spec.seed) for layer in range(config.layers))
         self.norm = norm(own.norm, own.width, own.norm_epsilon)
+        self.out = None if config.tied else Linear(text.width, spec.vocab_size, False)
         initialise(self, self.roles(), own, key64("writer", spec.seed))
 
     def roles(self) -> dict[str, str]:
         """As in a decoder with a source."""
-        return assign((name for name, _ in self.named_parameters()), (("patches.weight", "column"), *ROLES))
+        return assign((name for name, _ in self.named_parameters()), OWN_ROLES)
 
     def forward(self, text_BTD: Tensor, picture_BSD: Tensor) -> Tensor:
         """Hidden states ``[B, T, D]`` of what follows each token."""
@@ -54,6 +57,10 @@ class Writer(nn.Module):
         for block in self.blocks:
             text_BTD = block(text_BTD, None, own, source=(source, across))
         return self.norm(text_BTD)
+
+    def scores(self, hidden: Tensor, text: Any) -> Tensor:
+        """Logits of hidden states, fp32: by the matrix of the ``text`` tower's tokens, or by its own."""
+        return text.head(hidden) if self.out is None else self.out(hidden).float()
 
 
 class Captioner(Contrastive):
@@ -70,7 +77,7 @@ class Captioner(Contrastive):
         """What ``contrastive`` compares, and the ``nats`` ``[B]`` of each caption's tokens."""
         (seen, read), targets = output, self._targets(batch)
         hidden = nets["writer"](read.hidden, seen.hidden)[:, :-1]
-        logits = nets["network"].text.head(hidden)
+        logits = nets["writer"].scores(hidden, nets["network"].text)
         nats = F.cross_entropy(logits.flatten(0, 1), targets.flatten(), ignore_index=-1, reduction="none")
         return {**super().represent(nets, output, batch), "nats": nats.view(targets.shape).sum(1)}
 
@@ -94,7 +101,7 @@ class Captioner(Contrastive):
         network = nets["network"]
         picture = network.backbone(**network.pictures(images)).hidden
         text = network.backbone(**self._texts(network, tokens)).hidden
-        return network.text.head(nets["writer"](text, picture))
+        return nets["writer"].scores(nets["writer"](text, picture), network.text)
 
     @torch.no_grad()
     def written(self, nets: Any, images: Tensor) -> Tensor:
@@ -105,7 +112,7 @@ class Captioner(Contrastive):
         ended = torch.zeros(len(images), dtype=torch.bool, device=images.device)
         while tokens.shape[1] < length and not bool(ended.all()):
             hidden = nets["writer"](network.backbone(**self._texts(network, tokens)).hidden, picture)
-            best = network.text.head(hidden[:, -1]).argmax(-1).masked_fill(ended, specials["pad"])
+            best = nets["writer"].scores(hidden[:, -1], network.text).argmax(-1).masked_fill(ended, specials["pad"])
             tokens, ended = torch.cat([tokens, best[:, None]], dim=1), ended | (best == specials["eos"])
         return tokens
 

@@ -17,11 +17,13 @@ class CaptionerConfig(ContrastiveConfig):
 
     ``layers`` more layers on top of the text tower see the picture's patches and write the caption; the tower below
     sees texts alone, and so stands for one. Both losses count alike: one in nats a pair, the other in nats a token.
+    Tokens are scored by the text tower's embedding, or unless ``tied`` by a matrix of their own.
     """
 
     kind: Literal["captioner"] = "captioner"  # type: ignore[assignment]
     loss: Literal["softmax"] = "softmax"
     layers: Annotated[int, Field(gt=0)] = 2
+    tied: bool = True
 
     def build(self, spec: Spec | None = None) -> Objective:
         """Raises RecipeError where ``contrastive`` does."""
