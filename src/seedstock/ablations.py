@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from seedstock.ledger.files import write_json
 from seedstock.ledger.ids import digest
 from seedstock.planning.paired import by_documents, over_seeds
 from seedstock.progress import Reporter, Silent
-from seedstock.runs import lock
+from seedstock.runs import lock, sections
 from seedstock.small_runs import QUIET, SmallRuns
 
 SUFFIX = ".ablate"
@@ -49,6 +49,9 @@ def ablate(
         raise RecipeError(f"{seeds} seeds train nothing", where="--seeds", fix="give 1 or more, 3 to tell noise")
     base = recipes.load(path, list(overrides), name=name)
     keys, combinations = variants(vary)
+    if size is not None and (own := {"model", "model.size"} & set(keys)):
+        what = f"{min(own)} is varied, and --size gives every proxy its size"
+        raise RecipeError(what, where="--size", fix="leave --size out, and write sizes among the values")
     horizon = {} if set(keys) & set(HORIZON) else {"tokens": tokens or _tokens(base, size)}
     made: list[tuple[dict[str, Any], list[Any]]] = []
     for values in combinations:
@@ -106,30 +109,30 @@ def _tokens(base: Any, size: int | None) -> int:
         raise RecipeError(what, where="training.time", fix="give --tokens, or training.tokens in the recipe")
     model = _sized(base.model, size)
     model, training, _ = resolve(model, base.training, vocabulary(base.tokenizer) if base.input.tokenized else 0)
-    training = training.resolved(model.context)
-    return int(training.steps * training.batch_examples * model.context)
+    return int(training.resolved(model.context).reads(model.context))
 
 
-def _sized(model: Any, size: int | None) -> Any:
+def _sized(model: Any, size: int | None, varied: Collection[str] = ()) -> Any:
+    """With the sizes that the dial gives ``size`` parameters, but those that are varied."""
     from seedstock.planning.shapes import SIZES
 
-    return model if size is None else model.model_copy(update={"size": size, **dict.fromkeys(SIZES)})
+    opened = dict.fromkeys(name for name in SIZES if f"model.{name}" not in varied)
+    return model if size is None else model.model_copy(update={"size": size, **opened})
 
 
 def _proxy(recipe: Any, values: dict[str, Any], base: Any, seed: int, size: int | None, horizon: dict[str, int]) -> Any:
     update: dict[str, Any] = dict(QUIET)
     if horizon:
         update |= {"steps": None, "time": None, **horizon}
-    number = base.seed + seed
-    label = digest([values, size, horizon, number])[:12]
-    return recipe.model_copy(
+    made = recipe.model_copy(
         update={
-            "name": f"{base.name}{SUFFIX}-{label}",
-            "seed": number,
-            "model": _sized(recipe.model, size),
+            "seed": base.seed + seed,
+            "model": _sized(recipe.model, size, values),
             "training": recipe.training.model_copy(update=update),
         }
     )
+    # Named by what it is: two ablations of a recipe share the proxies that are the same, the baseline above all.
+    return made.model_copy(update={"name": f"{base.name}{SUFFIX}-{digest(sections(made))[:12]}"})
 
 
 def _compared(

@@ -158,6 +158,43 @@ def test_a_variant_that_is_no_recipe_is_refused_before_anything_is_trained(path,
     assert main(["sweep", str(path), "--ratios", "many", "--runs", str(tmp_path), "--json"]) == 2
 
 
+@pytest.fixture
+def planned(path, tmp_path, monkeypatch):
+    """The proxies that an ablation would train."""
+
+    def plan(vary, **options):
+        seen = []
+
+        def row(self, recipe, title):
+            seen.append(recipe)
+            return {"loss": 1.0, "name": "bits", "run": recipe.name, "tokens": 1500, "parameters": 1}
+
+        one = {"id": np.array([b"a", b"b"]), "size": np.ones(2), "loss": np.ones(2)}
+        monkeypatch.setattr(small_runs.SmallRuns, "row", row)
+        monkeypatch.setattr(small_runs.SmallRuns, "documents", lambda self, name: one)
+        ablations.ablate(path, vary, seeds=1, tokens=1500, runs=tmp_path, **options)
+        return seen
+
+    return plan
+
+
+def test_two_ablations_of_a_recipe_share_the_proxies_that_are_the_same(planned):
+    first, clipped = planned(["training.clip=1,0.5"])
+    again, other = planned(["training.ema=null,0.9"])
+    assert again == first and len({first.name, clipped.name, other.name}) == 3
+
+
+def test_a_size_that_is_varied_is_not_given_by_the_dial(planned):
+    found = [recipe.model.layers for recipe in planned(["model.layers=1,2,3"], size=181_000)]
+    assert found == [1, 2, 3]
+
+
+@pytest.mark.parametrize("vary", ["model.size=74k,127k", "model={size: 74k},{size: 127k}"])
+def test_sizes_and_one_size_for_all_are_refused_together(planned, vary):
+    with pytest.raises(RecipeError, match="--size"):
+        planned([vary], size=181_000)
+
+
 def test_nothing_to_score_on_is_said(path, tmp_path):
     recipe = recipes.load(path, ["corpus.held_out=0"])
     with pytest.raises(DataError, match="nothing is held out"):
