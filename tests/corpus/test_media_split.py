@@ -1,4 +1,4 @@
-"""What is held out of media: whole groups, and not whole labels."""
+"""What is held out of media, whole groups and not whole labels, and their language: what a source says, no guess."""
 
 from __future__ import annotations
 
@@ -9,10 +9,12 @@ import pyarrow.parquet as pq
 from made_media import picture
 
 from seedstock.corpus import Corpus
+from seedstock.corpus.audit import audit
 from seedstock.corpus.build import build
 from seedstock.corpus.config import CorpusConfig
 from seedstock.corpus.sources.image_text import ImageText
 from seedstock.corpus.sources.images import Images
+from seedstock.corpus.sources.text import Text
 from seedstock.ledger.store import Store
 from seedstock.progress import Silent
 
@@ -51,3 +53,29 @@ def test_a_picture_in_several_languages_and_the_variants_of_a_group_stay_togethe
     assert len(rows) == 80 and {row["language"] for row in rows} == {"en", "fr"}
     assert len(sides) == 30 and all(len(side) == 1 for side in sides.values())
     assert {"train", "held_out"} == set.union(*sides.values())
+
+
+def test_of_a_label_no_language_is_guessed(tmp_path):
+    label = "the dogs and the cats of the house"
+    (tmp_path / "in" / label).mkdir(parents=True)
+    for number in range(4):
+        (tmp_path / "in" / label / f"{number}.png").write_bytes(picture(seed=number))
+    (tmp_path / "texts").mkdir()
+    (tmp_path / "texts/a.txt").write_text(f"{label}, and of all the others that live there as well. " * 3)
+    runs, pictures = tmp_path / "runs", {"name": "i", "path": str(tmp_path / "in")}
+    found = {
+        source.name + str(source.language): made(source, runs)
+        for source in (
+            Images(**pictures),
+            Images(**pictures, language="de"),
+            Text(name="t", path=str(tmp_path / "texts")),
+        )
+    }
+    assert {name: {row["language"] for row in rows} for name, rows in found.items()} == {
+        "iNone": {"und"},
+        "ide": {"de"},
+        "tNone": {"en"},
+    }
+    for path in (runs / ".store/corpus").glob("*/strata.json"):  # the audit does not guess either
+        (stratum,) = json.loads(path.read_text())
+        assert {one["name"] for one in audit(path.parent)["by"]["language"]} == {stratum["language"]}

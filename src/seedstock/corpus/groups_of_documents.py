@@ -26,6 +26,8 @@ def dimensions(folder: Path, part: str, table: pa.Table) -> dict[str, list[str]]
     found = {name: ["" if one is None else one for one in table[name].to_pylist()] for name in ("source", "domain")}
     found["licence"] = table["licence"].to_pylist()
     identified = _signal(folder, "language", part, "language") or [""] * rows
+    if (media := _media(folder, part)) is not None:  # of a label or a caption no language can be told
+        identified = ["" if other else one for one, other in zip(identified, media, strict=True)]
     script = _signal(folder, "language", part, "script")
     dialect = _signal(folder, "dialect", part, "dialect")
     telling = pc.fill_null(pc.match_substring_regex(table["meta"], _FACTS), False).to_pylist()
@@ -45,6 +47,13 @@ def dimensions(folder: Path, part: str, table: pa.Table) -> dict[str, list[str]]
         years.append(year(meta))
         dialects.append(str(meta.get("dialect") or (dialect[row] if dialect else "") or _variety(declared)))
     return found | {"language": language, "script": scripts, "year": years, "dialect": dialects}
+
+
+def _media(folder: Path, part: str) -> list[str | None] | None:
+    import pyarrow.parquet as pq
+
+    path = folder / "media" / part
+    return pq.read_table(path, columns=["media_type"])["media_type"].to_pylist() if path.is_file() else None
 
 
 def _signal(folder: Path, name: str, part: str, column: str) -> list[str] | None:

@@ -130,7 +130,7 @@ class Phases:
             for piece in self.pieces:
                 rows = self._alive(piece)
                 documents, signals = self._tables(piece, rows)
-                self.language[rows] = _languages(documents, signals)
+                self.language[rows] = _languages(documents, signals, self.media[rows])
                 decided = self.config.policy.decide(documents, signals)
                 gone = np.array(decided.column("decision").to_pylist(), object) == DROPPED
                 steps, reasons = (np.array(decided.column(name).to_pylist(), object) for name in ("step", "reason"))
@@ -277,11 +277,15 @@ def _batch(table: pa.Table) -> pa.RecordBatch:
     return batches[0] if batches else pa.RecordBatch.from_pylist([], schema=table.schema)
 
 
-def _languages(documents: pa.RecordBatch, signals: dict[str, pa.RecordBatch]) -> np.ndarray:
-    """What the source declares, in the one spelling of each language, else what the signal found, else ``und``."""
+def _languages(documents: pa.RecordBatch, signals: dict[str, pa.RecordBatch], media: np.ndarray) -> np.ndarray:
+    """What the source declares, in the one spelling of each language, else what the signal found, else ``und``.
+
+    The text of ``media`` is a label or a caption, and of a few words no language can be told.
+    """
     declared = [normalise(str(json.loads(meta).get("language") or "")) for meta in documents.column("meta").to_pylist()]
     found = signals["language"].column("language").to_pylist() if "language" in signals else [None] * len(declared)
-    names = [str(own or seen or UNDETERMINED) for own, seen in zip(declared, found, strict=True)]
+    read = [None if other else seen for seen, other in zip(found, media.tolist(), strict=True)]
+    names = [str(own or seen or UNDETERMINED) for own, seen in zip(declared, read, strict=True)]
     result = np.empty(len(names), object)
     result[:] = names
     return result
