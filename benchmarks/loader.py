@@ -1,11 +1,13 @@
 """How fast the loader is: tokens a second on one core, time to seek, bytes of ledger a document.
 
     python benchmarks/loader.py [--shards FOLDER] [--json]
+    python benchmarks/loader.py --run runs/quickstart
 
 Without ``--shards`` it builds shards of this machine's Python standard library (8,192 BPE tokens). Tokens a second
 count everything that training gets, in one thread: windows with documents and positions, digests, and the step's
 digest; per second of CPU time, so that other work on the machine does not enter. Seeking is a batch of a random step
-with nothing located yet; opening reads the index, makes the plan and gives the first batch.
+with nothing located yet; opening reads the index, makes the plan and gives the first batch. ``--run`` says instead what
+share of its steps' time a run that was trained waited for its batches.
 """
 
 from __future__ import annotations
@@ -108,11 +110,28 @@ def ledger(folder: Path) -> dict[str, float]:
     }
 
 
+def waited(run: Path) -> dict[str, float]:
+    """From a run's ``events.jsonl``, which has every step up to about a thousand."""
+    lines = (json.loads(line) for line in (run / "events.jsonl").read_text().splitlines())
+    steps = [line for line in lines if line["event"] == "step"]
+    seconds = sum(step["seconds"] for step in steps)
+    found = sum(step["waited"] for step in steps)
+    return {"steps": len(steps), "seconds": round(seconds, 3), "waited": round(found, 4), "share": found / seconds}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--run", type=Path, help="a trained run's folder")
     parser.add_argument("--shards", type=Path, help="a shard folder")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
+    if options.run:
+        if not (options.run / "events.jsonl").exists():
+            parser.error(f"{options.run} has no events.jsonl: give the folder of a run that was trained")
+        row = waited(options.run)
+        told = f"{row['steps']} steps in {row['seconds']} s, {row['waited']} s waited for data: {row['share']:.3%}"
+        print(json.dumps(row) if options.json else told)
+        return
     with tempfile.TemporaryDirectory() as scratch:
         folder = options.shards or build(Path(scratch))
         total = sum(s.tokens for s in Shards(folder).strata("train"))
