@@ -24,6 +24,8 @@ from spread_run import OPTIMIZERS, run  # noqa: E402
 
 Layout = dict[str, Any]
 EXAMPLES = {2: 7, 4: 5, 8: 11}
+PLAIN = ("sequence", "schedule", "ring")
+"""What of a layout is no degree."""
 
 
 @dataclass(frozen=True)
@@ -47,9 +49,18 @@ TABLES = {
     ),
     "pieces of sequences": Table(
         {
-            2: [{"context": 2}],
-            4: [{"data": 2, "context": 2}, {"shard": 2, "context": 2}, {"context": 4}, {"context": 2, "tensor": 2}],
-            8: [{"data": 2, "shard": 2, "context": 2}],
+            2: [{"context": 2}, {"context": 2, "ring": True}],
+            4: [
+                {"data": 2, "context": 2},
+                {"shard": 2, "context": 2},
+                {"context": 4},
+                {"context": 2, "tensor": 2},
+                {"data": 2, "context": 2, "ring": True},
+                {"shard": 2, "context": 2, "ring": True},
+                {"context": 4, "ring": True},
+                {"context": 2, "tensor": 2, "ring": True},
+            ],
+            8: [{"data": 2, "shard": 2, "context": 2}, {"context": 8, "ring": True}],
         },
         BY_POSITION,
     ),
@@ -128,9 +139,10 @@ def show(title: str, ranks: int, found: dict[str, Any], folder: Path) -> None:
             ours = found[f"{layout} {name}"]
             assert theirs is not None and ours["digest"] == theirs["digest"]
             cells.append(f"{float((ours['losses'] - theirs['losses']).abs().max()):.1e}")
-        shown = " × ".join(f"{key} {value}" for key, value in layout.items() if key not in ("sequence", "schedule"))
+        shown = " × ".join(f"{key} {value}" for key, value in layout.items() if key not in PLAIN)
         plain = ", stream whole" if layout.get("sequence") is False else ""
         plain += f", `{layout['schedule']}`" if "schedule" in layout else ""
+        plain += ", ring" if layout.get("ring") else ""
         print(f"| {shown}{plain} | " + " | ".join(cells) + " |", flush=True)
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import inspect
 import math
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -16,7 +15,7 @@ from torch import Tensor, nn
 from seedstock.models import products, rope
 from seedstock.models.cache import LayerCache
 from seedstock.models.linear import Linear, together
-from seedstock.models.mask import Mask
+from seedstock.models.mask import Attend, Mask
 from seedstock.models.norms import RMSNorm
 
 
@@ -33,9 +32,8 @@ class Sight:
     """``varlen``: where each document starts in the rows laid end to end, and the end."""
     blind: Tensor | None = None
     """``[B, 1, T, 1]``: queries that have nothing to see, and are given zeros."""
-    gather: Callable[[Tensor], Tensor] | None = None
-    """Of a piece of a sequence: from its keys or values to those of the whole, of which the first ``keys`` count."""
-    keys: int = 0
+    along: Attend | None = None
+    """Of a piece of a sequence: attention to the keys and values of all pieces."""
 
 
 def across(mask: Mask, x_BTD: Tensor, keys: int) -> Sight:
@@ -89,16 +87,33 @@ def prepare(mask: Mask, x_BTD: Tensor, keys: int, bias_HTS: Tensor | None = None
 
 
 def _of_piece(mask: Mask, x_BTD: Tensor) -> Sight:
-    """``prepare`` for the queries of a piece: keys and values of the whole are gathered (all-gather, as Llama 3 did:
-    Grattafiori et al. 2024, section 3.3.2), and where none looks ahead, those behind the piece are left out."""
-    assert mask.piece is not None
-    T = x_BTD.shape[1]
-    keys = mask.piece.first + T if mask.pattern == "causal" else mask.piece.length
-    hidden = ~mask.visible(T, keys, x_BTD.device)[:, None]
-    if _written_out(x_BTD, keys):
-        seen = torch.zeros(hidden.shape, dtype=x_BTD.dtype).masked_fill_(hidden, -math.inf)
-        return Sight("products", seen=seen, gather=mask.piece.gather, keys=keys)
-    return Sight("sdpa", seen=~hidden, gather=mask.piece.gather, keys=keys)
+    """``prepare`` for the queries of a piece: keys and values go round a ring, or those of the whole are gathered
+    (all-gather, as Llama 3 did: Grattafiori et al. 2024, section 3.3.2), and where no run of queries looks ahead,
+    those behind it are left out."""
+    piece = mask.piece
+    assert piece is not None
+    if piece.ring is not None:
+        return Sight("ring", along=piece.ring(mask, x_BTD.device))
+    parts = []
+    for run in piece.runs:
+        keys = run.stop if mask.pattern == "causal" else piece.length
+        seen = mask.between(run, slice(0, keys), x_BTD.device)[:, None]
+        if _written_out(x_BTD, keys):
+            bias = torch.zeros(seen.shape, dtype=x_BTD.dtype).masked_fill_(~seen, -math.inf)
+            parts.append((keys, Sight("products", seen=bias)))
+        else:
+            parts.append((keys, Sight("sdpa", seen=seen)))
+
+    def along(q_BHTK: Tensor, k_BGTK: Tensor, v_BGTK: Tensor) -> Tensor:
+        k_BGSK, v_BGSK = piece.gather(torch.cat([k_BGTK, v_BGTK], 1)).chunk(2, 1)
+        queries = q_BHTK.chunk(len(parts), 2)
+        found = [
+            attend(q, k_BGSK[:, :, :keys], v_BGSK[:, :, :keys], sight)
+            for q, (keys, sight) in zip(queries, parts, strict=True)
+        ]
+        return torch.cat(found, 2) if len(found) > 1 else found[0]
+
+    return Sight("gather", along=along)
 
 
 def attend(q_BHTK: Tensor, k_BGSK: Tensor, v_BGSK: Tensor, sight: Sight) -> Tensor:
@@ -182,9 +197,10 @@ class Attention(nn.Module):
             q_BHTK = q_BHTK * (self.scale * K**0.5)  # kernels divide by the root of the head's size
         if cache is not None:
             k_BGTK, v_BGTK = cache.append(k_BGTK, v_BGTK)
-        if sight.gather is not None:
-            k_BGTK, v_BGTK = sight.gather(torch.cat([k_BGTK, v_BGTK], 1))[:, :, : sight.keys].chunk(2, 1)
-        out_BHTK = attend(q_BHTK, k_BGTK, v_BGTK, sight)
+        if sight.along is not None:
+            out_BHTK = sight.along(q_BHTK, k_BGTK, v_BGTK)
+        else:
+            out_BHTK = attend(q_BHTK, k_BGTK, v_BGTK, sight)
         return self.output(out_BHTK.transpose(1, 2).reshape(B, T, H * K))
 
     def _across(self, x_BTD: Tensor, sight: Sight, cache: LayerCache | None, source_BSD: Tensor) -> Tensor:

@@ -165,5 +165,5 @@ def _real(attention: Mask, x: Tensor) -> Tensor | None:
     """Which positions are no padding (a document with a negative number); None where all are."""
     documents, piece = attention.documents, attention.piece
     if documents is not None and piece is not None:
-        documents = documents[:, piece.first : piece.first + x.shape[1]]
+        documents = piece.cut(documents)
     return None if documents is None or documents.shape != x.shape[:2] else documents >= 0

@@ -9,19 +9,28 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+Attend = Callable[[Tensor, Tensor, Tensor], Tensor]
+"""Queries ``[B, H, T, K]``, keys and values ``[B, G, T, K]`` of a piece → what its queries find in the whole."""
+
 
 @dataclass(frozen=True)
 class Piece:
-    """Which positions of a longer sequence are here; other processes hold the others."""
+    """Which positions of a longer sequence are here, in runs of equal length; other processes hold the others."""
 
-    first: int
-    """The first of them."""
+    runs: tuple[slice, ...]
+    """Where they stand, in the order in which they lie here."""
     length: int
     """Positions of the whole."""
     gather: Callable[[Tensor], Tensor]
     """From keys or values here ``[B, G, T, K]`` to those of the whole ``[B, G, length, K]``."""
     add: Callable[[Tensor], Tensor]
     """A tensor added up over all pieces; the gradient of the sum is each term's."""
+    ring: Callable[[Mask, torch.device], Attend] | None = None
+    """Where keys and values are passed round in the place of being gathered: attention under a mask."""
+
+    def cut(self, x: Tensor, dim: int = 1) -> Tensor:
+        """This piece of what has all positions along ``dim``: always a copy, which keeps nothing of the whole."""
+        return torch.cat([x.narrow(dim, run.start, run.stop - run.start) for run in self.runs], dim)
 
 
 @dataclass(frozen=True)
@@ -72,35 +81,38 @@ class Mask:
         return cls(pattern, documents)
 
     def visible(self, queries: int, keys: int, device: torch.device) -> Tensor:
-        """Boolean ``[B or 1, T, S]``: may query t, the (S - T + t)-th position, see key s? Of a piece the queries are
-        its own positions, and the keys the first ``keys`` of the whole."""
-        at = torch.arange(keys, device=device)
-        first = keys - queries if self.piece is None else self.piece.first
-        own = slice(first, first + queries)
+        """Boolean ``[B or 1, T, S]``: may query t, the (S - T + t)-th position, see key s?"""
+        if self.sources is None:
+            return self.between(slice(keys - queries, keys), slice(0, keys), device)
+        if self.documents is None:
+            return torch.ones(1, queries, keys, dtype=torch.bool, device=device)
+        return self.documents[:, :, None] == self.sources[:, None, :]
+
+    def between(self, queries: slice, keys: slice, device: torch.device) -> Tensor:
+        """Boolean ``[B or 1, T, S]``: may these positions of the sequence see those?"""
+        own, at = (torch.arange(one.start, one.stop, device=device) for one in (queries, keys))
         if self.blocks is not None:
             seen = self._by_blocks(queries, keys)
         elif self.pattern == "full":
-            seen = torch.ones(1, queries, keys, dtype=torch.bool, device=device)
+            seen = torch.ones(1, len(own), len(at), dtype=torch.bool, device=device)
         else:
-            seen = (at[None, :] <= at[own, None])[None]
+            seen = (at[None, :] <= own[:, None])[None]
         if self.window is not None:
-            seen = seen & ((at[None, :] - at[own, None]).abs() <= self.window)
+            seen = seen & ((at[None, :] - own[:, None]).abs() <= self.window)
         if self.prefix is not None:
-            seen = seen | self.prefix[:, None, :keys]
+            seen = seen | self.prefix[:, None, keys]
         if self.documents is not None:
-            of_keys = self.documents[:, :keys] if self.sources is None else self.sources
-            of_queries = self.documents[:, own] if self.sources is None else self.documents
-            seen = seen & (of_queries[:, :, None] == of_keys[:, None, :])
+            seen = seen & (self.documents[:, queries, None] == self.documents[:, None, keys])
         return seen
 
-    def _by_blocks(self, queries: int, keys: int) -> Tensor:
+    def _by_blocks(self, queries: slice, keys: slice) -> Tensor:
         assert self.blocks is not None
-        mine, theirs = self.blocks[:, keys - queries :, None], self.blocks[:, None, :]
+        mine, theirs = self.blocks[:, queries, None], self.blocks[:, None, keys]
         if self.noisy is None:
             return theirs <= mine
-        noisy = self.noisy[keys - queries :, None]
-        clean = ~self.noisy[None] & ((theirs < mine) | (~noisy & (theirs == mine)))
-        return clean | (self.noisy[None] & noisy & (theirs == mine))
+        noisy, copied = self.noisy[queries, None], self.noisy[None, keys]
+        clean = ~copied & ((theirs < mine) | (~noisy & (theirs == mine)))
+        return clean | (copied & noisy & (theirs == mine))
 
     def blind(self) -> Tensor | None:
         """Boolean ``[B, T]``: queries whose document has no part in another sequence's keys; None where that is

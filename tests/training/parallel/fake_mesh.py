@@ -14,7 +14,7 @@ from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
 from torch.testing._internal.distributed.fake_pg import FakeStore
 
 from seedstock.models import experts
-from seedstock.training.parallel import expert
+from seedstock.training.parallel import expert, ring
 
 RANKS = 64
 
@@ -32,7 +32,8 @@ def mesh_of_64() -> Iterator[None]:
 @contextmanager
 def no_numbers() -> Iterator[None]:
     """Inside, tensors have no numbers. Whoever looks at one is told that the general case holds: not all positions are
-    of one document, every position may be chosen, and tokens go to experts evenly."""
+    of one document, every position may be chosen, tokens go to experts evenly, and runs of positions have several
+    documents, and prefixes."""
 
     def everywhere(x: torch.Tensor, **options: Any) -> torch.Tensor:
         return torch.zeros(x.numel(), x.ndim, dtype=torch.int64)
@@ -49,6 +50,10 @@ def no_numbers() -> Iterator[None]:
         patches.enter_context(mock.patch.object(FakeTensor, "__bool__", lambda self: False))
         patches.enter_context(mock.patch.object(torch, "nonzero", everywhere))
         patches.enter_context(mock.patch.object(experts, "_one_by_one", evenly))
+    def several(flags: torch.Tensor) -> list[Any]:
+        rows, columns = flags.shape[1:]
+        return [[[False] * columns] * rows, [[False] * columns] * rows, [[True] * columns] * rows]
+
         patches.enter_context(mock.patch.object(expert, "_splits", shared))
         patches.enter_context(FakeTensorMode(allow_non_fake_inputs=True))
         yield
@@ -56,6 +61,7 @@ def no_numbers() -> Iterator[None]:
 
 def shapes_of(network: nn.Module) -> nn.Module:
     """A network on no device, with tensors that have a device and no numbers."""
+        patches.enter_context(mock.patch.object(ring, "_read", several))
     for module in network.modules():
         for name, parameter in module._parameters.items():
             if parameter is not None:

@@ -14,10 +14,16 @@ TWO = ({"data": 2}, {"shard": 2}, {"tensor": 2}, {"tensor": 2, "sequence": False
 FOUR = ({"data": 2, "shard": 2}, {"shard": 2, "tensor": 2}, {"data": 2, "tensor": 2}, {"shard": 4})
 EIGHT = ({"data": 2, "shard": 2, "tensor": 2}, {"shard": 8})
 AGAIN = ({"shard": 2, "recompute": "selective"}, {"tensor": 2, "recompute": "full"})
-ALONG = {2: ({"context": 2},), 4: ({"shard": 2, "context": 2}, {"data": 2, "context": 2}, {"context": 2, "tensor": 2})}
+RING = {"context": 2, "ring": True}
+ALONG = {
+    2: ({"context": 2}, RING, {**RING, "recompute": "selective"}),
+    4: ({"shard": 2, "context": 2}, {"data": 2, **RING}, {"context": 2, "tensor": 2}, {**RING, "context": 4}),
+}
 """Layouts that cut sequences, by processes."""
 DIVIDED = {2: ({"expert": 2},), 4: ({"shard": 4, "expert": 2}, {"data": 2, "expert": 2})}
 """Layouts that divide experts."""
+EARLY = {**RING, "context": 4}
+"""A ring that windows stop before its end."""
 STAGED = {
     2: ({"pipeline": 2}, {"pipeline": 2, "schedule": "gpipe", "recompute": "full"}),
     4: ({"pipeline": 2, "shard": 2}, {"pipeline": 2, "data": 2}),
@@ -47,6 +53,7 @@ def spread_out(ranks: int, count: int) -> list[dict[tuple[str, str], Any]]:
     return together(work, ranks, pairs, count, 2)
 
 
+    pairs += [("windows", EARLY)] if ranks == 4 else []
 @cache
 def alone(name: str, count: int) -> dict[str, Any]:
     torch.set_num_threads(1)
@@ -97,6 +104,10 @@ def test_two_processes_with_half_of_the_experts_each(layout: dict[str, Any]) -> 
 
 
 @pytest.mark.parametrize("layout", STAGED[2], ids=str)
+def test_four_processes_in_a_ring_that_ends_early() -> None:
+    same(4, "windows", EARLY, UNEVEN[4])
+
+
 @pytest.mark.parametrize("name", LAYERED)
 def test_two_processes_with_half_of_the_layers_each(name: str, layout: dict[str, Any]) -> None:
     same(2, name, layout, UNEVEN[2])

@@ -79,9 +79,10 @@ class ParallelConfig(Config):
     ``data``: copies of the model, each fed a part of the batch (DDP). ``shard``: the same with weights, gradients and
     optimizer state cut up among the processes (FSDP2; with ``data`` HSDP). ``tensor``: matrices cut along heads and
     hidden units (Shoeybi et al. 2019), with ``sequence`` the stream between them cut along positions too (Korthikanti
-    et al. 2022). ``context``: the positions of every sequence, whose keys and values attention gathers. ``expert``:
-    experts, among as many of the processes of ``shard``. ``pipeline``: layers, in stages that pass micro-batches on, as
-    ``schedule`` says (GPipe: Huang et al. 2018; 1F1B, interleaved: Narayanan et al. 2021; zero bubble: Qi et al. 2023).
+    et al. 2022). ``context``: the positions of every sequence, whose keys and values attention gathers, or with
+    ``ring`` passes from process to process (Liu et al. 2023). ``expert``: experts, among as many of the processes of
+    ``shard``. ``pipeline``: layers, in stages that pass micro-batches on, as ``schedule`` says (GPipe: Huang et al.
+    2018; 1F1B, interleaved: Narayanan et al. 2021; zero bubble: Qi et al. 2023).
     ``reshard`` drops gathered weights after the forward pass and
     gathers them again for the backward pass: less memory, half as much traffic again. ``timeout`` is how many seconds a
     process waits for the others before the lost one is named and the rest leave. The layout is no part of what a run
@@ -96,6 +97,7 @@ class ParallelConfig(Config):
     expert: Degree = 1
     schedule: Literal["gpipe", "1f1b", "interleaved", "zero-bubble"] = "1f1b"
     sequence: bool = True
+    ring: bool = False
     reshard: Literal["auto"] | bool = "auto"
     timeout: Annotated[float, Field(gt=0)] = 600.0
 

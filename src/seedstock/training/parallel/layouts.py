@@ -17,7 +17,7 @@ Layout = Callable[[Any, World, ParallelConfig], None]
 def _context(passing: Any, world: World, config: ParallelConfig) -> None:
     from seedstock.training.parallel.context import Context
 
-    passing.context = Context(world.within["context"])
+    passing.context = Context(world.within["context"], ring=config.ring)
     passing.context.lay(passing.nets)
 
 
