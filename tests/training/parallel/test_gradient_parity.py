@@ -10,20 +10,16 @@ import torch
 from gloo import together
 from parity_cases import BAND, BY_POSITION, CASES, EVERY, LAYERED, differences, gradients
 
+from seedstock.training.parallel.pipeline import SPLIT_BACKWARD
+
 TWO = ({"data": 2}, {"shard": 2}, {"tensor": 2}, {"tensor": 2, "sequence": False})
 FOUR = ({"data": 2, "shard": 2}, {"shard": 2, "tensor": 2}, {"data": 2, "tensor": 2}, {"shard": 4})
 EIGHT = ({"data": 2, "shard": 2, "tensor": 2}, {"shard": 8})
 AGAIN = ({"shard": 2, "recompute": "selective"}, {"tensor": 2, "recompute": "full"})
-RING = {"context": 2, "ring": True}
-ALONG = {
-    2: ({"context": 2}, RING, {**RING, "recompute": "selective"}),
-    4: ({"shard": 2, "context": 2}, {"data": 2, **RING}, {"context": 2, "tensor": 2}, {**RING, "context": 4}),
-}
+ALONG = {2: ({"context": 2},), 4: ({"shard": 2, "context": 2}, {"data": 2, "context": 2}, {"context": 2, "tensor": 2})}
 """Layouts that cut sequences, by processes."""
 DIVIDED = {2: ({"expert": 2},), 4: ({"shard": 4, "expert": 2}, {"data": 2, "expert": 2})}
 """Layouts that divide experts."""
-EARLY = {**RING, "context": 4}
-"""A ring that windows stop before its end."""
 STAGED = {
     2: ({"pipeline": 2}, {"pipeline": 2, "schedule": "gpipe", "recompute": "full"}),
     4: ({"pipeline": 2, "shard": 2}, {"pipeline": 2, "data": 2}),
@@ -41,6 +37,10 @@ def work(rank: int, pairs: list[tuple[str, dict[str, Any]]], count: int, micro: 
     return {(name, str(layout)): gradients(EVERY[name](), count, micro, layout) for name, layout in pairs}
 
 
+def works(layout: dict[str, Any]) -> bool:
+    return SPLIT_BACKWARD or layout.get("schedule") != "zero-bubble"
+
+
 @cache
 def spread_out(ranks: int, count: int) -> list[dict[tuple[str, str], Any]]:
     names = tuple(CASES) if ranks == 2 else SOME
@@ -49,11 +49,10 @@ def spread_out(ranks: int, count: int) -> list[dict[tuple[str, str], Any]]:
     pairs += [(name, layout) for name in (BY_POSITION if ranks == 2 else HALF) for layout in ALONG.get(ranks, ())]
     pairs += [("experts", layout) for layout in DIVIDED.get(ranks, ())]
     pairs += [(name, layout) for name in LAYERED for layout in STAGED.get(ranks, ())]
-    pairs += [(name, layout) for name in FOUR_LAYERS for layout in DEEP if ranks == 2]
+    pairs += [(name, layout) for name in FOUR_LAYERS for layout in DEEP if ranks == 2 and works(layout)]
     return together(work, ranks, pairs, count, 2)
 
 
-    pairs += [("windows", EARLY)] if ranks == 4 else []
 @cache
 def alone(name: str, count: int) -> dict[str, Any]:
     torch.set_num_threads(1)
@@ -104,10 +103,6 @@ def test_two_processes_with_half_of_the_experts_each(layout: dict[str, Any]) -> 
 
 
 @pytest.mark.parametrize("layout", STAGED[2], ids=str)
-def test_four_processes_in_a_ring_that_ends_early() -> None:
-    same(4, "windows", EARLY, UNEVEN[4])
-
-
 @pytest.mark.parametrize("name", LAYERED)
 def test_two_processes_with_half_of_the_layers_each(name: str, layout: dict[str, Any]) -> None:
     same(2, name, layout, UNEVEN[2])
@@ -116,6 +111,8 @@ def test_two_processes_with_half_of_the_layers_each(name: str, layout: dict[str,
 @pytest.mark.parametrize("layout", DEEP, ids=str)
 @pytest.mark.parametrize("name", FOUR_LAYERS)
 def test_two_processes_with_several_stages_or_a_split_backward_pass(name: str, layout: dict[str, Any]) -> None:
+    if not works(layout):
+        pytest.skip("below torch 2.13 the zero-bubble schedule is refused")
     same(2, name, layout, UNEVEN[2])
 
 

@@ -15,6 +15,7 @@ from seedstock.models.configs.vision import VisionConfig
 from seedstock.training import fit
 from seedstock.training.configs.parallel import Degrees, ParallelConfig, check
 from seedstock.training.configs.training import TrainingConfig
+from seedstock.training.parallel import pipeline
 
 SIZES: dict[str, Any] = {"width": 32, "layers": 4, "heads": 4, "context": 16}
 DECODER = DecoderConfig(shape="llama", **SIZES)
@@ -64,3 +65,9 @@ def test_stages_refuse_what_does_not_go_with_them(changes: dict[str, Any], told:
     world: Any = SimpleNamespace(alone=False, size=2, degrees=Degrees(pipeline=2))
     with pytest.raises(RecipeError, match=told):
         fit._check(config, world, SimpleNamespace(config=DECODER.resolved()), SimpleNamespace(by_position=True))  # type: ignore[arg-type]
+
+
+def test_zero_bubble_is_refused_where_torch_counts_gradients_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pipeline, "SPLIT_BACKWARD", False)
+    with pytest.raises(RecipeError, match=r"the zero-bubble schedule of torch .* gives wrong gradients or none"):
+        pipeline.Pipeline(None, None, "zero-bubble")  # type: ignore[arg-type]

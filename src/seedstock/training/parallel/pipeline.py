@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.distributed import pipelining
 from torch.distributed.device_mesh import DeviceMesh
 
+from seedstock.errors import RecipeError
 from seedstock.training.batches import Batch
 from seedstock.training.configs.parallel import STAGES
 from seedstock.training.norm import local
@@ -27,6 +28,10 @@ SCHEDULES: dict[str, Any] = {
     "interleaved": pipelining.ScheduleInterleaved1F1B,
     "zero-bubble": pipelining.ScheduleInterleavedZeroBubble,
 }
+
+
+SPLIT_BACKWARD = torch.__version__ >= "2.13"  # compared as versions
+"""Whether torch's backward pass in two halves knows functions in Python, and counts no weight's gradient twice."""
 
 
 class Absent(nn.Module):
@@ -50,6 +55,12 @@ class Pipeline:
     """This process's stages in a mesh of one dimension; what is of other stages is taken out of the nets."""
 
     def __init__(self, passing: Any, mesh: DeviceMesh, schedule: str) -> None:
+        if schedule == "zero-bubble" and not SPLIT_BACKWARD:
+            raise RecipeError(
+                f"the zero-bubble schedule of torch {torch.__version__} gives wrong gradients or none",
+                where="training.parallel.schedule",
+                fix="take torch 2.13, or another schedule",
+            )
         self.network: Any = passing.nets["network"]
         self.group, self.size, self.rank = mesh.get_group(), mesh.size(), mesh.get_local_rank()
         self.schedule, depth = schedule, self.network.config.depth

@@ -8,10 +8,14 @@ from typing import Any
 from torch import nn
 from torch.distributed.device_mesh import DeviceMesh
 from torch.distributed.fsdp import FSDPModule, fully_shard
+from torch.distributed.fsdp._fully_shard import _fsdp_common
 from torch.distributed.tensor import Shard
 
-from seedstock.errors import SeedstockError
 from seedstock.models.block import Block
+from seedstock.models.experts import experts_of
+
+SEVERAL_MESHES = hasattr(_fsdp_common, "ShardPlacementResult")
+"""Whether parameters of one module can be sharded over several meshes: torch 2.12 and later."""
 
 
 def shard(
@@ -29,7 +33,10 @@ def shard(
     """
     place = _placement(mesh["shard"].size())
     if apart and holders is not None:
-        place = _apart(place, apart, holders)
+        if SEVERAL_MESHES:
+            place = _apart(place, apart, holders)
+        else:
+            _by_themselves(passing, mesh, holders, reshard)
     for module in list(passing.modules()):
         if isinstance(module, Block):
             fully_shard(module, mesh=mesh, reshard_after_forward=reshard, shard_placement_fn=place)
@@ -45,23 +52,32 @@ def _apart(
     place: Callable[[nn.Parameter], Any], apart: set[nn.Parameter], holders: DeviceMesh
 ) -> Callable[[nn.Parameter], Any]:
     """The same, but for parameters of which other processes hold other parts."""
-    try:
-        from torch.distributed.fsdp._fully_shard._fsdp_common import FSDPMeshInfo, HSDPMeshInfo, ShardPlacementResult
-    except ImportError:
-        raise SeedstockError(
-            "this torch shards all parameters of a block over one mesh, and divided experts need another",
-            fix="take torch 2.13, or tensor in the place of expert",
-        ) from None
-    copies = holders.ndim > 1
-    info: Any = HSDPMeshInfo(holders, 1, 0) if copies else FSDPMeshInfo(holders, 0)
+    common: Any = _fsdp_common
+    info = common.HSDPMeshInfo(holders, 1, 0) if holders.ndim > 1 else common.FSDPMeshInfo(holders, 0)
     size = holders.size(holders.ndim - 1)
 
     def found(parameter: nn.Parameter) -> Any:
-        if parameter in apart:  # experts are cut along the first dimension already
-            return ShardPlacementResult(Shard(1 if parameter.shape[1] % size == 0 else 0), info)
-        return place(parameter)
+        return common.ShardPlacementResult(_along(parameter, size), info) if parameter in apart else place(parameter)
 
     return found
+
+
+def _by_themselves(passing: nn.Module, mesh: DeviceMesh, holders: DeviceMesh, reshard: bool) -> None:
+    """The same where a module's parameters are all sharded over one mesh: each mixture's experts are gathered by
+    themselves, and so is what of a mixture every process has."""
+    size = holders.size(holders.ndim - 1)
+    for module in experts_of(passing):
+        for whole in (module.router, module.shared):
+            if whole is not None:
+                fully_shard(whole, mesh=mesh, reshard_after_forward=reshard)
+        fully_shard(
+            module, mesh=holders, reshard_after_forward=reshard, shard_placement_fn=lambda one: _along(one, size)
+        )
+
+
+def _along(parameter: nn.Parameter, size: int) -> Shard:
+    """Experts are cut along the first dimension already."""
+    return Shard(1 if parameter.shape[1] % size == 0 else 0)
 
 
 def _placement(shards: int) -> Callable[[nn.Parameter], Any]:
