@@ -16,8 +16,14 @@ TWO = ({"data": 2}, {"shard": 2}, {"tensor": 2}, {"tensor": 2, "sequence": False
 FOUR = ({"data": 2, "shard": 2}, {"shard": 2, "tensor": 2}, {"data": 2, "tensor": 2}, {"shard": 4})
 EIGHT = ({"data": 2, "shard": 2, "tensor": 2}, {"shard": 8})
 AGAIN = ({"shard": 2, "recompute": "selective"}, {"tensor": 2, "recompute": "full"})
-ALONG = {2: ({"context": 2},), 4: ({"shard": 2, "context": 2}, {"data": 2, "context": 2}, {"context": 2, "tensor": 2})}
+RING = {"context": 2, "ring": True}
+ALONG = {
+    2: ({"context": 2}, RING, {**RING, "recompute": "selective"}),
+    4: ({"shard": 2, "context": 2}, {"data": 2, **RING}, {"context": 2, "tensor": 2}, {**RING, "context": 4}),
+}
 """Layouts that cut sequences, by processes."""
+EARLY = {**RING, "context": 4}
+"""A ring that windows stop before its end."""
 DIVIDED = {2: ({"expert": 2},), 4: ({"shard": 4, "expert": 2}, {"data": 2, "expert": 2})}
 """Layouts that divide experts."""
 STAGED = {
@@ -47,6 +53,7 @@ def spread_out(ranks: int, count: int) -> list[dict[tuple[str, str], Any]]:
     pairs = [(name, layout) for name in names for layout in {2: TWO, 4: FOUR, 8: EIGHT}[ranks]]
     pairs += [(name, layout) for name in SOME for layout in AGAIN if ranks == 2]
     pairs += [(name, layout) for name in (BY_POSITION if ranks == 2 else HALF) for layout in ALONG.get(ranks, ())]
+    pairs += [("windows", EARLY)] if ranks == 4 else []
     pairs += [("experts", layout) for layout in DIVIDED.get(ranks, ())]
     pairs += [(name, layout) for name in LAYERED for layout in STAGED.get(ranks, ())]
     pairs += [(name, layout) for name in FOUR_LAYERS for layout in DEEP if ranks == 2 and works(layout)]
@@ -95,6 +102,10 @@ def test_two_processes_with_a_piece_of_each_sequence(name: str, layout: dict[str
 @pytest.mark.parametrize("name", HALF)
 def test_four_processes_with_pieces_of_sequences(name: str, layout: dict[str, Any]) -> None:
     same(4, name, layout, UNEVEN[4])
+
+
+def test_four_processes_in_a_ring_that_ends_early() -> None:
+    same(4, "windows", EARLY, UNEVEN[4])
 
 
 @pytest.mark.parametrize("layout", DIVIDED[2], ids=str)
