@@ -10,7 +10,7 @@ from torch import nn
 
 from seedstock.objectives.base import Batch, Expectation, Spec, Sums
 from seedstock.objectives.configs.views import ByolConfig
-from seedstock.objectives.projection import Projector, copy_of, follow, spread, teacher_of
+from seedstock.objectives.projection import Projector, copy_of, follow, momentum_at, spread, teacher_of
 from seedstock.objectives.two_views import TwoViews, both
 
 TEACHERS = {"teacher": "network", "teacher_projector": "projector"}
@@ -52,8 +52,9 @@ class Byol(TwoViews):
 
     def after_step(self, nets: Any, example: int) -> None:
         """Teachers follow."""
+        stays = momentum_at(self.config, self.spec, example)
         for teacher, student in TEACHERS.items():
-            follow(nets[teacher], nets[student], self.config.momentum)
+            follow(nets[teacher], nets[student], stays)
 
     def expect(self, spec: Spec) -> Expectation:
         """A fresh predictor points anywhere: the mean of 2 - 2 · cosine is 2."""

@@ -14,7 +14,7 @@ from seedstock.models.patches import normalised, patchify
 from seedstock.objectives.base import Batch, Expectation, Objective, Spec, Sums
 from seedstock.objectives.configs.dino import DinoConfig
 from seedstock.objectives.pictures import features
-from seedstock.objectives.projection import copy_of, follow, spread, teacher_of
+from seedstock.objectives.projection import copy_of, follow, momentum_at, spread, teacher_of
 from seedstock.objectives.prototypes import Centre, Prototypes, koleo
 from seedstock.objectives.views import view
 
@@ -129,8 +129,9 @@ class Dino(Objective):
 
     def after_step(self, nets: Any, example: int) -> None:
         """Teachers and centres follow."""
-        follow(nets["teacher"], nets["network"], self.config.momentum)
-        follow(nets["teacher_head"], nets["head"], self.config.momentum)
+        stays = momentum_at(self.config, self.spec, example)
+        follow(nets["teacher"], nets["network"], stays)
+        follow(nets["teacher_head"], nets["head"], stays)
         for name in ("centre", "patch_centre") if self.config.patches else ("centre",):
             nets[name].move()
 

@@ -15,7 +15,7 @@ from seedstock.objectives.base import Batch, Expectation, Objective, Spec, Sums
 from seedstock.objectives.configs.ijepa import IjepaConfig
 from seedstock.objectives.pictures import crops, features, flips
 from seedstock.objectives.predictor import Predictor, block
-from seedstock.objectives.projection import copy_of, follow, spread, teacher_of
+from seedstock.objectives.projection import copy_of, follow, momentum_at, spread, teacher_of
 
 
 class Ijepa(Objective):
@@ -83,7 +83,7 @@ class Ijepa(Objective):
 
     def after_step(self, nets: Any, example: int) -> None:
         """The teacher follows."""
-        follow(nets["teacher"], nets["network"], self.config.momentum)
+        follow(nets["teacher"], nets["network"], momentum_at(self.config, self.spec, example))
 
     def features(self, nets: Any, batch: Batch) -> Tensor:
         """The teacher's mean over the patches ``[B, D]``."""

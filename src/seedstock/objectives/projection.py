@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import torch
@@ -40,6 +41,15 @@ class Projector(nn.Module):
 def teacher_of(network: nn.Module) -> nn.Module:
     """For ``nets()``: a network that no gradient reaches."""
     return network.requires_grad_(False)
+
+
+def momentum_at(config: Any, spec: Any, example: int) -> float:
+    """How much of a teacher stays at the step that ends before ``example``: ``config.momentum``, which goes to
+    ``momentum_end`` along half a cosine where that and the run's length are known (Grill et al. 2020, section 3.2)."""
+    if config.momentum_end is None or not spec.examples:
+        return float(config.momentum)
+    left = (1 + math.cos(math.pi * min(1.0, example / spec.examples))) / 2
+    return float(config.momentum_end - (config.momentum_end - config.momentum) * left)
 
 
 @torch.no_grad()

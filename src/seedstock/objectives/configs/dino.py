@@ -22,6 +22,7 @@ class DinoConfig(ViewsConfig):
     ``patches`` is the weight of the same loss for patches that the student is not shown (iBOT, Zhou et al. 2022): a
     share ``hidden_patches`` of those of half of the large crops. ``scatter`` is the weight of KoLeo (Sablayrolles et
     al. 2019), which keeps features apart. ``smallest`` is the least area of large crops, which small ones stay below.
+    ``momentum`` and ``momentum_end`` are as in ``byol``.
     """
 
     kind: Literal["dino"] = "dino"
@@ -29,6 +30,7 @@ class DinoConfig(ViewsConfig):
     hidden: Positive = 512
     bottleneck: Positive = 128
     momentum: Annotated[Fraction, Field(ge=0, lt=1)] = 0.99
+    momentum_end: Annotated[Fraction, Field(ge=0, le=1)] | None = None
     centre_momentum: Annotated[Fraction, Field(ge=0, lt=1)] = 0.9
     temperature: Scale = 0.1
     teacher_temperature: Scale = 0.04

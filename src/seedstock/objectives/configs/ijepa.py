@@ -21,7 +21,7 @@ class IjepaConfig(ObjectiveConfig):
 
     Each of ``targets`` blocks covers about ``target`` of the picture; the context is a block of about ``context``,
     without what the targets cover, at least ``least`` of the patches. The predictor has ``predictor_layers`` blocks of
-    ``predictor_width``. ``momentum`` is how much of the teacher stays at a step. ``crop`` and ``flip`` as in ``mae``.
+    ``predictor_width``. ``momentum`` and ``momentum_end`` are as in ``byol``, ``crop`` and ``flip`` as in ``mae``.
     """
 
     kind: Literal["ijepa"] = "ijepa"
@@ -33,6 +33,7 @@ class IjepaConfig(ObjectiveConfig):
     predictor_layers: Positive = 2
     predictor_heads: Positive = 4
     momentum: Annotated[Fraction, Field(ge=0, lt=1)] = 0.996
+    momentum_end: Annotated[Fraction, Field(ge=0, le=1)] | None = None
     crop: Annotated[int, Field(ge=0)] = 0
     flip: bool = False
 

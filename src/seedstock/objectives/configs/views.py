@@ -61,10 +61,12 @@ class SimclrConfig(ViewsConfig):
 
 class ByolConfig(ViewsConfig):
     """What a teacher makes of one view is predicted from the other; the teacher follows the network (Grill et al.
-    2020). ``momentum`` is how much of the teacher stays at a step."""
+    2020). ``momentum`` is how much of the teacher stays at a step; over a run whose length is known it goes to
+    ``momentum_end`` along half a cosine, where that is given (1: the teacher comes to rest)."""
 
     kind: Literal["byol"] = "byol"
     momentum: Annotated[Fraction, Field(ge=0, lt=1)] = 0.99
+    momentum_end: Annotated[Fraction, Field(ge=0, le=1)] | None = None
     hidden: Positive = 512
     outputs: Positive = 128
 
