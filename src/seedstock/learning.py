@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from seedstock.training.fit import Result
 
 GO = "go"
+FLIGHT = "flight"
+"""Where in a run's folder it is written down what processes exchanged last, when one is lost."""
 PATIENCE = timedelta(days=30)
 """How long the others wait while the first process builds the corpus."""
 
@@ -52,7 +54,7 @@ def train(run: Run, reporter: Reporter) -> Result:
         _store().set(GO, f"{run.runs.absolute()}\n{run.name}")
         return _together(run, reporter, place)
     arguments = (run.runs.absolute(), run.name, reporter)
-    found = launch.start(work, arguments, size, config.parallel.timeout)
+    found = launch.start(work, arguments, size, config.parallel.timeout, run.folder / FLIGHT)
     run.chain = Chain(run.chain.path)  # the others wrote to it
     run.__dict__.pop("recipe", None)
     return found
@@ -194,7 +196,8 @@ def dismiss() -> None:
 def _together(run: Run, reporter: Reporter, place: places.Place) -> Result:
     from seedstock.training.parallel.group import formed
 
-    with formed(_store(), place.rank, place.size, place.local, run.recipe.training.parallel.timeout):
+    timeout, records = run.recipe.training.parallel.timeout, run.folder / FLIGHT
+    with formed(_store(), place.rank, place.size, place.local, timeout, records):
         return learn(run, reporter)
 
 

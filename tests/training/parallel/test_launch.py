@@ -16,7 +16,7 @@ from spread_run import OPTIMIZERS, run
 from seedstock.errors import Interrupted, RecipeError, SeedstockError
 from seedstock.learning import most
 from seedstock.training.configs.parallel import ParallelConfig, check
-from seedstock.training.parallel import launch, places
+from seedstock.training.parallel import flight, launch, places
 
 TIMEOUT = 4.0
 
@@ -39,8 +39,8 @@ def added(what: str) -> int:
     return int(total)
 
 
-def started(what: str) -> int:
-    return launch.start(added, (what,), 2, TIMEOUT)
+def started(what: str, records: Path | None = None) -> int:
+    return launch.start(added, (what,), 2, TIMEOUT, records)
 
 
 @pytest.mark.slow
@@ -56,13 +56,19 @@ def test_the_first_process_gives_the_result() -> None:
         pytest.param("fails", "process 1 of 2 failed: ValueError: no such thing", marks=pytest.mark.slow),
     ],
 )
-def test_a_process_that_is_missing_is_named_and_the_others_leave(what: str, told: str, monkeypatch: object) -> None:
-    monkeypatch.setattr(launch, "GRACE", 1.0)  # type: ignore[attr-defined]
-    began = time.monotonic()
+def test_a_process_that_is_missing_is_named_and_the_others_leave(
+    what: str, told: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(launch, "GRACE", 1.0)
+    began, records = time.monotonic(), tmp_path / "flight"
     with pytest.raises(SeedstockError) as error:
-        started(what)
+        started(what, records)
     assert told in error.value.what
     assert time.monotonic() - began < 60
+    if what == "killed":
+        assert f"what each process exchanged last lies in {records}" in (error.value.fix or "")
+        last = (records / "gloo-0.txt").read_text().splitlines()[-1]  # what nobody answered
+        assert " gloo:all_reduce [[1]] added (test_launch.py:" in last
 
 
 @pytest.mark.slow
@@ -90,6 +96,25 @@ def test_a_request_to_stop_saves_at_one_step_in_all(tmp_path: Path) -> None:
         launch.start(trained, (tmp_path,), 2, 60.0)
     (saved,) = (tmp_path / "checkpoints").glob("step-*")
     assert {"model.safetensors", "model-1.safetensors", "manifest.json"} <= {path.name for path in saved.iterdir()}
+
+
+def test_a_record_is_asked_for_as_long_as_the_group_stands_and_never_against_the_user(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, names = (
+        tmp_path / "flight",
+        ("TORCH_FR_BUFFER_SIZE", "TORCH_FR_DUMP_TEMP_FILE", "TORCH_NCCL_DUMP_ON_TIMEOUT"),
+    )
+    folder.mkdir()
+    (folder / "gloo-5.txt").touch()  # of an earlier attempt
+    with flight.recorded(folder, 0):
+        assert [os.environ[name] for name in names] == ["2000", f"{folder}/nccl_rank_", "1"]
+        assert folder.is_dir() and not flight.where(folder)
+    assert not any(name in os.environ for name in names)
+    monkeypatch.setenv("TORCH_NCCL_TRACE_BUFFER_SIZE", "7")
+    with flight.recorded(folder, 1):
+        assert "TORCH_FR_BUFFER_SIZE" not in os.environ
+    assert not folder.exists()
 
 
 def test_places_of_launchers() -> None:

@@ -6,12 +6,14 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import torch
 import torch.distributed as dist
 
 from seedstock.errors import SeedstockError
+from seedstock.training.parallel import flight
 
 ASK = 10.0
 """Seconds in which those who found something wrong wait for each other, to learn who is missing."""
@@ -19,12 +21,18 @@ _SIGNS = ("gloo", "nccl", "connection closed", "connection reset", "timed out", 
 
 
 @contextmanager
-def formed(store: Any, rank: int, size: int, local: int, timeout: float) -> Iterator[None]:
+def formed(store: Any, rank: int, size: int, local: int, timeout: float, records: Path | None = None) -> Iterator[None]:
     """Inside, torch's default group is up: gloo between hosts, nccl between GPUs.
 
     What goes wrong in one process ends all: raises SeedstockError that names the process that was lost or hangs, or
-    that failed, after at most ``timeout`` seconds of waiting for it.
+    that failed, after at most ``timeout`` seconds of waiting for it. What was exchanged last is then written to the
+    folder ``records``.
     """
+    with flight.recorded(records, rank):
+        yield from _formed(store, rank, size, local, timeout, records)
+
+
+def _formed(store: Any, rank: int, size: int, local: int, timeout: float, records: Path | None) -> Iterator[None]:
     cuda = torch.cuda.is_available()
     if cuda:
         torch.cuda.set_device(local)
@@ -40,8 +48,9 @@ def formed(store: Any, rank: int, size: int, local: int, timeout: float) -> Iter
             own = isinstance(error, SeedstockError)
             _leave(left, rank, f"failed: {error.what if own else error}")  # type: ignore[attr-defined]
             raise
+        flight.write(records, rank)
         _leave(left, rank, "waits")
-        raise LostError(_blame(left, size, timeout), fix=FIX) from error
+        raise LostError(_blame(left, size, timeout), fix=FIX + flight.where(records)) from error
     dist.destroy_process_group()
 
 

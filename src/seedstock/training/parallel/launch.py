@@ -27,8 +27,11 @@ def devices(processes: int | None) -> int:
     return processes or max(1, torch.cuda.device_count())
 
 
-def start(function: Callable[..., Any], arguments: tuple[Any, ...], size: int, timeout: float) -> Any:
-    """``function(*arguments)`` in ``size`` processes that form a group; returns what the first one gave.
+def start(
+    function: Callable[..., Any], arguments: tuple[Any, ...], size: int, timeout: float, records: Path | None = None
+) -> Any:
+    """``function(*arguments)`` in ``size`` processes that form a group; returns what the first one gave. The folder
+    ``records`` is for what they exchanged last, where one is lost.
 
     SIGTERM, SIGUSR1 and Ctrl-C are passed on to all. Raises what a process raised, the first one's before others';
     SeedstockError that names a process that was lost.
@@ -38,14 +41,23 @@ def start(function: Callable[..., Any], arguments: tuple[Any, ...], size: int, t
 
     store = dist.TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
     with tempfile.TemporaryDirectory(prefix="seedstock-") as folder, _one_thread_each(size):
-        given = (function, arguments, size, timeout, store.port, folder)
+        given = (function, arguments, size, timeout, store.port, folder, records)
         context = mp.start_processes(_work, given, nprocs=size, join=False, start_method="spawn")
         with _passed_on(context.processes):
             codes = _wait(context.processes)
-        return _outcome(Path(folder), codes)
+        return _outcome(Path(folder), codes, records)
 
 
-def _work(rank: int, function: Any, arguments: Any, size: int, timeout: float, port: int, folder: str) -> None:
+def _work(
+    rank: int,
+    function: Any,
+    arguments: Any,
+    size: int,
+    timeout: float,
+    port: int,
+    folder: str,
+    records: Path | None,
+) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent passes it on as SIGTERM, once
     import torch.distributed as dist
 
@@ -54,7 +66,7 @@ def _work(rank: int, function: Any, arguments: Any, size: int, timeout: float, p
     outcome: tuple[str, Any]
     try:
         store = dist.TCPStore("127.0.0.1", port, is_master=False)
-        with formed(store, rank, size, rank, timeout):
+        with formed(store, rank, size, rank, timeout, records):
             outcome = ("result", function(*arguments) if rank == 0 else (function(*arguments), None)[1])
     except Exception as error:
         if not isinstance(error, SeedstockError):
@@ -85,7 +97,8 @@ def _wait(processes: list[Any]) -> list[int | None]:
     return codes
 
 
-def _outcome(folder: Path, codes: list[int | None]) -> Any:
+def _outcome(folder: Path, codes: list[int | None], records: Path | None) -> Any:
+    from seedstock.training.parallel import flight
     from seedstock.training.parallel.group import FIX, LostError
 
     found = {int(path.name): pickle.loads(path.read_bytes()) for path in folder.iterdir() if path.name.isdigit()}
@@ -97,7 +110,7 @@ def _outcome(folder: Path, codes: list[int | None]) -> Any:
             raise error
     if killed:
         how = " and ".join(f"process {rank} of {len(codes)} was lost ({_ending(codes[rank])})" for rank in killed)
-        raise LostError(how, fix=FIX)
+        raise LostError(how, fix=FIX + flight.where(records))
     for error in errors:
         raise error
     return found[0][1]
