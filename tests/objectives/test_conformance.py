@@ -6,21 +6,27 @@ from __future__ import annotations
 import copy
 from dataclasses import replace
 from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import pytest
 import torch
 from conformance import BATCH, SEED, Made, Windows, altered, outputs, padded
 from conformance_families import FAMILIES
+from drawn_files import files_of_every_kind
 
 from seedstock.errors import Interrupted
 from seedstock.evaluation import objective_loss
 from seedstock.evaluation.doctor.collapse import collapsed
 from seedstock.evaluation.token_floors import token_floors
 from seedstock.ledger.chain import Chain
+from seedstock.release.loading import exported_class, loading
 from seedstock.training.callbacks.base import Callback
 from seedstock.training.configs.training import TrainingConfig
 from seedstock.training.fit import fit
+
+_KEPT: list[TemporaryDirectory] = []  # until the tests end
 
 
 @cache
@@ -167,25 +173,45 @@ def test_what_is_drawn_has_the_papers_shares(made):
 
 
 def test_what_is_exported_computes_the_same(made, tmp_path):
-    nets = made.nets(lively=True).eval()
     if made.family.export is not None:
         theirs, ours = made.family.export(made, tmp_path / "out")
         torch.testing.assert_close(theirs, ours, rtol=0, atol=1e-5 * float(ours.abs().max()))
         return
     pytest.importorskip("transformers")
     if made.objective.exports is not None:
-        from seedstock.transfer import items
-
-        pytest.importorskip(items.map_of(made.objective, made.model).LIBRARY)
-        report = items.export(nets, made.objective, tmp_path / "out")
-        compared = report["outputs"].values()
-        assert all(one["largest_difference"] <= 1e-5 * one["scale"] for one in compared), report
+        compared = _exported(made)[1]["outputs"].values()
+        assert all(one["largest_difference"] <= 1e-5 * one["scale"] for one in compared), compared
         return
     from seedstock.transfer.export import export
 
+    nets = made.nets(lively=True).eval()
     report = export(nets["network"], None, tmp_path / "out", nets=nets)
     assert report["passed"]
     assert all(one["largest_difference"] <= 1e-5 * one["scale"] for one in report["logits"].values()), report
+
+
+def test_the_code_on_the_card_runs_on_a_file_of_its_kind(made, monkeypatch, capsys):
+    if made.objective.exports is None:
+        pytest.skip("classes of texts: tests/release")
+    folder, _ = _exported(made)
+    how = loading(exported_class(folder / "model"))
+    for name, data in files_of_every_kind(getattr(made.model, "rate", 16_000)).items():
+        (folder / name).write_bytes(data)
+    monkeypatch.chdir(folder)
+    exec(how.code, {})
+    assert capsys.readouterr().out.strip()
+
+
+@cache
+def _exported(made: Made) -> tuple[Path, dict]:
+    """Where ``model/`` is, and the proof."""
+    from seedstock.transfer import items
+
+    pytest.importorskip(items.map_of(made.objective, made.model).LIBRARY)
+    _KEPT.append(TemporaryDirectory(prefix="exported-"))
+    folder = Path(_KEPT[-1].name)
+    tokenizer = made.tokenizer and made.tokenizer.folder
+    return folder, items.export(made.nets(lively=True).eval(), made.objective, folder / "model", tokenizer=tokenizer)
 
 
 def test_the_alarm_rings_where_it_collapsed_and_only_there(made):

@@ -48,7 +48,11 @@ def test_the_code_on_the_card_runs(kind, shape, tokenizer, tmp_path, monkeypatch
     assert how.task in ("text-generation", "fill-mask", "text2text-generation")
 
 
-@pytest.mark.parametrize("exported", ["ViTMAEForPreTraining", "Dinov2Model", "HubertModel", "Wav2Vec2ForPreTraining"])
+OTHERS = ["ViTMAEForPreTraining", "Dinov2Model", "HubertModel", "Wav2Vec2ForPreTraining", "VideoMAEForPreTraining"]
+OTHERS += ["DecisionTransformerModel", "EncodecModel"]
+
+
+@pytest.mark.parametrize("exported", OTHERS)
 def test_models_of_pictures_and_sounds_are_not_said_to_write(exported):
     how = loading(exported)
     assert how is not UNKNOWN and "text" not in how.task and "mask" not in how.task

@@ -81,13 +81,53 @@ from transformers import AutoImageProcessor, {auto}
 
 model = {auto}.from_pretrained("model")
 processor = AutoImageProcessor.from_pretrained("model")
-inputs = processor(Image.open("picture.png").convert("RGB"), return_tensors="pt")
+mode = "RGB" if model.config.num_channels == 3 else "L"
+inputs = processor(Image.open("picture.png").convert(mode), return_tensors="pt")
 print(model(**inputs).{what}.shape)"""
-_HEARS = """import torch
-from transformers import {auto}
+_WATCHES = """import av
+import torch
+from transformers import AutoImageProcessor, VideoMAEForPreTraining
+
+model = VideoMAEForPreTraining.from_pretrained("model")
+processor, c = AutoImageProcessor.from_pretrained("model"), model.config
+with av.open("clip.mp4") as file:
+    frames = [frame.to_image() for frame in file.decode(video=0)][: c.num_frames]
+mode = "RGB" if c.num_channels == 3 else "L"
+inputs = processor([frame.convert(mode) for frame in frames], return_tensors="pt")
+places = (c.image_size // c.patch_size) ** 2
+hidden = torch.rand(1, places).argsort() > places // 10  # the same nine tenths of all frames
+print(model(**inputs, bool_masked_pos=hidden.repeat(1, c.num_frames // c.tubelet_size)).logits.shape)"""
+_SOUND = """import soundfile
+from transformers import AutoFeatureExtractor, {auto}
 
 model = {auto}.from_pretrained("model")
-print(model(torch.zeros(1, 16000)).{what}.shape)  # a second of sound at 16,000 values a second"""
+extractor = AutoFeatureExtractor.from_pretrained("model")
+sound, rate = soundfile.read("sound.wav", dtype="float32")  # one channel, at extractor.sampling_rate
+inputs = extractor(sound, sampling_rate=rate, return_tensors="pt")
+"""
+_HEARS = _SOUND + """print(model(**inputs).{what}.shape)"""
+_TRANSCRIBES = (
+    _SOUND.replace("AutoFeatureExtractor,", "AutoFeatureExtractor, AutoTokenizer,").format(
+        auto="WhisperForConditionalGeneration"
+    )
+    + """tokenizer = AutoTokenizer.from_pretrained("model")
+print(tokenizer.decode(model.generate(inputs.input_features)[0], skip_special_tokens=True))"""
+)
+_CODES = (
+    _SOUND.format(auto="EncodecModel")
+    + """codes = model.encode(**inputs).audio_codes
+print(codes.shape, model.decode(codes, [None]).audio_values.shape)"""
+)
+_ACTS = """import torch
+from transformers import DecisionTransformerModel
+
+model = DecisionTransformerModel.from_pretrained("model")
+c = model.config
+asked = torch.tensor([[[100.0]]])  # the return that is asked for, less every reward
+seen, done = torch.zeros(1, 1, c.state_dim), torch.zeros(1, 1, c.act_dim)  # step by step; the last action is unknown
+step, real = torch.tensor([[0]]), torch.ones(1, 1)
+found = model(states=seen, actions=done, returns_to_go=asked, timesteps=step, attention_mask=real)
+print(found.action_preds[0, -1])  # what to do; where there is a choice, its scores"""
 _NOISY = """import torch
 from diffusers import DiTTransformer2DModel
 
@@ -108,13 +148,13 @@ _LOADED = {
         "It draws hidden parts of pictures, and gives them features.",
         _SEES.format(auto="ViTMAEForPreTraining", what="logits"),
     ),
-    "VideoMAEForPreTraining": Loading("video-classification", "It draws hidden parts of clips.", ""),
+    "VideoMAEForPreTraining": Loading("video-classification", "It draws hidden parts of clips.", _WATCHES),
     "Wav2Vec2ForPreTraining": Loading(
         "feature-extraction",
         "It gives sounds features.",
         _HEARS.format(auto="Wav2Vec2ForPreTraining", what="projected_states"),
     ),
-    "WhisperForConditionalGeneration": Loading("automatic-speech-recognition", "It writes what is said.", ""),
+    "WhisperForConditionalGeneration": Loading("automatic-speech-recognition", "It writes what is said.", _TRANSCRIBES),
     "ViTForImageClassification": Loading(
         "image-classification",
         "It says which class a picture is of.",
@@ -129,7 +169,7 @@ _LOADED = {
         "It gives sounds features.",
         _HEARS.format(auto="AutoModel", what="last_hidden_state"),
     ),
-    "DecisionTransformerModel": Loading("reinforcement-learning", "It acts for the return that is asked for.", ""),
+    "DecisionTransformerModel": Loading("reinforcement-learning", "It acts for the return that is asked for.", _ACTS),
     "ForCausalLM": _CAUSAL,
     "LMHeadModel": _CAUSAL,
     "ForMaskedLM": Loading(
@@ -154,6 +194,7 @@ _LOADED = {
     "AutoencoderKL": Loading(
         "image-feature-extraction", "It turns pictures into latents and back.", _DRAWS.format(name="AutoencoderKL")
     ),
+    "EncodecModel": Loading("feature-extraction", "It turns sounds into codes and back.", _CODES),
     "word2vec": Loading("feature-extraction", "It gives each word a vector; words in like company are near.", _WORDS),
 }
 UNKNOWN = Loading("feature-extraction", "No class of transformers computes what it does.", "")

@@ -49,6 +49,11 @@ def to_config(c: Any, objective: Any) -> dict[str, Any]:
     }
 
 
+def processor(c: Any) -> dict[str, Any]:
+    """``preprocessor_config.json``: frames as pictures are, whole."""
+    return vit.processor(c) | {"image_processor_type": "VideoMAEImageProcessor", "do_center_crop": False}
+
+
 def _stack(ours: str, theirs: str, layers: int) -> list[Rule]:
     named = ((f"{ours}.blocks.{{n}}.{one}", f"{theirs}.{{n}}.{other}") for one, other in _LAYER)
     return list(by_layer(with_biases(*named), layers))
