@@ -79,7 +79,8 @@ class Objective:
     by_position: bool = False
     """Whether every loss is a sum over positions, each of which needs of the batch what stands at its own place and at
     most ``raw_length - window`` symbols behind it, and padding (documents below zero) counts nothing: then sequences
-    can be cut among processes, and micro-batches be filled up."""
+    can be cut among processes, and micro-batches be filled up. ``loss`` is then handed runs of positions, of a batch
+    as of ``output.hidden``, each a row of its own."""
     predicts_next: bool = False
     """Whether the network gives the next token of plain text from what comes before: then it is scored in bits per
     byte. Otherwise its own losses on held-out windows are its score."""
