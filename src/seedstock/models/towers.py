@@ -12,8 +12,6 @@ from seedstock.models.keys import key64
 from seedstock.models.network import Network
 from seedstock.models.vision import VisionNetwork
 
-TOWERS = ("picture", "text")
-
 
 class Either(nn.Module):
     """Runs the backbone of the tower that is named; holds none, so that state dicts have each once."""
@@ -38,17 +36,18 @@ class TowersNetwork(nn.Module):
 
     def roles(self) -> dict[str, str]:
         """Those of both towers."""
-        return {f"{tower}.{name}": role for tower in TOWERS for name, role in getattr(self, tower).roles().items()}
+        towers = [(tower, getattr(self, tower).roles()) for tower in self.config.towers]
+        return {f"{tower}.{name}": role for tower, roles in towers for name, role in roles.items()}
 
     def use(self, dtype: torch.dtype) -> TowersNetwork:
         """Computes in ``dtype`` from now on; the weights stay fp32."""
-        for tower in TOWERS:
+        for tower in self.config.towers:
             getattr(self, tower).use(dtype)
         return self
 
     def compile(self, **options: Any) -> None:
         """Compiles the blocks of both."""
-        for tower in TOWERS:
+        for tower in self.config.towers:
             getattr(self, tower).compile(**options)
 
     def pictures(self, images_BHWC: Tensor, examples_B: Tensor | None = None) -> dict[str, Any]:

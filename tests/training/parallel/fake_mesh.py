@@ -38,6 +38,10 @@ def no_numbers() -> Iterator[None]:
     def everywhere(x: torch.Tensor, **options: Any) -> torch.Tensor:
         return torch.zeros(x.numel(), x.ndim, dtype=torch.int64)
 
+    def all_of_them(x: torch.Tensor, where: Any) -> torch.Tensor:
+        chosen = isinstance(where, torch.Tensor) and where.dtype == torch.bool
+        return x.flatten(0, where.ndim - 1) if chosen else torch.Tensor.__getitem__(x, where)
+
     def evenly(x_MD: torch.Tensor, weight_EOD: torch.Tensor, sizes_E: torch.Tensor) -> torch.Tensor:
         parts = x_MD.tensor_split(len(weight_EOD))
         return torch.cat([part @ one.T for part, one in zip(parts, weight_EOD.unbind(), strict=True)])
@@ -46,22 +50,24 @@ def no_numbers() -> Iterator[None]:
         each = [rows // len(sent_PL)] * len(sent_PL)
         return each, each
 
-    with ExitStack() as patches:
-        patches.enter_context(mock.patch.object(FakeTensor, "__bool__", lambda self: False))
-        patches.enter_context(mock.patch.object(torch, "nonzero", everywhere))
-        patches.enter_context(mock.patch.object(experts, "_one_by_one", evenly))
     def several(flags: torch.Tensor) -> list[Any]:
         rows, columns = flags.shape[1:]
         return [[[False] * columns] * rows, [[False] * columns] * rows, [[True] * columns] * rows]
 
+    with ExitStack() as patches:
+        patches.enter_context(mock.patch.object(FakeTensor, "__bool__", lambda self: False))
+        patches.enter_context(mock.patch.object(FakeTensor, "__getitem__", all_of_them))
+        patches.enter_context(mock.patch.object(torch, "nonzero", everywhere))
+        patches.enter_context(mock.patch.object(nn.Module, "to_empty", lambda module, device: shapes_of(module)))
+        patches.enter_context(mock.patch.object(experts, "_one_by_one", evenly))
         patches.enter_context(mock.patch.object(expert, "_splits", shared))
+        patches.enter_context(mock.patch.object(ring, "_read", several))
         patches.enter_context(FakeTensorMode(allow_non_fake_inputs=True))
         yield
 
 
 def shapes_of(network: nn.Module) -> nn.Module:
     """A network on no device, with tensors that have a device and no numbers."""
-        patches.enter_context(mock.patch.object(ring, "_read", several))
     for module in network.modules():
         for name, parameter in module._parameters.items():
             if parameter is not None:

@@ -11,6 +11,7 @@ import pytest
 from seedstock.errors import RecipeError
 from seedstock.models.configs.decoder import DecoderConfig
 from seedstock.models.configs.encoder_decoder import EncoderDecoderConfig
+from seedstock.models.configs.towers import TowersConfig
 from seedstock.models.configs.vision import VisionConfig
 from seedstock.training import fit
 from seedstock.training.configs.parallel import Degrees, ParallelConfig, check
@@ -20,6 +21,9 @@ from seedstock.training.parallel import pipeline
 SIZES: dict[str, Any] = {"width": 32, "layers": 4, "heads": 4, "context": 16}
 DECODER = DecoderConfig(shape="llama", **SIZES)
 PICTURES = VisionConfig(width=32, layers=4, heads=4, class_token=False)
+PAIRS = TowersConfig(
+    picture=VisionConfig(shape="clip", width=32, layers=2, heads=2), text=DecoderConfig(shape="gpt2", **SIZES)
+)
 ZERO_BUBBLE = {"pipeline": 2, "schedule": "zero-bubble"}
 MIXTURE = DecoderConfig(shape="qwen3", experts=4, experts_per_token=2, expert_width=32, **SIZES)
 
@@ -36,6 +40,7 @@ MIXTURE = DecoderConfig(shape="qwen3", experts=4, experts_per_token=2, expert_wi
         ({"expert": 2}, DECODER, True, "a model without experts cannot be laid out over expert 2"),
         ({"expert": 3}, MIXTURE, True, "model.experts is 4, which expert 3 does not divide"),
         ({"expert": 2, "shard": 3}, MIXTURE, True, "training.parallel.shard is 3, which expert 2 does not divide"),
+        ({"tensor": 4}, PAIRS, True, "model.picture.heads is 2, which tensor 4 does not divide"),
         ({"pipeline": 8}, DECODER, True, "a model of 4 layers, fewer than the 8 stages, cannot be laid out"),
         ({"pipeline": 4, "schedule": "interleaved"}, DECODER, True, "fewer than the 8 stages"),
         ({"pipeline": 2, "shard": 2, "schedule": "zero-bubble"}, DECODER, True, "under the zero-bubble schedule"),

@@ -28,6 +28,7 @@ class TowersConfig(Config):
     PRESETS: ClassVar[dict[str, dict[str, Any]]] = {"clip": {}, "siglip": {}}
     size: ClassVar[None] = None
     cross: ClassVar[bool] = False
+    towers: ClassVar[tuple[str, ...]] = ("picture", "text")
     auxiliary: ClassVar[tuple[str, ...]] = ()
     export_class: ClassVar[None] = None
     missing: ClassVar[tuple[str, ...]] = ()
@@ -39,7 +40,7 @@ class TowersConfig(Config):
 
     @model_validator(mode="after")
     def _known(self) -> TowersConfig:
-        for name in ("picture", "text"):
+        for name in self.towers:
             tower = getattr(self, name)
             if tower.missing:
                 raise ValueError(f"the {name} tower's {', '.join(tower.missing)} are not known; write them out")
@@ -50,7 +51,7 @@ class TowersConfig(Config):
     @property
     def parts(self) -> tuple[Any, ...]:
         """The towers' configurations, for whoever counts."""
-        return self.picture, self.text
+        return tuple(getattr(self, name) for name in self.towers)
 
     @property
     def context(self) -> int:

@@ -208,6 +208,8 @@ def _cut_by_tensor(model: Any) -> list[tuple[str, int]]:
     """The sizes of a model that tensor parallelism cuts."""
     if model is None:
         return []
+    if getattr(model, "towers", ()):  # networks side by side, each with sizes of its own
+        return [(f"{name}.{of}", size) for name in model.towers for of, size in _cut_by_tensor(getattr(model, name))]
     names = ["heads", "kv_heads"]
     if getattr(model, "experts", None):
         names += ["expert_width", "shared_expert"]

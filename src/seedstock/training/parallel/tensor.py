@@ -17,6 +17,7 @@ from torch.distributed.device_mesh import DeviceMesh
 from torch.distributed.tensor import distribute_tensor
 from torch.distributed.tensor.parallel import ParallelStyle, parallelize_module
 
+from seedstock.errors import RecipeError
 from seedstock.models.attention import Attention
 from seedstock.models.backbone import Backbone, Output
 from seedstock.models.block import Block
@@ -31,7 +32,13 @@ WHOLE, STREAM, TERM, ONCE = View("whole"), View("stream"), View("term"), View("o
 
 
 def parallelize(nets: nn.ModuleDict, mesh: DeviceMesh, *, sequence: bool) -> None:
-    """Cuts the nets up over a mesh of one dimension, in place. The degree must divide what it cuts (``check``)."""
+    """Cuts the nets up over a mesh of one dimension, in place.
+
+    The degree must divide what it cuts: ``check`` knows of the network, and an objective's own networks are seen here.
+    Raises RecipeError before anything is cut.
+    """
+    for name, net in nets.items():
+        _divides(name, net, mesh.size())
     for net in nets.values():
         found: dict[str, str] = net.roles() if any(True for _ in net.parameters()) else {}  # type: ignore[operator]
         streams = _streams(net)
@@ -61,6 +68,20 @@ def parallelize(nets: nn.ModuleDict, mesh: DeviceMesh, *, sequence: bool) -> Non
                         _slice_dropout(child, stream, mesh)
             if isinstance(module, Backbone):
                 _stream_hooks(module, streams[module], mesh, sequence, encoder=module in encoders)
+
+
+def _divides(of: str, net: nn.Module, size: int) -> None:
+    for path, module in net.named_modules():
+        heads = module.heads if isinstance(module, Attention) else 0
+        groups = module.groups if isinstance(module, Attention) else 0
+        hidden = module.up.weight.shape[0] if isinstance(module, MLP) else 0
+        for what, count in (("heads", heads), ("heads of keys and values", groups), ("hidden units", hidden)):
+            if count % size:
+                raise RecipeError(
+                    f"{of}.{path} has {count} {what}, which tensor {size} does not divide",
+                    where="training.parallel.tensor",
+                    fix="take another degree, or another size",
+                )
 
 
 def _streams(net: nn.Module) -> dict[nn.Module, Stream]:
