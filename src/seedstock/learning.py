@@ -41,7 +41,8 @@ def train(run: Run, reporter: Reporter) -> Result:
         return learn(run, reporter)
 
     def layout(size: int) -> Degrees:
-        return check(config.parallel, size, model=recipe.model.resolved(), examples=config.smallest_batch)
+        model, examples = recipe.model.resolved(), config.smallest_batch
+        return check(config.parallel, size, model=model, examples=examples, lengths=config.lengths)
 
     if place is None and config.processes is None and config.parallel == ParallelConfig():
         size = most(size, layout)  # nothing was asked for: as many of the devices as can be of use

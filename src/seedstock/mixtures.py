@@ -38,14 +38,15 @@ def realised(recipe: Any, runs: Path | str) -> list[dict[str, Any]] | None:
         found,
         recipe.mixture,
         seed=recipe.seed,
-        length=model.context,
+        length=[(start, length) for start, _, length in training.course(model.context)],
         batch=training.batches(),
         steps=training.steps,
     )
     if training.steps is None:  # a horizon in time: one pass, as far as the caps allow
         examples = sum(-(-(tokens - 1) // model.context) for tokens in made.strata.values())
     else:
-        examples = training.examples(training.steps)
+        last = training.steps - 1
+        examples = sum(made.examples(last)) if made.gives(last) else training.examples(training.steps)
     if made.capacity is not None:
         examples = min(examples, made.capacity)
     return rows(made, found.strata("train"), recipe.mixture.by, examples)

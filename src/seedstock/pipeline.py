@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from seedstock import environment, learning
-from seedstock.errors import DataError, IntegrityError, SeedstockError
+from seedstock.errors import DataError, IntegrityError, RecipeError, SeedstockError
 from seedstock.ledger import manifest
 from seedstock.ledger.ids import digest, project_key
 from seedstock.progress import Reporter, Silent
@@ -290,12 +290,12 @@ def plan(run: Run) -> Any:
 
     recipe, recorded = run.recipe, run.chain.last("plan")
     objective = weights.objective(run)
-    window = _window(run, objective)
+    lengths = _windows(run, objective)
     made = DataPlan.of(
         run.shards,
         recipe.mixture,
         seed=recipe.seed,
-        length=window,
+        length=lengths,
         batch=recipe.training.batches(),
         steps=recipe.training.steps,
     )
@@ -307,15 +307,36 @@ def plan(run: Run) -> Any:
             where=run.folder,
             fix="give the recipe a run of its own with --name",
         )
+    window = lengths[0][1]
     reads = {"reach": objective.raw_length(window) - window, "partners": objective.partners}
     run.chain.append("plan", {"plan": made.to_json(), "fingerprint": made.fingerprint, **reads})
     run.__dict__.pop("plan", None)
     return run.plan
 
 
-def _window(run: Run, objective: Any) -> int:
-    """How far an example moves on in its stream: a window of tokens, or an item."""
-    return objective.window(run.recipe.model.context) if run.recipe.input.kind == "tokens" else 1
+def _windows(run: Run, objective: Any) -> list[tuple[int, int]]:
+    """How far an example moves on in its stream, by the step from which on it does: a window of tokens, or an item.
+
+    Raises RecipeError where windows of the phases' lengths do not divide the longest one.
+    """
+    if run.recipe.input.kind != "tokens":
+        return [(0, 1)]
+    found: list[tuple[int, int]] = []
+    for start, _, length in run.recipe.training.course(run.recipe.model.context):
+        window = objective.window(length)
+        if not found or found[-1][1] != window:
+            found.append((start, window))
+    windows = {window for _, window in found}
+    reach = {objective.raw_length(window) - window for window in windows}
+    if any(max(windows) % window for window in windows) or len(reach) > 1:
+        told = " and ".join(f"{window:,}" for window in sorted(windows))
+        raise RecipeError(
+            f"under the objective {run.recipe.objective.kind} windows of these lengths move on by {told} tokens, which "
+            "do not divide one another",
+            where="training.phases",
+            fix="train at one length, or continue the run at another with training.start",
+        )
+    return found
 
 
 def logits(run: Run, made: Any, reporter: Reporter) -> None:
@@ -415,7 +436,7 @@ def _tell_mixture(run: Run, made: Any, reporter: Reporter) -> None:
 
     steps, by = run.recipe.training.steps, run.recipe.mixture.by
     if steps and (made.steps() is None or made.steps() >= steps):
-        rows = realised(made, run.shards.strata("train"), by, run.recipe.training.examples(steps))
+        rows = realised(made, run.shards.strata("train"), by, sum(made.examples(steps - 1)))
         if len(rows) > 1:
             reporter.say(views.mixed(rows, by))
 

@@ -170,6 +170,7 @@ def _check(document: Any, path: Path, given: set[tuple[str | int, ...]]) -> Any:
         _same_tokenizer(recipe, path)
         _same_rate(recipe, path)
         _known_length(recipe, path)
+        _known_phases(recipe, path)
         _known_scores(recipe, path)
         _known_rates(recipe, path)
         return recipe
@@ -211,6 +212,33 @@ def _known_length(recipe: Any, path: Path) -> None:
             where=path,
             fix="set training.steps or training.tokens in its place",
         )
+
+
+def _known_phases(recipe: Any, path: Path) -> None:
+    """Other lengths of an example are those that the model and what is read allow."""
+    training, context = recipe.training, getattr(recipe.model, "context", 0)
+    lengths = [phase.length or context for phase in training.phases]
+
+    def refuse(what: str, fix: str) -> None:
+        raise RecipeError(f"training.phases: {what}", where=path, fix=fix)
+
+    if lengths and training.time is not None:
+        refuse("they are parts of a known length, and training.time is measured", "set training.steps or tokens")
+    if len(set(lengths)) < 2 and set(lengths) <= {context}:
+        return
+    if recipe.input.kind != "tokens":
+        refuse(f"the input {recipe.input.kind} has items of one shape", "leave `length` out of them")
+    for length in lengths:
+        if length > context:
+            refuse(f"a length of {length:,} is beyond model.context, {context:,}", f"set model.context: {length}")
+        if context % length:
+            refuse(f"a length of {length:,} does not divide model.context, {context:,}", "take lengths that divide it")
+    if max(lengths) < context:
+        refuse(f"none is as long as model.context, {context:,}", f"set model.context: {max(lengths)}")
+    if any(recipe.mixture.budgets.values()):
+        refuse("mixture.budgets count windows of one length", "leave one of the two out")
+    if getattr(recipe.objective, "stored", None):
+        refuse("objective.stored holds what a teacher says of windows of one length", "leave `stored` out")
 
 
 def _known_rates(recipe: Any, path: Path) -> None:

@@ -180,7 +180,7 @@ def foreseen(run: Run) -> dict[str, Any] | None:
     training, asked = run.recipe.training, (run.chain.last("run") or {}).get("sections")
     if training.steps is None or not asked:
         return None
-    tokens = training.steps * training.batch_examples * run.recipe.model.context
+    tokens = training.reads(run.recipe.model.context)
     own = identity(run.recipe, asked)
     return predict(own, run.runs, parameters=parameters(run), tokens=tokens, unique=unique(run))
 

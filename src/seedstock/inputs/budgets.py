@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from seedstock.inputs.shards import Stratum
 
 T = TypeVar("T")
+U = TypeVar("U")
 
 
 def repeats(strata: Sequence[Stratum], config: MixtureConfig) -> dict[int, int | None]:
@@ -56,24 +57,7 @@ def segments(
             fix="set training.steps or training.tokens",
         )
     strata = [stratum for stratum in strata if stratum.tokens >= 2]
-    phases = [
-        (
-            int(round(phase.start * steps, 6)),
-            config.model_copy(update={"weights": phase.weights, **_temperature(phase)}),
-        )
-        for phase in config.schedule
-    ] or [(0, config)]
-    starts = [start for start, _ in phases]
-    if len(set(starts)) < len(starts):
-        raise RecipeError(
-            f"{len(starts)} phases in {steps} steps: two begin with the same one",
-            where="mixture.schedule",
-            fix="train longer, or list fewer phases",
-        )
-    parts = [
-        (start, _holding(phases, start), _holding(batches, start))
-        for start in sorted({*starts, *(start for start, _ in batches)})
-    ]
+    parts = merged(phases(config, steps), batches)
     bounds = [0]
     for (start, _, size), end in zip(parts, [*(start for start, _, _ in parts[1:]), steps], strict=True):
         bounds.append(bounds[-1] + size * (end - start))
@@ -83,6 +67,33 @@ def segments(
             for first, (_, phase, size) in zip(bounds, parts, strict=False)
         ]
     return _exact(strata, config, [phase for _, phase, _ in parts], bounds, length, [size for _, _, size in parts])
+
+
+def phases(config: MixtureConfig, steps: int) -> list[tuple[int, MixtureConfig]]:
+    """The (first step, mixture) of each phase of a schedule over ``steps`` steps; of a mixture without one, itself.
+
+    Raises RecipeError where two begin with the same step.
+    """
+    found = [
+        (
+            int(round(phase.start * steps, 6)),
+            config.model_copy(update={"weights": phase.weights, **_temperature(phase)}),
+        )
+        for phase in config.schedule
+    ] or [(0, config)]
+    if len({start for start, _ in found}) < len(found):
+        raise RecipeError(
+            f"{len(found)} phases in {steps} steps: two begin with the same one",
+            where="mixture.schedule",
+            fix="train longer, or list fewer phases",
+        )
+    return found
+
+
+def merged(one: Sequence[tuple[int, T]], other: Sequence[tuple[int, U]]) -> list[tuple[int, T, U]]:
+    """What holds of both from each step on at which one of them changes, of (first step, what) by step."""
+    starts = sorted({start for start, _ in (*one, *other)})
+    return [(start, _holding(one, start), _holding(other, start)) for start in starts]
 
 
 def _holding(changes: Sequence[tuple[int, T]], step: int) -> T:

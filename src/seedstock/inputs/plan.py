@@ -3,9 +3,9 @@
 What a step sees follows from the plan alone: nothing is logged, and a loader's state is one counter. A plan is a list
 of segments. A change of weights or batch keeps every stratum's place. A change of length waits until every stratum
 has finished the group of superblocks that it stands in: the plan inserts that drain by itself, at the old length and
-batch (its last step may be smaller), and ``starts`` says where each segment really begins. A stratum whose weight is
-0 before the change is not drained: it goes on at its next group. Where a stratum has been seen ``max_repeats`` times
-its weight becomes 0.
+batch (its last step may be smaller), and ``starts`` says where each segment really begins. That is so of a stratum
+whose weight is 0 by then, too: what it has begun would otherwise be left out of its epoch. Where a stratum has been
+seen ``max_repeats`` times its weight becomes 0.
 """
 
 from __future__ import annotations
@@ -46,11 +46,12 @@ class Located:
 
 @dataclass(frozen=True)
 class Exposure:
-    """How much of a stratum was offered: examples, and how many passes over the stratum its place comes to."""
+    """How much of a stratum was offered: examples, their windows in tokens, and how many passes its place comes to."""
 
     stratum: int
     examples: int
     epochs: float
+    tokens: int = 0
 
 
 class DataPlan:
@@ -104,23 +105,32 @@ class DataPlan:
         mixture: MixtureConfig,
         *,
         seed: int,
-        length: int,
+        length: int | Sequence[tuple[int, int]],
         batch: int | Sequence[tuple[int, int]],
         superblock: int | None = None,
         steps: int | None = None,
     ) -> DataPlan:
         """The plan over the train split of ``shards`` of a mixture: one segment, or one for each of its phases.
 
-        A ``batch`` that changes is a list of (first step, examples), each of which begins a segment of its own.
-        Budgets, schedules and such batches need the number of ``steps``.
+        A ``batch`` that changes is a list of (first step, examples), a ``length`` that does one of (first step,
+        tokens): each begins a segment of its own. Budgets, schedules and such lists need the number of ``steps``.
         """
         from seedstock.inputs import budgets
+        from seedstock.inputs import lengths as several
 
         strata = shards.streams("train")
-        made = budgets.segments(strata, mixture, length=length, batch=batch, steps=steps)
         tokens = {item.stratum: item.tokens for item in strata}
+        lengths = [(0, length)] if isinstance(length, int) else [*length]
         given = {"max_repeats": mixture.max_repeats, "repeats": budgets.repeats(strata, mixture)}
-        return cls(tokens, made, seed=seed, superblock=superblock, **given)  # type: ignore[arg-type]
+        given |= {"superblock": superblock or max(one for _, one in lengths)}
+
+        def make(made: Sequence[Segment]) -> DataPlan:
+            return cls(tokens, made, seed=seed, **given)  # type: ignore[arg-type]
+
+        if len(lengths) == 1:
+            return make(budgets.segments(strata, mixture, length=lengths[0][1], batch=batch, steps=steps))
+        batches = [(0, batch)] if isinstance(batch, int) else batch
+        return make(several.segments(strata, mixture, make, lengths=lengths, batches=batches, steps=steps))
 
     def locate(self, examples: np.ndarray) -> Located:
         """Where examples (int64 ``[E]``, any order) come from. Raises DataError beyond the plan's capacity."""
@@ -195,6 +205,16 @@ class DataPlan:
         """The window length of a step."""
         return self._grid_of_step(step).length
 
+    @property
+    def longest(self) -> int:
+        """The length of the longest windows."""
+        return max(segment.length for segment in self.segments)
+
+    def fullest(self) -> int:
+        """The first step of those with the longest windows, and among them with most."""
+        there = [grid for grid in self._grids if grid.stop > grid.first]
+        return max(there, key=lambda grid: (grid.length, grid.batch, -grid.step)).step
+
     def steps(self) -> int | None:
         """How many whole steps the plan can give; None where it repeats for ever."""
         if self.capacity is None:
@@ -211,13 +231,15 @@ class DataPlan:
     def exposure(self, examples: int) -> list[Exposure]:
         """What the first ``examples`` examples offered of each stratum."""
         self._require(examples)
-        counts, epochs = np.zeros(len(self.strata), np.int64), np.zeros(len(self.strata))
+        (counts, tokens), epochs = np.zeros((2, len(self.strata)), np.int64), np.zeros(len(self.strata))
         for piece in self._pieces:
             if piece.first >= examples:
                 break
-            counts += piece.table.counts(min(piece.stop, examples) - piece.first)
+            more = piece.table.counts(min(piece.stop, examples) - piece.first)
+            counts, tokens = counts + more, tokens + more * piece.length
             epochs = piece.cursors_at(min(piece.stop, examples)) / self._windows.per_epoch(piece.length)
-        return [Exposure(int(n), int(c), float(e)) for n, c, e in zip(self._numbers, counts, epochs, strict=True)]
+        rows = zip(self._numbers, counts, epochs, tokens, strict=True)
+        return [Exposure(int(n), int(c), float(e), int(t)) for n, c, e, t in rows]
 
     def to_json(self) -> dict[str, Any]:
         """Everything that the plan follows from, for the record."""
@@ -295,12 +317,10 @@ class DataPlan:
         """Finishes each stratum's started group at the old length; then counts its items at the new one."""
         every = np.arange(len(self.strata))
         left = self._windows.left_in_group(every, self._cursors, old)
-        fed = [self._segment.weights.get(stratum, 0) > 0 for stratum in self.strata]
-        drained = np.where(fed, left, 0)
-        if drained.any():
-            table = interleave.table(tuple(drained.tolist()))
+        if left.any():
+            table = interleave.table(tuple(left.tolist()))
             self._add(Piece(self._next, self._next + table.size, old, table, self._cursors))
-        self._cursors = self._windows.convert(every, self._cursors + np.where(fed, 0, left), old, new)
+        self._cursors = self._windows.convert(every, self._cursors, old, new)
 
     def _caps(self) -> np.ndarray:
         """The item at which each stratum is exhausted."""

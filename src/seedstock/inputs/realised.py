@@ -13,16 +13,18 @@ if TYPE_CHECKING:
 
 
 def realised(plan: DataPlan, strata: Iterable[Stratum], by: Sequence[str], examples: int) -> list[dict[str, Any]]:
-    """For each group of ``by``, over the first ``examples`` examples of a plan whose windows are of one length.
+    """For each group of ``by``, over the first ``examples`` examples of a plan.
 
-    ``stored`` tokens and their share (``natural``); ``windows`` that are read, their tokens, their ``share`` of the
-    training, and in ``phases`` that of each segment; ``passes`` over the group; ``cap`` on passes (None: none; of a
-    group with several, the largest).
+    ``stored`` tokens and their share (``natural``); ``windows`` that are read, their tokens, their ``share`` of all
+    tokens that are read, and in ``phases`` that of each segment; ``passes`` over the group; ``cap`` on passes (None:
+    none; of a group with several, the largest).
     """
-    length = plan.segments[0].length
     starts = [start for start in plan.starts if start < examples]
     edges = [*starts, examples]
-    counted = [{one.stratum: one.examples for one in plan.exposure(edge)} for edge in edges]
+    exposed = [plan.exposure(edge) for edge in edges]
+    counted = [{one.stratum: one.tokens for one in offered} for offered in exposed]
+    windows = {one.stratum: one.examples for one in exposed[-1]}
+    read = [sum(tokens.values()) for tokens in counted]
     groups: dict[tuple[str, ...], list[Stratum]] = {}
     for stratum in strata:
         groups.setdefault(group_of(stratum, by), []).append(stratum)
@@ -37,14 +39,14 @@ def realised(plan: DataPlan, strata: Iterable[Stratum], by: Sequence[str], examp
                 "group": "/".join(group),
                 "stored": stored,
                 "natural": sum(map(seen, members)) / max(1, everything),
-                "windows": at[-1],
-                "tokens": at[-1] * length,
-                "share": at[-1] / max(1, examples),
+                "windows": sum(windows.get(one.stratum, 0) for one in members),
+                "tokens": at[-1],
+                "share": at[-1] / max(1, read[-1]),
                 "phases": [
                     (after - before) / (stop - start)
-                    for before, after, start, stop in zip(at, at[1:], edges, edges[1:], strict=False)
+                    for before, after, start, stop in zip(at, at[1:], read, read[1:], strict=False)
                 ],
-                "passes": at[-1] * length / max(1, stored),
+                "passes": at[-1] / max(1, stored),
                 "cap": None if None in caps else max(cap for cap in caps if cap is not None),
             }
         )

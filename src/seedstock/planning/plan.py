@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -50,6 +51,8 @@ class Plan:
     """What would fit where nothing does."""
     dollars: float | None = None
     device_hours: float = 0.0
+    course: tuple[tuple[int, int, int], ...] = ()
+    """(first step, examples a step, tokens an example) where they change over the run."""
     predicted: dict[str, Any] | None = None
     """The held-out loss that a sweep's law foresees, with its interval."""
 
@@ -67,10 +70,12 @@ class Plan:
         some = f", {quantity(self.active)} of them for each token" if self.active < count else ""
         energy = self.energy
         steps = f"{self.steps:,} steps of {self.batch_tokens:,}" if self.steps else f"steps of {self.batch_tokens:,}"
+        steps = steps.replace(" of ", " of up to ") if len({n * length for _, n, length in self.course}) > 1 else steps
         kept = [("disk", f"at most {quantity(self.disk, 1024)}B that the objective keeps")] if self.disk else []
         return [
             ("parameters", f"{count:,} ({parts}){some}"),
             ("tokens", f"{quantity(self.tokens)} ({steps}), {self.tokens / count:.3g} a parameter"),
+            *([("changes", self._changes())] if self.course else []),
             ("FLOPs", f"{self.flops:.3g} ({self.flops_a_token:.3g} a token)"),
             ("memory", f"about {quantity(self.peak_memory, 1024)}B a device at its fullest ({places})"),
             ("fits", self._fits()),
@@ -85,6 +90,10 @@ class Plan:
             ),
             *([("loss", _foreseen(self.predicted))] if self.predicted else []),
         ]
+
+    def _changes(self) -> str:
+        """Where batch or length change."""
+        return "; ".join(f"from step {start:,} {n:,} examples of {length:,}" for start, n, length in self.course)
 
     def _cost(self) -> str:
         return (
@@ -134,12 +143,16 @@ def plan(
     hardware = hardware or this_machine()
     first, *_ = resolve(recipe.model, recipe.training, vocab_size)
     shape = parameters.Shape.of(first)
-    a_token = flops.training(shape, vocab_size)
-    speed = tokens_per_second or hardware.flops * hardware.utilisation * devices / a_token
+    rate = hardware.flops * hardware.utilisation * devices
+    speed = tokens_per_second or rate / flops.training(shape, vocab_size)
     _, training, derived = resolve(recipe.model, recipe.training, vocab_size, tokens_per_second=speed)
-    examples = training.batch_examples or max(1, round(training.batch_tokens / shape.context))
+    training = training.resolved(shape.context)
+    course = training.course(shape.context)
+    a_token = _work(shape, vocab_size, training, course)
+    speed = tokens_per_second or rate / a_token
+    examples = training.batch_examples
     batch = examples * shape.context
-    tokens = training.steps * batch if training.steps else training.tokens or training.time * speed
+    tokens = training.reads(shape.context) if training.steps else training.time * speed
     seconds = training.time or tokens / speed
     objective = getattr(recipe, "objective", None)
     if hardware.local:
@@ -176,8 +189,19 @@ def plan(
         devices=devices,
         dollars=None if price is None else price * hours,
         device_hours=hours,
+        course=course if len(course) > 1 else (),
         **laid,
     )
+
+
+def _work(shape: parameters.Shape, vocab_size: int, training: Any, course: Sequence[tuple[int, int, int]]) -> float:
+    """FLOPs a token, on the mean over the run: the lengths of its phases have their own."""
+    if len({length for *_, length in course}) == 1:
+        return flops.training(shape, vocab_size, course[0][2])
+    ends = [start for start, *_ in course[1:]] + [training.steps]
+    tokens = [n * length * (end - start) for (start, n, length), end in zip(course, ends, strict=True)]
+    each = [flops.training(shape, vocab_size, length) for *_, length in course]
+    return sum(a * b for a, b in zip(each, tokens, strict=True)) / sum(tokens)
 
 
 def _laid(

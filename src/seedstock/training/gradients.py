@@ -29,6 +29,8 @@ class Step:
     passes: tuple[tuple[int, int, int], ...] = ()
     """Of each pass of the backbone for one loss, in the first micro-batch: rows, positions of a row, and of its source
     where an encoder-decoder reads one."""
+    flops: float = 0.0
+    """What the whole step takes, of all processes (``measure.flops_of``)."""
 
 
 def accumulate(

@@ -33,6 +33,8 @@ class Reading:
     metrics: dict[str, float] = field(default_factory=dict)
     skipped: bool = False
     """Whether the guard withheld the update."""
+    flops: float = 0.0
+    """What the step took, as the model's work."""
     bounds: tuple[float, float] = (math.inf, math.inf)
     """Beyond which loss and gradient norm it does so, besides what is not finite."""
 
@@ -107,6 +109,6 @@ class Readings:
             metrics = dict(zip(k.values.metrics, rest[len(losses) :], strict=True))
             seen = k.values.positions
             counted = (k.step, k.examples, k.tokens, loss, norm, k.learning_rate, share, k.waited, seen)
-            found.append(Reading(*counted, losses, metrics, bool(skipped), bounds))
+            found.append(Reading(*counted, losses, metrics, bool(skipped), k.values.flops, bounds))
         self._kept, self._seconds = [], 0.0
         return found

@@ -137,6 +137,7 @@ class Saver:
             "example": run.examples,
             "tokens": run.tokens,
             "seconds": round(run.busy, 3),
+            "flops": run.flops,
             "flops_a_token": run.flops_a_token,
             "peak_flops": run.peak_flops,
             "digest": run.digest,

@@ -87,6 +87,7 @@ def put_back(run: Trainer, folder: Path) -> dict[str, Any]:
     """Takes the whole run to where a verified checkpoint left it: ``restore``, the counters, guard and callbacks."""
     held = restore(run, folder)
     run.step, run.examples, run.tokens, run.busy = (held[key] for key in ("step", "example", "tokens", "seconds"))
+    run.flops = held.get("flops", held["flops_a_token"] * held["tokens"])
     run.fed.go_on_from(held["digest"])
     run.guard.restore(held.get("guard", {}))
     for callback in run.callbacks:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -76,7 +77,9 @@ class Trainer:
         self.average = Average(self.parameters, config.ema) if config.ema else None
         self.step = self.examples = self.tokens = 0
         self.fed = Fed(world)
-        self.flops_a_token = self.peak_flops = 0.0
+        self.flops = self.peak_flops = 0.0
+        self._plan = getattr(loader, "plan", None)
+        self._flops_of = lru_cache(maxsize=64)(partial(measure.flops_of, self.network))
         self.readings = Readings(1 if self.device.type == "cpu" else 10)
         self.guard = Guard(config.guard, self.nets, world, self.device)
         self.losses: dict[int, float] = {}
@@ -176,13 +179,14 @@ class Trainer:
         self._generator().manual_seed(int(derive(self.seed, "step", self.step)[0]) >> 1)
         batch, kept = batches.tensors(arrays, self.device), self.guard.keep()
         examples = arrays["examples"]
-        passes, last = self.world.most(-(-len(examples) // self.micro_batch), int(examples.max(initial=-1)))
+        size = self.micro_batch * self._shorter()
+        passes, last = self.world.most(-(-len(examples) // size), int(examples.max(initial=-1)))
         values = accumulate(
             self.nets,
             self.objective,
             batch,
             examples,
-            size=self.micro_batch,
+            size=size,
             seed=self.seed,
             world=self.world,
             parts=None if self.world.alone else passes,
@@ -202,8 +206,8 @@ class Trainer:
         self.examples = last + 1
         positions = self.world.total(values.positions)[0]
         self.tokens += positions
-        if not self.flops_a_token:
-            self.flops_a_token = measure.flops_of(self.network, values.passes)
+        values.flops = positions * self._flops_of(values.passes) if values.passes else 0.0
+        self.flops += values.flops
         if self.average is not None:
             self.average.update(self.step, held)
         if hasattr(self.network, "after_step"):
@@ -230,6 +234,15 @@ class Trainer:
         """A step that counts and teaches nothing: a rewind left it out."""
         self.step += 1
         self.examples = self.world.most(int(arrays["examples"].max(initial=-1)))[0] + 1
+
+    def _shorter(self) -> int:
+        """How many examples of this step are as long as one of the longest, which a micro-batch is counted in."""
+        return 1 if self._plan is None else self._plan.longest // self._plan.length(self.step)
+
+    @property
+    def flops_a_token(self) -> float:
+        """The model's work for a position, over the run so far: it depends on the length of sequences."""
+        return self.flops / self.tokens if self.tokens else 0.0
 
     @property
     def digest(self) -> str:

@@ -20,7 +20,7 @@ def collect(records: Records) -> dict[str, Any]:
     attempts = list(records.chain.of("attempt"))
     settled = attempts[-1]["settled"] if attempts else {}
     time = _time(records, checkpoint["step"])
-    flops = architecture(records)["flops_a_token"]["training"] * state["tokens"]
+    flops = _flops(records, state)
     return {
         "step": checkpoint["step"],
         "examples": checkpoint["example"],
@@ -41,6 +41,13 @@ def collect(records: Records) -> dict[str, Any]:
         "loss": _loss(records, checkpoint["step"]),
         "energy": _energy(records, time["seconds"]),
     }
+
+
+def _flops(records: Records, state: dict[str, Any]) -> float:
+    """The model's work: tokens at the context's length; where lengths changed, what was counted step by step."""
+    if len({phase["length"] for phase in records.recipe["training"].get("phases", ())}) > 1:
+        return float(state["flops"])
+    return float(architecture(records)["flops_a_token"]["training"] * state["tokens"])
 
 
 def _start(records: Records) -> dict[str, Any] | None:

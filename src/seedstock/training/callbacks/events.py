@@ -49,7 +49,7 @@ def summary(readings: list[Reading], run: Trainer) -> dict[str, Any]:
         "waited": round(sum(reading.waited for reading in readings), 4),
     }
     if run.peak_flops:
-        shown["mfu"] = round(rate * run.flops_a_token / run.peak_flops, 4)
+        shown["mfu"] = round(sum(reading.flops for reading in readings) / max(seconds, 1e-9) / run.peak_flops, 4)
     shown |= {f"loss.{name}": _mean([reading.losses[name] for reading in readings]) for name in parts}
     sums = {name: sum(reading.metrics[name] for reading in readings) / len(readings) for name in last.metrics}
     metrics = {name: round(value, 6) for name, value in ratios(sums).items()}

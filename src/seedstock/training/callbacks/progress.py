@@ -43,7 +43,7 @@ class Progress(Callback):
         last, rate = readings[-1], self._rate or 0.0
         shown: dict[str, Any] = {"loss": f"{self._loss:.3f}", "tokens/s": f"{rate:,.0f}"}
         if run.peak_flops:
-            shown["MFU"] = f"{rate * run.flops_a_token / run.peak_flops:.0%}"
+            shown["MFU"] = f"{rate * last.flops / max(last.step_tokens, 1) / run.peak_flops:.0%}"
         shown["left"] = clock((run.steps - last.step) * last.step_tokens / max(rate, 1e-9))
         self._bar.advance(last.step - self._step, **shown)  # a rewind takes the bar back too
         self._step = last.step

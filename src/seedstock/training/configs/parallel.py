@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import asdict, dataclass
 from typing import Annotated, Any, Literal
 
@@ -131,11 +131,13 @@ def check(
     model: Any = None,
     examples: int | None = None,
     by_position: bool = True,
+    lengths: Collection[int] = (),
 ) -> Degrees:
     """The degrees, where this layout of this model is one that works.
 
     ``model`` is a model's configuration, every size known; ``examples`` are those of a step; ``by_position`` is what
-    the objective says of its losses. Raises RecipeError with the first thing that does not fit.
+    the objective says of its losses; ``lengths`` are those of examples that are shorter at times. Raises RecipeError
+    with the first thing that does not fit.
     """
     degrees = config.degrees(ranks)
     where, several = "training.parallel", degrees.several
@@ -149,7 +151,8 @@ def check(
             where="training.batch_examples",
             fix=f"give it at least {degrees.batch} examples, or take fewer processes (training.processes)",
         )
-    for dimension, name, size in _cut(model, degrees):
+    shorter = [("context", "training.phases: a length", length) for length in lengths] if degrees.context > 1 else []
+    for dimension, name, size in (*_cut(model, degrees), *shorter):
         if size % getattr(degrees, dimension):
             raise RecipeError(
                 f"{name} is {size}, which {dimension} {getattr(degrees, dimension)} does not divide",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
+from functools import partial
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
@@ -10,7 +11,15 @@ from pydantic import Field, model_validator
 from seedstock import kinds
 from seedstock.config import Config, Count, Seconds
 from seedstock.errors import RecipeError
-from seedstock.training.configs.batches import Batches, BatchWarmupConfig, examples_before
+from seedstock.training.configs.batches import (
+    Batches,
+    BatchWarmupConfig,
+    Course,
+    Phase,
+    course,
+    examples_before,
+    starts,
+)
 from seedstock.training.configs.guard import GuardConfig
 from seedstock.training.configs.parallel import ParallelConfig
 from seedstock.training.configs.schedule import DecayScheduleConfig, ScheduleConfig
@@ -24,10 +33,12 @@ class TrainingConfig(Config):
     The horizon is ``steps``, ``tokens`` (turned into steps) or ``time`` (measured once, then frozen as steps); without
     any, the size dial's.
     ``batch_tokens`` is rounded to whole examples, ``batch_examples`` of them a step, fewer during a ``batch_warmup``.
-    ``micro_batch`` is how many
-    examples go through the network at once. ``precision``, ``micro_batch``, ``threads`` and ``compile`` are
-    measured where they are not given, and the run's record and resolved recipe hold what was chosen. ``groups`` are
-    optimizers of their own for parameters whose names fit a pattern, the first that fits (``{"*.router.weight": {kind:
+    ``phases`` list other lengths of an example and other batches, the first ``from: 0 %``: of examples shorter than
+    ``model.context`` there are as many more a step, so that tokens stay level. ``micro_batch`` is how many examples of
+    the whole context go through the network at once, as many more of shorter ones. ``precision``, ``micro_batch``,
+    ``threads`` and ``compile`` are measured where they are not given, and the run's record and resolved recipe hold
+    what was chosen. ``groups`` are optimizers of their own for parameters whose names fit a pattern, the first that
+    fits (``{"*.router.weight": {kind:
     adamw, learning_rate: 1e-4}}``); ``schedule`` is of all rates, ``decay_schedule`` of weight decays. ``clip``
     bounds the gradient's norm (0: no bound), and ``guard`` says what is done about steps that are not finite
     (``stop``: end the run, with nothing of it saved). ``ema`` is the decay of an average of the weights. The
@@ -53,6 +64,7 @@ class TrainingConfig(Config):
     batch_tokens: Positive = 32_768
     batch_examples: Positive | None = None
     batch_warmup: BatchWarmupConfig | None = None
+    phases: Annotated[tuple[Phase, ...], Field(max_length=64)] = ()
     micro_batch: Positive | None = None
     optimizer: kinds.field("optimizers", "muon") = Field(  # type: ignore[valid-type]
         default_factory=lambda: {"kind": "muon"}, validate_default=True
@@ -98,44 +110,80 @@ class TrainingConfig(Config):
                 )
         return self
 
+    @model_validator(mode="after")
+    def _phases_in_order(self) -> TrainingConfig:
+        found = [phase.start for phase in self.phases]
+        if found and (found[0] != 0 or found != sorted(set(found))):
+            raise ValueError("training.phases begin at 0 % and follow each other")
+        return self
+
     def resolved(self, context: int) -> TrainingConfig:
-        """With ``batch_examples`` and, from ``tokens``, ``steps`` worked out for examples of ``context`` tokens."""
+        """With ``batch_examples``, all of ``phases`` and, from ``tokens``, ``steps`` worked out for examples of
+        ``context`` tokens."""
         batch = self.batch_examples or max(1, round(self.batch_tokens / context))
-        found: dict[str, Any] = {"batch_examples": batch}
+        phases = tuple(phase.filled(context, batch * context) for phase in self.phases)
+        found: dict[str, Any] = {"batch_examples": batch, "phases": phases}
         if self.tokens is not None:
-            steps = max(1, round(self.tokens / (batch * context)))
-            if self.batch_warmup:
-                given = self.model_copy(update=found)
-                least = range(steps, steps * batch + 1)
-                steps = least[bisect_left(least, self.tokens / context, hi=len(least) - 1, key=given.examples)]
+            given, sizes = self.model_copy(update=found), {phase.batch_tokens or 0 for phase in phases}
+            most = max(sizes, default=batch * context)
+            steps = max(1, round(self.tokens / most))
+            if self.batch_warmup or len(sizes) > 1:
+                least = range(max(1, len(phases), int(self.tokens / most)), len(phases) + self.tokens + 1)
+                steps = least[bisect_left(least, self.tokens, hi=len(least) - 1, key=partial(given.reads, context))]
             found |= {"steps": steps, "tokens": None}
-        return self.model_copy(update=found)
+        made = self.model_copy(update=found)
+        if made.steps and len(set(starts(phases, made.steps))) < len(phases):
+            raise RecipeError(
+                f"{len(phases)} phases in {made.steps} steps: two begin with the same one",
+                where="training.phases",
+                fix="train longer, or list fewer phases",
+            )
+        return made
 
-    def batches(self, steps: int | None = None) -> Batches:
-        """The (first step, examples a step) of a resolved configuration, by step; of ``steps`` by default its own.
+    def course(self, context: int, steps: int | None = None) -> Course:
+        """The (first step, examples a step, tokens an example) of a resolved configuration, by step; of ``steps`` by
+        default its own. The data plan has a change of length wait for a moment (``inputs.plan``).
 
-        Raises RecipeError where the batch grows over a part of a run whose length is not known.
+        Raises RecipeError where something changes over a part of a run whose length is not known.
         """
         steps, full = steps or self.steps, self.batch_examples or 1
-        if not self.batch_warmup:
-            return ((0, full),)
+        if not self.batch_warmup and not self.phases:
+            return ((0, full, context),)
         if steps is None:
+            key, what = ("phases", "what it reads") if self.phases else ("batch_warmup", "the batch")
             raise RecipeError(
-                "the batch grows over a part of the run, and the run's length is not known",
-                where="training.batch_warmup",
+                f"{what} changes over the run, and the run's length is not known",
+                where=f"training.{key}",
                 fix="set training.steps or training.tokens",
             )
-        return self.batch_warmup.batches(full, steps)
+        begun = zip(starts(self.phases, steps), self.phases, strict=True)
+        phases = [(start, one.examples(), one.length or context) for start, one in begun]
+        return course(steps, phases or [(0, full, context)], self.batch_warmup)
+
+    def batches(self, steps: int | None = None) -> Batches:
+        """The (first step, examples a step) of the same course."""
+        return tuple((start, examples) for start, examples, _ in self.course(1, steps))
 
     def examples(self, steps: int) -> int:
         """How many examples a run of ``steps`` steps has."""
         return examples_before(self.batches(steps), steps)
 
+    def reads(self, context: int, steps: int | None = None) -> int:
+        """How many tokens a resolved run of ``steps`` steps reads, by default of its own."""
+        steps, found = steps or self.steps or 0, self.course(context, steps)
+        ends = [start for start, *_ in found[1:]] + [steps]
+        return sum(n * length * (end - start) for (start, n, length), end in zip(found, ends, strict=True))
+
     @property
     def smallest_batch(self) -> int | None:
         """The fewest examples of a step, where the batch is known."""
-        known = self.batch_examples is not None and (self.steps or not self.batch_warmup)
+        known = self.batch_examples is not None and (self.steps or not (self.batch_warmup or self.phases))
         return min(size for _, size in self.batches()) if known else self.batch_examples
+
+    @property
+    def lengths(self) -> tuple[int, ...]:
+        """Tokens of an example in each of its ``phases``, of a resolved configuration."""
+        return tuple(phase.length for phase in self.phases if phase.length)
 
     @property
     def measured(self) -> bool:
