@@ -101,15 +101,19 @@ def variants(vary: Sequence[str]) -> tuple[list[str], list[dict[str, Any]]]:
 
 def _tokens(base: Any, size: int | None) -> int:
     """The horizon of a recipe, in tokens."""
-    from seedstock.planning.plan import vocabulary
-    from seedstock.planning.size import resolve
-
     if base.training.time is not None:
         what = "a horizon in time gives faster variants more tokens"
         raise RecipeError(what, where="training.time", fix="give --tokens, or training.tokens in the recipe")
-    model = _sized(base.model, size)
-    model, training, _ = resolve(model, base.training, vocabulary(base.tokenizer) if base.input.tokenized else 0)
+    model, training = _settled(base, _sized(base.model, size))
     return int(training.resolved(model.context).reads(model.context))
+
+
+def _settled(recipe: Any, model: Any) -> tuple[Any, Any]:
+    """The model and training with what the size dial gives."""
+    from seedstock.planning.plan import vocabulary
+    from seedstock.planning.size import resolve
+
+    return resolve(model, recipe.training, vocabulary(recipe.tokenizer) if recipe.input.tokenized else 0)[:2]
 
 
 def _sized(model: Any, size: int | None, varied: Collection[str] = ()) -> Any:
@@ -131,8 +135,11 @@ def _proxy(recipe: Any, values: dict[str, Any], base: Any, seed: int, size: int 
             "training": recipe.training.model_copy(update=update),
         }
     )
-    # Named by what it is: two ablations of a recipe share the proxies that are the same, the baseline above all.
-    return made.model_copy(update={"name": f"{base.name}{SUFFIX}-{digest(sections(made))[:12]}"})
+    # Named by what it is: two ablations of a recipe share the proxies that are the same, the baseline above all. What
+    # the dial makes of it tells a default that is written out, which stays, from one that the dial may set.
+    settled = dict(zip(("model", "training"), _settled(made, made.model), strict=True))
+    label = digest([sections(made), sections(made.model_copy(update=settled))])[:12]
+    return made.model_copy(update={"name": f"{base.name}{SUFFIX}-{label}"})
 
 
 def _compared(

@@ -182,6 +182,8 @@ def test_two_ablations_of_a_recipe_share_the_proxies_that_are_the_same(planned):
     first, clipped = planned(["training.clip=1,0.5"])
     again, other = planned(["training.ema=null,0.9"])
     assert again == first and len({first.name, clipped.name, other.name}) == 3
+    dial, none = planned(["training.optimizer={kind: muon},{kind: muon, weight_decay: 0}"])  # none is also the default
+    assert dial.name == first.name != none.name
 
 
 def test_a_size_that_is_varied_is_not_given_by_the_dial(planned):
