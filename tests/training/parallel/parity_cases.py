@@ -152,7 +152,8 @@ def gradients(
     found = {name: parameter.grad for name, parameter in nets.named_parameters() if parameter.grad is not None}
     copies = passing.copies
     norm = total_norm((p.grad for p in nets.parameters() if p.grad is not None and p not in copies), world)
-    nets["network"].after_step(world.add)
+    if hasattr(nets["network"], "after_step"):
+        nets["network"].after_step(world.add)
     loads = [module.last_load for module in nets.modules() if hasattr(module, "last_load")]
     full = {name: g.full_tensor() if hasattr(g, "full_tensor") else g for name, g in found.items()}
     if world.degrees.pipeline > 1:  # every stage has its own, and no more
