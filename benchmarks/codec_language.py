@@ -2,7 +2,8 @@
 
 ``python benchmarks/codec_language.py --runs runs`` prints JSON: of every text ``--each`` sounds are drawn from codes
 and judged by a linear probe on pooled spectra of real training sounds, beside real held-out ones through the codes and
-as they are; held-out sounds are given a text, right to the letter or not. ``--sounds FOLDER`` writes what was drawn.
+as they are; and by one on training sounds through the codes, which knows what the codec does to them. Held-out sounds
+are given a text, right to the letter or not. ``--sounds FOLDER`` writes what was drawn.
 """
 
 from __future__ import annotations
@@ -63,7 +64,8 @@ def measure(run: Run, each: int, folder: Path | None = None) -> dict[str, Any]:
     known, asked = (torch.tensor([names.index(one) for one in some]) for some in (texts, truth))
     plain, others = ([resampled(*sound(one), rate) for one in some] for some in (media, held))
     through = [coder.play(codes[:, : config.books])[0] for codes in coder(held)]
-    x = spectra(plain, samples, rate)
+    played = [coder.play(codes[:, : config.books])[0] for codes in coder(media)]
+    x, y = (spectra(some, samples, rate) for some in (plain, played))
 
     begin, end, bos, eos = (specials[name] for name in ("sound", "sound_end", "bos", "eos"))
     codes = set(written.ids.tolist())
@@ -88,14 +90,15 @@ def measure(run: Run, each: int, folder: Path | None = None) -> dict[str, Any]:
         said = generate(network, prompt, 8, temperature=0, stop={eos}, forbidden=codes)
         right.append(run.tokenizer.decode([token for token in said if token != eos]) == text)
 
-    def told(sounds: list[np.ndarray], labels: Any) -> dict[str, float]:
-        found = probes.linear(x, known, spectra(sounds, samples, rate), labels)
-        return share(found)
+    def told(by: torch.Tensor, sounds: list[np.ndarray], labels: Any) -> dict[str, float]:
+        return share(probes.linear(by, known, spectra(sounds, samples, rate), labels))
 
     return {
-        "text to sound": told(drawn, torch.tensor(wanted)),
-        "real sounds": told(others, asked),
-        "real sounds through the codes": told(through, asked),
+        "text to sound": told(x, drawn, torch.tensor(wanted)),
+        "real sounds": told(x, others, asked),
+        "real sounds through the codes": told(x, through, asked),
+        "text to sound, by a probe of codes": told(y, drawn, torch.tensor(wanted)),
+        "real sounds through the codes, by a probe of codes": told(y, through, asked),
         "sound to text": share(right),
         "chance": max(truth.count(name) for name in names) / len(truth),
     }

@@ -134,20 +134,24 @@ FAMILIES = {
         for name, config in TOKENS.items()
     },
     **{
-        f"residual-vq {codebook}": Family(
-            ResidualCodesConfig(codebook=codebook, fewer=0.5),
+        f"residual-vq {name}": Family(
+            ResidualCodesConfig(**options, fewer=0.5),
             CodecConfig(**CODEC, codes=16, books=3),
             lambda objective, batch: (),
             shares_of_books,
             guessed=False,
             padded=False,
-            frozen=("network.books",) if codebook == "ema" else (),
+            frozen=("network.books",) if name != "gradient" else (),
             by_heart=0.75,
             steps=100,
             unknown=("spectra", "commitment", "codebook"),
             input=CLIPS,
         )
-        for codebook in ("ema", "gradient")
+        for name, options in {
+            "ema": {},
+            "gradient": {"codebook": "gradient"},
+            "relative": {"wave": "relative", "unrounded": 0.5},
+        }.items()
     },
     **{
         f"decision {name}": Family(

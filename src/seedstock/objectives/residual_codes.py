@@ -18,10 +18,12 @@ from seedstock.objectives.configs.residual_codes import ResidualCodesConfig
 from seedstock.objectives.sounds import SAMPLES, pooled_spectra
 
 BLOCK = 512  # samples that a linear code takes together, at most
+QUIET = 1e-6
+"""The mean square that a clip has at least, where errors are parts of it: 60 dB below the loudest."""
 
 
 class ResidualCodes(Objective):
-    """Absolute error of samples, distance of spectra, and of latents from their vectors."""
+    """Error of samples, distance of spectra, and of latents from their vectors."""
 
     exports = "encodec"
 
@@ -39,12 +41,13 @@ class ResidualCodes(Objective):
         return {name: items[name] for name in SAMPLES}
 
     def corrupt(self, batch: Batch, keys: Any) -> Batch:
-        """Adds ``books`` int64 ``[B]``: how many a clip is played from."""
-        count = self.spec.model.books
+        """Adds ``books`` int64 ``[B]``: how many a clip is played from; and ``unrounded`` bool ``[B]``: from none."""
+        count, device = self.spec.model.books, batch["present"].device
         draws = torch.from_numpy(keys.uniform("fewer", 2))
         few = draws[:, 0] < self.config.fewer
         books = torch.where(few, 1 + (draws[:, 1] * count).long().clamp(max=count - 1), count)
-        return {**batch, "books": books.to(batch["present"].device)}
+        bare = torch.from_numpy(keys.uniform("unrounded", 1))[:, 0] < self.config.unrounded
+        return {**batch, "books": books.to(device), "unrounded": bare.to(device)}
 
     def counts(self, batch: Batch) -> Sums:
         """Clips that are there, of every loss."""
@@ -56,28 +59,34 @@ class ResidualCodes(Objective):
         return nets["network"].inputs(batch["waveform"])
 
     def loss(self, nets: Any, output: Any, batch: Batch) -> tuple[Sums, Sums]:
-        """``wave``; ``spectra`` and ``commitment``, their weights in them, and ``codebook``: of each clip the mean over
-        samples, the distance of ``objectives.spectra``, and the squared distances of latents and vectors, added up over
-        books. Metrics: ``perplexity``, the exponential of the entropy of a micro-batch's codes, of the book where it is
-        least; ``noise``, the mean squared error of samples over their mean square."""
+        """``wave``; ``spectra`` and ``commitment``, their weights in them, and ``codebook``: of each clip the error of
+        its samples, the distance of ``objectives.spectra``, and the squared distances of latents and vectors, added up
+        over books. Metrics: ``perplexity``, the exponential of the entropy of a micro-batch's codes, of the book where
+        it is least; ``noise``, the mean squared error of samples over their mean square."""
         network, there, wanted = nets["network"], batch["present"], floating(batch["waveform"])
-        latents = output.hidden.float()
+        latents, count = output.hidden.float(), batch["books"]
+        if not network.training:  # what is judged is played from all that there are
+            count = torch.full_like(count, len(network.books))
         codes, given, vectors = network.rounded(latents)
-        used = there[:, None] & (torch.arange(len(vectors), device=there.device) < batch["books"][:, None])
+        used = there[:, None] & (torch.arange(len(vectors), device=there.device) < count[:, None])
         whole, far, learned, least = torch.zeros_like(latents), 0.0, 0.0, torch.tensor(float("inf"))
         for number, (book, left, vector) in enumerate(zip(network.books, given, vectors, strict=True)):
             own = used[:, number]
             book.note(left, codes[..., number], own)
-            whole = whole + vector * (batch["books"] > number)[:, None, None]
+            whole = whole + vector * (count > number)[:, None, None]
             far = far + ((left - vector.detach()).square().mean(dim=(1, 2)) * own).sum()
             if self.config.codebook == "gradient":
                 learned = learned + ((left.detach() - vector).square().mean(dim=(1, 2)) * own).sum()
             least = torch.minimum(least.to(own.device), _perplexity(codes[..., number], own, len(book.weight)))
-        played = network.decode(straight_through(latents, whole))
+        kept = (batch["unrounded"] & network.training)[:, None, None]
+        played = network.decode(torch.where(kept, latents, straight_through(latents, whole)))
         error = played - wanted
+        away = error.abs().mean(1)
+        if self.config.wave == "relative":
+            away = error.square().mean(1) / wanted.square().mean(1).clamp_min(QUIET)
         apart = spectra.distances(played, wanted, self.spec.model.rate, self.config.bands)
         sums = {
-            "wave": (error.abs().mean(1) * there).sum(),
+            "wave": (away * there).sum(),
             "spectra": self.config.spectra * (apart * there).sum(),
             "commitment": self.config.commitment * far,
         }
@@ -106,7 +115,7 @@ class ResidualCodes(Objective):
         return drawn.unflatten(0, clips.shape[:2])[..., None].numpy()
 
     def floors(self, batches: Iterable[Batch]) -> dict[str, float]:
-        """``silence``: the absolute error of playing nothing; ``silent spectra``: its distance of spectra, weighted as
+        """``silence``: the error of playing nothing; ``silent spectra``: its distance of spectra, weighted as
         in the loss; ``linear, same bits``: the noise that the best linear code of blocks of samples would leave of
         Gaussian data with as many bits (``objectives.linear_codes``)."""
         found = [floating(one["waveform"])[one["present"]].cpu() for one in batches]
@@ -120,7 +129,9 @@ class ResidualCodes(Objective):
         lost = linear_codes.errors(blocks, known, 1, bits)
         noise = {name: lost[name] / max(lost["grey"], 1e-12) for name in ("linear, same bits",) if name in lost}
         far = self.config.spectra * _from_silence(clips, model.rate, self.config.bands)
-        return {"silence": float(clips.abs().mean()), "silent spectra": far, **noise}
+        square = clips.square().mean(1)
+        lone = clips.abs().mean() if self.config.wave == "absolute" else (square / square.clamp_min(QUIET)).mean()
+        return {"silence": float(lone), "silent spectra": far, **noise}
 
     def expect(self, spec: Spec) -> Expectation:
         """Before training next to nothing is played; how far that is in logarithms of spectra nobody can say."""

@@ -19,15 +19,21 @@ class ResidualCodesConfig(ObjectiveConfig):
     (Zeghidour et al. 2021, SoundStream; Défossez et al. 2022, EnCodec).
 
     ``spectra`` weighs the distance of spectra of several window lengths against that of the samples, ``commitment``
-    how far latents are from their vectors. A share ``fewer`` of the clips, drawn at every look, is played from the
-    first few books alone, so that any number of them is a codec. ``codebook``, ``decay`` and ``revive``: as in ``vq``.
+    how far latents are from their vectors. That of the samples is the ``absolute`` error, as in those papers, or
+    ``relative``: the squared error as a part of the clip's mean square, which silence does not make small and loud
+    clips do not rule. In training a share ``fewer`` of the clips, drawn at every look, is played from the first few
+    books alone, so that any number of them is a codec; a share ``unrounded`` from the latents as they are (Défossez et
+    al. 2024, Moshi), so that both halves find their way before the codebooks do. ``codebook``, ``decay`` and
+    ``revive``: as in ``vq``.
     """
 
     kind: Literal["residual-vq"] = "residual-vq"
+    wave: Literal["absolute", "relative"] = "absolute"
     spectra: Annotated[float, Field(ge=0)] = 0.1
     bands: Annotated[int, Field(gt=0, le=256, description="of the mel scale, in the longer windows")] = 64
     commitment: Annotated[float, Field(ge=0)] = 0.25
     fewer: Annotated[Fraction, Field(ge=0, le=1)] = 0.0
+    unrounded: Annotated[Fraction, Field(ge=0, lt=1)] = 0.0
     codebook: Literal["ema", "gradient"] = "ema"
     decay: Annotated[float, Field(gt=0, lt=1)] = 0.99
     revive: Annotated[Fraction, Field(ge=0, lt=1)] = 0.05
