@@ -50,7 +50,7 @@ def validation(run: Run, objective: Any) -> Callable[[Any, int], dict[str, Any]]
     where nothing is held out."""
     if not run.shards.strata("held_out"):
         return None
-    from seedstock.evaluation import objective_loss
+    from seedstock.evaluation import objective_loss, pairs
     from seedstock.evaluation.bits_per_byte import score
     from seedstock.objectives.by_source import MOST
 
@@ -61,7 +61,8 @@ def validation(run: Run, objective: Any) -> Callable[[Any, int], dict[str, Any]]
 
         def validate_own(nets: Any, step: int) -> dict[str, Any]:
             found = objective_loss.score(nets, objective, windows, batch=recipe.training.batch_examples)
-            return objective_loss.plain(found)
+            more = pairs.found(nets, objective, windows) if hasattr(objective, "described") else {}
+            return objective_loss.plain(found) | more
 
         return validate_own
 
@@ -90,11 +91,8 @@ def sampler(run: Run, objective: Any) -> Callable[[Any, int], str] | None:
     if type(objective).pictures is not Objective.pictures and run.shards.strata("held_out"):
         return lambda nets, step: drawn(run, nets, objective, run.folder / "samples" / f"step-{step:08d}.png")
 
-    if hasattr(objective, "written") and run.shards.strata("held_out"):
-        from seedstock.evaluation import captions
-
-        some = held_out(run, objective, run.recipe.evaluation.validation_limit)
-        return lambda nets, step: captions.shown(nets, objective, some, run.tokenizer)
+    if hasattr(objective, "described") and run.shards.strata("held_out"):
+        return lambda nets, step: matched(run, nets, objective, run.folder / "samples" / f"step-{step:08d}.png")
 
     if not objective.predicts_next and type(objective).generate is Objective.generate:
         return None
@@ -110,6 +108,16 @@ def drawn(run: Run, nets: Any, objective: Any, path: Path) -> str:
         return ""
     pictures.write(path, found)
     return f"picture: {path}"
+
+
+def matched(run: Run, nets: Any, objective: Any, path: Path) -> str:
+    """Draws the pictures that some held-out captions find, and writes captions where the objective can."""
+    from seedstock.evaluation import captions, pairs, pictures
+
+    some = held_out(run, objective, run.recipe.evaluation.validation_limit)
+    pictures.write(path, pairs.nearest(nets, objective, some))
+    written = captions.shown(nets, objective, some, run.tokenizer) if hasattr(objective, "written") else ""
+    return f"{written}\npicture: {path}".strip()
 
 
 def uncompiled(function: Any) -> Any:
@@ -182,7 +190,8 @@ def own(run: Run, nets: Any, objective: Any, reporter: Reporter) -> dict[str, An
         train, tested = _splits(run, objective)
         scores["probes"] = probes.probe(nets, objective, train, tested)
         if hasattr(objective, "described"):
-            scores["retrieval"] = pairs.retrieval(nets, objective, train, tested, run.tokenizer)
+            found_by, compared = pairs.beside(nets, objective, train, tested, run.tokenizer)
+            scores |= {"retrieval": found_by, "retrieval_beside_linear": compared}
             pictures.write(folder / "retrieval.png", pairs.nearest(nets, objective, tested))
         if hasattr(objective, "written"):
             scores["captions"] = captions.judge(nets, objective, train, tested, run.tokenizer)

@@ -143,3 +143,24 @@ def test_languages_are_told_apart_and_erased_items_left_out():
     assert {language: one["pairs"] for language, one in found.items()} == {"en": 4, "de": 3}
     assert found["en"]["model"]["picture R@1"] == 1.0 and found["de"]["model"]["picture R@1"] == 0.0
     assert found["en"]["chance"] == pytest.approx(0.25)
+
+
+def test_what_is_shown_during_a_run_is_the_mean_over_languages():
+    nets, tokenizer = torch.nn.ModuleDict({"network": torch.nn.Linear(1, 1)}), Letters()
+    shown = pairs.found(nets, Coloured(tokenizer), Items())
+    whole = pairs.retrieval(nets, Coloured(tokenizer), Items(), Items(), tokenizer)
+    assert shown == {name: np.mean([one["model"][name] for one in whole.values()]) for name in pairs.SHOWN}
+
+
+def test_the_error_beside_the_linear_map_is_of_pictures_and_not_of_captions():
+    """Captions that repeat one picture's answer add nothing; independent ones add as pictures do."""
+    gains = torch.tensor([[1.0], [0.0], [-1.0], [1.0]]).expand(4, len(pairs.SHARES))
+    once = pairs._paired(gains, [b"a", b"b", b"c", b"d"])["picture R@1"]
+    twice = pairs._paired(gains.repeat(2, 1), [b"a", b"b", b"c", b"d"] * 2)["picture R@1"]
+    assert once["difference"] == twice["difference"] == 0.25
+    assert once["standard_error"] == pytest.approx(gains[:, 0].std().item() / 2)
+    assert twice["standard_error"] == pytest.approx(once["standard_error"])
+    assert (
+        pairs._paired(gains.repeat(2, 1), [*map(str.encode, "abcdefgh")])["picture R@1"]["standard_error"]
+        < once["standard_error"]
+    )

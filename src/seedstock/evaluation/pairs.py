@@ -10,6 +10,9 @@ import numpy as np
 import torch
 
 RANKS = (1, 5, 10)
+WAYS = ("caption", "picture")  # which one of a pair is looked for
+SHARES = tuple(f"{name} R@{k}" for name in WAYS for k in RANKS)
+SHOWN = ("picture R@1", "picture R@10", "caption R@1", "caption R@10")
 PENALTY = 100.0
 TRAINING = 12_000
 SIZE = 16  # pixels a side that the linear map reads
@@ -26,8 +29,16 @@ def retrieval(
     counts as nearer. ``linear`` is a ridge regression from pixels to the words of captions and runs of up to three of
     their characters, weighed by how rare they are, fitted on training items of the language.
     """
+    return beside(nets, objective, train, held_out, tokenizer, batch=batch)[0]
+
+
+def beside(
+    nets: Any, objective: Any, train: Any, held_out: Any, tokenizer: Any, *, batch: int = 128
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """``retrieval``, and for each share the ``difference`` of ``model`` and ``linear`` over all captions, with its
+    ``standard_error`` over pictures: captions of one picture, in whatever language, are no trials of their own."""
     rows, known = _rows(nets, objective, held_out, batch), stored(train, batch)
-    found = {}
+    found, gains, pictures = {}, [], []
     for language in sorted(set(rows["language"])):
         own = np.flatnonzero(rows["language"] == language)
         picture, text = (torch.from_numpy(rows[name][own]) for name in ("picture", "text"))
@@ -37,9 +48,37 @@ def retrieval(
         near = np.flatnonzero(known["language"] == language)[:TRAINING]
         if len(near):
             words = captions(np.concatenate([known["tokens"][near], rows["tokens"][own]]), tokenizer)
-            one["linear"] = scores(_linear(known["image"][near], rows["image"][own], words), same)
+            read = _linear(known["image"][near], rows["image"][own], words)
+            one["linear"] = scores(read, same)
+            gains.append(hits(picture @ text.T, same) - hits(read, same))
+            pictures += [image.tobytes() for image in rows["image"][own]]
         found[language] = one
-    return found
+    return found, _paired(torch.cat(gains), pictures) if gains else {}
+
+
+def _paired(gains: torch.Tensor, pictures: list[bytes]) -> dict[str, Any]:
+    """Means of ``gains`` ``[N, shares]``, and the standard error of each where rows of one picture are one draw."""
+    _, which = np.unique(np.array(pictures, object), return_inverse=True)
+    count = int(which.max()) + 1
+    table = gains.double().numpy()
+    sums = np.zeros((count, table.shape[1]))
+    np.add.at(sums, which, table - table.mean(0))
+    errors = np.sqrt((sums**2).sum(0) * count / max(1, count - 1)) / len(table)
+    both = zip(table.mean(0).tolist(), errors.tolist(), strict=True)
+    return {
+        name: {"difference": mean, "standard_error": error} for name, (mean, error) in zip(SHARES, both, strict=True)
+    }
+
+
+def found(nets: Any, objective: Any, held_out: Any, *, batch: int = 128) -> dict[str, float]:
+    """Means over the languages of a few of the shares, to see while a run goes on; nothing of an empty split."""
+    rows = _rows(nets, objective, held_out, batch)
+    each = []
+    for language in sorted(set(rows["language"])):
+        own = np.flatnonzero(rows["language"] == language)
+        picture, text = (torch.from_numpy(rows[name][own]) for name in ("picture", "text"))
+        each.append(scores(picture @ text.T, _same(rows["image"][own], rows["tokens"][own])))
+    return {name: float(np.mean([one[name] for one in each])) for name in SHOWN} if each else {}
 
 
 def nearest(nets: Any, objective: Any, held_out: Any, *, count: int = 8, batch: int = 128) -> np.ndarray:
@@ -54,13 +93,21 @@ def nearest(nets: Any, objective: Any, held_out: Any, *, count: int = 8, batch: 
 
 def scores(similarity: torch.Tensor, same: torch.Tensor) -> dict[str, float]:
     """Recall and median rank of a table ``[pictures, captions]`` in which ``same`` are right."""
-    found: dict[str, float] = {}
-    for name, table, right in (("caption", similarity, same), ("picture", similarity.T, same.T)):
-        best = table.masked_fill(~right, -torch.inf).amax(1, keepdim=True)
-        ranks = 1 + ((table > best) & ~right).sum(1) + ((table == best) & ~right).sum(1) / 2
-        found |= {f"{name} R@{k}": float((ranks <= k).float().mean()) for k in RANKS}
-        found[f"{name} median rank"] = float(ranks.float().median())
-    return found
+    found = dict(zip(SHARES, hits(similarity, same).mean(0).tolist(), strict=True))
+    medians = [float(ranks(*one).float().median()) for one in ((similarity, same), (similarity.T, same.T))]
+    return found | dict(zip((f"{name} median rank" for name in WAYS), medians, strict=True))
+
+
+def hits(similarity: torch.Tensor, same: torch.Tensor) -> torch.Tensor:
+    """Which pairs are found: fp32 ``[pairs, shares]``, in the order of ``SHARES``."""
+    both = (ranks(similarity, same), ranks(similarity.T, same.T))
+    return torch.stack([(one <= k).float() for one in both for k in RANKS], dim=1)
+
+
+def ranks(table: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
+    """The place of the best right one of each row, from 1; of what is just as near, half stands before it."""
+    best = table.masked_fill(~right, -torch.inf).amax(1, keepdim=True)
+    return 1 + ((table > best) & ~right).sum(1) + ((table == best) & ~right).sum(1) / 2
 
 
 def captions(tokens: np.ndarray, tokenizer: Any) -> list[str]:

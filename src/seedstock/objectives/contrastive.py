@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from seedstock.models.mask import Mask
 from seedstock.objectives.base import Batch, Expectation, Objective, Spec, Sums
 from seedstock.objectives.configs.contrastive import ContrastiveConfig
-from seedstock.objectives.joint import LARGEST, Joint
+from seedstock.objectives.joint import Joint
 from seedstock.objectives.pictures import crops, flips
 from seedstock.objectives.projection import spread
 from seedstock.objectives.views import view
@@ -69,7 +69,7 @@ class Contrastive(Objective):
         there = represented["present"].bool()
         picture, text, marks = (represented[name][there] for name in ("picture", "text", "marks"))
         joint, count = nets["joint"], len(picture)
-        logits = picture @ text.T * joint.scale.clamp(max=LARGEST).exp()
+        logits = picture @ text.T * joint.scale.clamp(max=joint.limit).exp()
         if count < 2:
             return {"pair": logits.sum() * 0.0}, {name: logits.new_zeros(()) for name in METRICS}
         same = (marks[:, None] == marks[None]).any(-1)
@@ -86,12 +86,13 @@ class Contrastive(Objective):
 
     def nets(self) -> dict[str, nn.Module]:
         """The space that both towers share."""
-        return {"joint": Joint(self.spec.model, self.config.embedding, self.config.loss, self.spec.seed)}
+        c = self.config
+        return {"joint": Joint(self.spec.model, c.embedding, c.loss, self.spec.seed, c.scale_limit)}
 
     def after_step(self, nets: Any, example: int) -> None:
-        """The scale stays at most 100 (Radford et al. 2021, section 2.5)."""
+        """The scale stays below its limit (Radford et al. 2021, section 2.5)."""
         with torch.no_grad():
-            nets["joint"].scale.clamp_(max=LARGEST)
+            nets["joint"].scale.clamp_(max=nets["joint"].limit)
 
     def features(self, nets: Any, batch: Batch) -> Tensor:
         """The pictures' unit vectors ``[B, embedding]``."""

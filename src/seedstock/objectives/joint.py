@@ -15,8 +15,7 @@ from seedstock.models.linear import Linear, together
 from seedstock.models.norms import LayerNorm
 
 SCALES = {"softmax": (math.log(1 / 0.07), 0.0), "sigmoid": (math.log(10.0), -10.0)}
-"""Logarithm of the scale of cosines at the start, and the bias."""
-LARGEST = math.log(100.0)
+"""Logarithm of the scale of cosines at the start, where its limit is not below it, and the bias."""
 
 
 class Gather(nn.Module):
@@ -42,15 +41,16 @@ class Gather(nn.Module):
 
 
 class Joint(nn.Module):
-    """Both towers' last layers, and the scale of the cosines between them; ``bias`` for sigmoids."""
+    """Both towers' last layers, and the scale of the cosines between them, at most ``limit``; ``bias`` for sigmoids."""
 
-    def __init__(self, model: Any, outputs: int, loss: str, seed: int) -> None:
+    def __init__(self, model: Any, outputs: int, loss: str, seed: int, limit: float = 100.0) -> None:
         super().__init__()
         siglip = model.shape == "siglip"
         self.gather = Gather(model.picture) if siglip else None
         self.picture = None if siglip else Linear(model.picture.width, outputs)
         self.text = Linear(model.text.width, outputs, siglip)
         scale, bias = SCALES[loss]
+        self.limit = math.log(limit)
         with torch.no_grad():
             for name, parameter in self.named_parameters():
                 if name.endswith("norm.weight"):
@@ -58,7 +58,7 @@ class Joint(nn.Module):
                 else:
                     std = 0.0 if name.endswith("bias") else parameter.shape[-1] ** -0.5
                     fill(parameter, std, key64("joint", seed), name)
-        self.scale = nn.Parameter(torch.tensor([scale]))
+        self.scale = nn.Parameter(torch.tensor([min(scale, self.limit)]))
         self.bias = nn.Parameter(torch.tensor([bias])) if loss == "sigmoid" else None
 
     def pictures(self, network: Any, hidden_BTD: Tensor) -> Tensor:

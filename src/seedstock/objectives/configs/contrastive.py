@@ -23,6 +23,9 @@ class ContrastiveConfig(ObjectiveConfig):
     SigLIP). Both towers end in ``embedding`` numbers. ``crop`` and ``flip`` are as in ``mae``; ``smallest`` instead
     cuts out at least that share of each picture's area and brings it to size, and ``jitter`` changes its colours, both
     as in ``simclr``. Pairs of a batch with the same caption, or the same picture, are right as well.
+
+    ``scale_limit`` is the most that the learned scale of the cosines may come to, and at most what it begins at: at 100
+    (Radford et al. 2021, section 2.5) few pictures soon have a loss near zero, by heart.
     """
 
     kind: Literal["contrastive"] = "contrastive"
@@ -32,6 +35,7 @@ class ContrastiveConfig(ObjectiveConfig):
     flip: bool = False
     smallest: Annotated[Fraction, Field(gt=0, le=1)] | None = None
     jitter: Annotated[float, Field(ge=0, le=1)] = 0.0
+    scale_limit: Annotated[float, Field(ge=1, le=100)] = 100.0
 
     @model_validator(mode="after")
     def _views(self) -> ContrastiveConfig:
