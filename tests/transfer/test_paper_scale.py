@@ -39,7 +39,13 @@ PUBLISHED = {
     "llama3-8b": (128_256, "LlamaForCausalLM", 8_030_261_248),
     "qwen3-0.6b": (151_936, "Qwen3ForCausalLM", 596_049_920),
     "qwen3-30b-a3b": (151_936, "Qwen3MoeForCausalLM", 30_532_122_624),
+    "chameleon-7b": (65_536, "LlamaForCausalLM", 7_013_142_528),
     "mixtral-8x7b": (32_000, "MixtralForCausalLM", 46_702_792_704),
+}
+# Sizes of papers whose networks have parts that the class has not: the count is the class's.
+PUBLISHED |= {
+    "gato-1b": (33_024, "GPT2LMHeadModel", 1_278_332_928),
+    "codec-language-300m": (8_192 + 4 * 1024, "LlamaForCausalLM", 328_778_752),
 }
 
 

@@ -25,6 +25,8 @@ PUBLISHED = {
     "mae-vit-b-16": ("ViTMAEForPreTraining", 111_907_840, 197 * (768 + 512)),
     "simclr-vit-b-16": ("ViTModel", 85_798_656, 0),
     "byol-vit-b-16": ("ViTModel", 85_798_656, 0),
+    "denoising-vit-b-16": ("ViTModel", 85_798_656, 0),
+    "rotation-vit-s-16": ("ViTModel", 21_665_664, 0),
     "dino-vit-s-16": ("Dinov2Model", 21_665_664, 0),
     "dinov2-vit-l-16": ("Dinov2Model", 303_301_632, 0),
     "ijepa-vit-h-14": ("IJepaModel", 630_762_240, 256 * 1280),
