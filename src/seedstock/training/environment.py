@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 
+from seedstock.training import compiled
 from seedstock.training.configs.training import TrainingConfig
 
 
@@ -33,12 +34,14 @@ def differences(then: dict[str, Any], now: dict[str, Any]) -> list[str]:
 
 @contextmanager
 def settings(config: TrainingConfig) -> Iterator[None]:
-    """Threads and determinism as configured, inside the block; afterwards as they were."""
+    """Threads and determinism as configured, inside the block; afterwards as they were. What is compiled is kept."""
     threads = torch.get_num_threads()
     strict = torch.are_deterministic_algorithms_enabled()
     warn_only = torch.is_deterministic_algorithms_warn_only_enabled()
     fill = torch.utils.deterministic.fill_uninitialized_memory  # type: ignore[attr-defined]
     try:
+        if config.compile:
+            compiled.keep()
         if config.threads:
             torch.set_num_threads(config.threads)
         if config.deterministic:

@@ -17,7 +17,7 @@ from seedstock.ledger.chain import Chain
 from seedstock.ledger.ids import sha256_file
 from seedstock.objectives.base import assemble
 from seedstock.progress import Reporter, Silent
-from seedstock.training import attempts, environment, measure, memory, rewind, saving, state
+from seedstock.training import attempts, environment, float8, measure, memory, rewind, saving, state
 from seedstock.training.callbacks.base import Callback
 from seedstock.training.callbacks.events import Events
 from seedstock.training.callbacks.profile import Profile
@@ -131,6 +131,10 @@ def fit(
         if config.compile == "auto" and world.degrees.pipeline > 1 and config.parallel.schedule == "zero-bubble":
             config = config.model_copy(update={"compile": False})
         recompute(passing.nets, config.recompute)  # before memory and speed are measured
+        if config.float8:
+            count = float8.use(passing.nets, config.float8)
+            emulated = ", emulated" * config.float8.emulate
+            reporter.say(f"{count} matrices are multiplied in float8 ({config.float8.recipe}{emulated})")
         repeated = world.first(lambda: attempts.repeat(config, chain))
         config = world.first(lambda: _settle(repeated, passing.nets, objective, loader, reporter, seed))
         if settled and world.main:

@@ -94,6 +94,8 @@ class _Probe:
     def _precision_and_threads(self) -> None:
         """Together, since bf16 may want another number of threads than fp32."""
         precisions = [*DTYPES] if self.config.precision == "auto" else [self.config.precision]
+        if self.config.float8:
+            precisions = ["bf16"]
         most = torch.get_num_threads()
         threads = [self.config.threads or most]
         if not self.config.threads and self.device.type == "cpu":

@@ -20,13 +20,15 @@ from seedstock.objectives.configs.masked import MaskedConfig
 from seedstock.objectives.configs.multi_token import MultiTokenConfig
 from seedstock.objectives.configs.prefix import PrefixConfig
 from seedstock.objectives.configs.span_corruption import SpanCorruptionConfig
-from seedstock.training import batches
+from seedstock.training import batches, float8
+from seedstock.training.configs.float8 import Float8Config
 from seedstock.training.configs.parallel import ParallelConfig, check
 from seedstock.training.gradients import accumulate
 from seedstock.training.norm import total_norm
 from seedstock.training.parallel.layouts import spread
 from seedstock.training.parallel.world import World
 from seedstock.training.passing import Pass
+from seedstock.training.settle import use
 
 VOCABULARY, SPECIALS, CONTEXT = 160, 110, 16
 SIZES = {"width": 32, "layers": 2, "heads": 4, "mlp_width": 64, "context": CONTEXT}
@@ -130,12 +132,21 @@ EVERY = {**CASES, **BY_POSITION, **LAYERED}
 
 
 def gradients(
-    case: Case, count: int, micro: int, parallel: dict[str, Any] | None, *, compiled: bool = False
+    case: Case,
+    count: int,
+    micro: int,
+    parallel: dict[str, Any] | None,
+    *,
+    compiled: bool = False,
+    eight: str | None = None,
 ) -> dict[str, Any]:
     """One step's full gradients by name, its losses, metrics and norm, and the load of experts.
 
-    ``parallel`` is a layout, which may name what is recomputed."""
+    ``parallel`` is a layout, which may name what is recomputed; ``eight`` a recipe of products in float8."""
     nets, objective = case.build()
+    if eight:
+        use(nets, torch.bfloat16)
+        float8.use(nets, Float8Config(recipe=eight, emulate=True))  # type: ignore[arg-type]
     config = ParallelConfig(**{name: value for name, value in (parallel or {}).items() if name != "recompute"})
     again = (parallel or {}).get("recompute", "none")
     world = World.of(config, torch.device("cpu")) if config != ParallelConfig() else World()

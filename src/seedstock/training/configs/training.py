@@ -20,6 +20,7 @@ from seedstock.training.configs.batches import (
     examples_before,
     starts,
 )
+from seedstock.training.configs.float8 import Float8Config
 from seedstock.training.configs.guard import GuardConfig
 from seedstock.training.configs.parallel import ParallelConfig
 from seedstock.training.configs.schedule import DecayScheduleConfig, ScheduleConfig
@@ -37,8 +38,8 @@ class TrainingConfig(Config):
     ``model.context`` there are as many more a step, so that tokens stay level. ``micro_batch`` is how many examples of
     the whole context go through the network at once, as many more of shorter ones. ``precision``, ``micro_batch``,
     ``threads`` and ``compile`` are measured where they are not given, and the run's record and resolved recipe hold
-    what was chosen. ``groups`` are optimizers of their own for parameters whose names fit a pattern, the first that
-    fits (``{"*.router.weight": {kind:
+    what was chosen; ``float8`` has hidden matrices multiplied in it, beside bf16. ``groups`` are optimizers of their
+    own for parameters whose names fit a pattern, the first that fits (``{"*.router.weight": {kind:
     adamw, learning_rate: 1e-4}}``); ``schedule`` is of all rates, ``decay_schedule`` of weight decays. ``clip``
     bounds the gradient's norm (0: no bound), and ``guard`` says what is done about steps that are not finite
     (``stop``: end the run, with nothing of it saved). ``ema`` is the decay of an average of the weights. The
@@ -76,6 +77,7 @@ class TrainingConfig(Config):
     guard: Literal["stop"] | GuardConfig = GuardConfig()
     ema: Annotated[float, Field(gt=0, lt=1)] | None = None
     precision: Literal["auto", "fp32", "bf16"] = "auto"
+    float8: Float8Config | None = None
     compile: Literal["auto"] | bool = "auto"
     threads: Annotated[int, Field(ge=1)] | None = None
     deterministic: bool = True
@@ -98,6 +100,14 @@ class TrainingConfig(Config):
         given = [name for name in ("steps", "tokens", "time") if getattr(self, name) is not None]
         if len(given) > 1:
             raise ValueError(f"a run's length is one of steps, tokens and time, not {' and '.join(given)}")
+        return self
+
+    @model_validator(mode="after")
+    def _float8_beside_bf16(self) -> TrainingConfig:
+        if self.float8 and self.precision == "fp32":
+            raise ValueError(
+                "what is multiplied in float8 is bf16 elsewhere; leave training.precision out, or say bf16"
+            )
         return self
 
     @model_validator(mode="after")
