@@ -83,12 +83,9 @@ def gpu_peak() -> float | None:
     """FLOP/s of this machine's GPU by its data sheet, 0 where the sheet is not known; None without a GPU."""
     import torch
 
-    from seedstock.planning.hardware import DEVICES
+    from seedstock.training import measure
 
-    if not torch.cuda.is_available():
-        return None
-    name = torch.cuda.get_device_name().lower().replace(" ", "")
-    return next((device.flops for key, device in DEVICES.items() if key in name), 0.0)
+    return measure.sheet(torch.device("cuda")) if torch.cuda.is_available() else None
 
 
 def main() -> None:

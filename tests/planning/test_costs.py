@@ -13,13 +13,29 @@ from seedstock.errors import RecipeError
 from seedstock.models.configs.decoder import DecoderConfig
 from seedstock.planning import flops
 from seedstock.planning.energy import Meter, estimate
-from seedstock.planning.hardware import DEVICES, this_machine
+from seedstock.planning.hardware import DEVICES, named, this_machine
 from seedstock.planning.memory import Use, largest, memory, peak
 from seedstock.planning.parameters import Shape, active, body, parameters
 from seedstock.planning.plan import duration, plan, quantity, vocabulary
 from seedstock.training.configs.training import TrainingConfig
 
 SMALL = {"width": 64, "layers": 3, "heads": 4, "kv_heads": 2, "context": 32}
+
+
+@pytest.mark.parametrize(
+    ("told", "known"),
+    [
+        ("NVIDIA H100 80GB HBM3", "h100"),
+        ("NVIDIA H200", "h200"),
+        ("NVIDIA A100-SXM4-80GB", "a100"),
+        ("NVIDIA GeForce RTX 4090", "rtx4090"),
+        ("AMD Instinct MI300X", "mi300x"),
+        ("NVIDIA H100 PCIe", None),  # its sheet promises less
+        ("NVIDIA T1000", None),
+    ],
+)
+def test_a_device_is_known_by_the_name_that_its_driver_gives(told, known):
+    assert named(told) == (DEVICES[known] if known else None)
 
 
 @pytest.mark.parametrize("shape", ["qwen3", "plain"])

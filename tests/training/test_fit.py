@@ -76,6 +76,17 @@ def test_long_runs_write_about_a_thousand_events():
     assert found[0]["tokens_per_second"] == 700
 
 
+def test_mfu_is_told_by_the_data_sheet_too_where_there_is_one(tmp_path, monkeypatch):
+    from seedstock.training import measure
+
+    listener = Listener()
+    monkeypatch.setattr(measure, "peak", lambda dtype, device: 1e6)
+    monkeypatch.setattr(measure, "sheet", lambda device: 2e6)
+    small_fit(tmp_path / "run", small_config(steps=4), reporter=listener)
+    for event in listener.of("step"):
+        assert event["mfu"] > 1 and event["mfu_of_sheet"] == pytest.approx(event["mfu"] / 2, rel=1e-3)
+
+
 def test_the_rate_follows_the_schedule(tmp_path):
     listener = Listener()
     config = small_config(steps=10, schedule={"kind": "linear", "warmup": 2}, optimizer={"kind": "adamw"})

@@ -42,6 +42,18 @@ DEVICES = {
     )
 }
 
+OTHER_SHEETS = ("pcie", "nvl")
+"""Cards that share a name with another form and not its rates."""
+
+
+def named(name: str) -> Hardware | None:
+    """The device that a driver calls ``name`` ("NVIDIA H100 80GB HBM3"), where its data sheet is known."""
+    plain = name.lower().replace(" ", "")
+    if any(form in plain for form in OTHER_SHEETS):
+        return None
+    return next((device for key, device in DEVICES.items() if key in plain), None)
+
+
 CPU_WATTS = (1.5, 4.0, 10.0)
 """Watts of a busy logical processor: low (large servers, about 280 W over 128 threads with room to spare), middle
 (laptops), high (desktop processors at full clock). A range, as no counter says."""

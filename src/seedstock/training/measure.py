@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from seedstock.planning import flops
+from seedstock.planning.hardware import named
 from seedstock.planning.parameters import Shape
 
 
@@ -27,6 +28,12 @@ def peak(dtype: torch.dtype, device: torch.device, seconds: float = 0.25) -> flo
         wait(device)
         fastest = min(fastest, time.perf_counter() - began)
     return 2 * n**3 / fastest
+
+
+def sheet(device: torch.device) -> float:
+    """FLOP/s in bf16 that the maker's data sheet promises; 0 where the device is not one of ``planning.hardware``."""
+    found = named(torch.cuda.get_device_name(device)) if device.type == "cuda" else None
+    return found.flops if found else 0.0
 
 
 def wait(device: torch.device) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from seedstock.objectives.by_source import ratios
+from seedstock.training import measure
 from seedstock.training.callbacks.base import Callback
 
 if TYPE_CHECKING:
@@ -49,7 +50,10 @@ def summary(readings: list[Reading], run: Trainer) -> dict[str, Any]:
         "waited": round(sum(reading.waited for reading in readings), 4),
     }
     if run.peak_flops:
-        shown["mfu"] = round(sum(reading.flops for reading in readings) / max(seconds, 1e-9) / run.peak_flops, 4)
+        reached = sum(reading.flops for reading in readings) / max(seconds, 1e-9)
+        shown["mfu"] = round(reached / run.peak_flops, 4)
+        if promised := measure.sheet(run.device) * run.world.size:
+            shown["mfu_of_sheet"] = round(reached / promised, 4)
     shown |= {f"loss.{name}": _mean([reading.losses[name] for reading in readings]) for name in parts}
     sums = {name: sum(reading.metrics[name] for reading in readings) / len(readings) for name in last.metrics}
     metrics = {name: round(value, 6) for name, value in ratios(sums).items()}
