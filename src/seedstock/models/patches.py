@@ -44,9 +44,10 @@ def untubelets(patches_BTP: Tensor, patch: int, tubelet: int, side: int) -> Tens
 
 def fixed(places: Tensor, config: Any, width: int) -> Tensor:
     """The fixed embeddings of a VisionConfig's patches: those of a grid, or of tubelets in a row."""
+    every = torch.arange(config.patches, device=places.device)  # each is worked out once, however many clips there are
     if config.shape == "videomae":
-        return in_a_row(places, width)
-    return sines(places, config.image // config.patch, width, config.conditioned)
+        return in_a_row(every, width)[places]
+    return sines(every, config.image // config.patch, width, config.conditioned)[places]
 
 
 def in_a_row(places: Tensor, width: int) -> Tensor:
