@@ -425,7 +425,8 @@ def _came_true(run: Run, held_out: dict[str, Any], reporter: Reporter) -> dict[s
     found = sweeps.held_against(said, measured)
     within = "within" if found["within"] else "not within"
     off = f"foreseen {found['loss']:.4f}, measured {measured:.4f} ({found['off']:+.1%})"
-    reporter.say(f"   {off}: {within} the interval")
+    shared = f"; a token of the base was worth {found['worth']:.1%} of one of its own" if "worth" in found else ""
+    reporter.say(f"   {off}: {within} the interval{shared}")
     return {"predicted": found}
 
 

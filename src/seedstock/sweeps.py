@@ -11,7 +11,8 @@ from typing import Any
 from seedstock.errors import DataError, RecipeError, SeedstockError
 from seedstock.ledger.files import read_json, write_json
 from seedstock.ledger.ids import digest
-from seedstock.planning.scaling import Law, fit
+from seedstock.planning.continuing import Base, worth
+from seedstock.planning.scaling import NAMES, Law, fit
 from seedstock.progress import Reporter, Silent
 from seedstock.runs import Run, lock, sections
 from seedstock.small_runs import QUIET, SmallRuns, parameters, unique
@@ -150,15 +151,37 @@ def law_of(own: str, runs: Path | str, name: str | None = None) -> tuple[str, di
 
 
 def predict(
-    own: str, runs: Path | str, *, parameters: float, tokens: float, unique: float | None, name: str | None = None
+    own: str,
+    runs: Path | str,
+    *,
+    parameters: float,
+    tokens: float,
+    unique: float | None,
+    name: str | None = None,
+    base: Base | None = None,
 ) -> dict[str, Any] | None:
-    """What the law of a sweep with this ``identity`` foresees for a run of these sizes; None where there is none."""
+    """What the law of a sweep with this ``identity`` foresees for a run of these sizes; None where there is none.
+
+    Of a run that continues a ``base`` of the same data it is the loss of one longer run. Of other data it is between
+    that of a base whose tokens are worth as much as the run's own and that of one whose tokens are worth nothing: the
+    geometric mean of the two, in an interval that has both (``planning.continuing``).
+    """
     held = law_of(own, runs, name)
     if held is None:
         return None
     sweep_name, found = held
     law = Law.of(found["law"])
-    said = law.predict(parameters, tokens, unique)
+    read = tokens + (base.tokens if base is not None and base.same else 0.0)
+    said = law.predict(parameters, read, unique)
+    if base is not None:
+        said["base"] = {**(base.record or {"name": base.name}), "tokens": int(base.tokens), "same": base.same}
+        if not base.same:
+            most = law.predict(parameters, tokens, unique, base.tokens)
+            said |= {
+                "loss": (said["loss"] * most["loss"]) ** 0.5,
+                "interval": [most["interval"][0], said["interval"][1]],
+                "constants": {one: getattr(law, one) for one in NAMES},
+            }
     return {
         **said,
         "name": found["name"],
@@ -175,22 +198,35 @@ def predict(
 
 def foreseen(run: Run) -> dict[str, Any] | None:
     """What a sweep of the same data foresees for a run whose recipe is resolved; None for small runs like its own."""
-    if any(mark in run.name for mark in PROXIES) or run.recipe.training.start:
+    from seedstock.bases import of_run
+
+    if any(mark in run.name for mark in PROXIES):
         return None
     training, asked = run.recipe.training, (run.chain.last("run") or {}).get("sections")
     if training.steps is None or not asked:
         return None
     tokens = training.reads(run.recipe.model.context)
     own = identity(run.recipe, asked)
-    return predict(own, run.runs, parameters=parameters(run), tokens=tokens, unique=unique(run))
+    try:
+        base = of_run(training.start, run.runs, own=own) if training.start else None
+    except SeedstockError:  # what it began from itself may be gone: nothing is foreseen, and training goes on
+        return None
+    return predict(own, run.runs, parameters=parameters(run), tokens=tokens, unique=unique(run), base=base)
 
 
 def held_against(predicted: dict[str, Any], measured: float) -> dict[str, Any]:
-    """Whether a prediction came true: the loss that was measured, how far off it was, and whether it was within."""
+    """Whether a prediction came true: the loss that was measured, how far off it was, and whether it was within; of a
+    run that continued a base of other data also what a token of the base was ``worth``."""
     low, high = predicted["interval"]
+    more: dict[str, Any] = {}
+    if "constants" in predicted:
+        law, base = Law.known(predicted["constants"]), predicted["base"]["tokens"]
+        own = (predicted["parameters"], predicted["tokens"])
+        more["worth"] = worth(law, *own, base=base, unique=predicted["unique"], loss=measured)
     return {
         **predicted,
         "measured": measured,
         "off": predicted["loss"] / measured - 1,
         "within": low <= measured <= high,
+        **more,
     }

@@ -47,6 +47,9 @@ def add(commands: Any) -> None:
     plan.add_argument("--price", type=float, metavar="DOLLARS", help="what an hour of one device costs")
     plan.add_argument("--memory", metavar="SIZE", help="what one device has in its place: 24 GiB")
     plan.add_argument("--sweep", metavar="NAME", help="foresee the loss by this sweep (the newest of the same data)")
+    plan.add_argument("--base", metavar="MODEL", help="continuing it beside starting anew: run:NAME, a folder, or 300M")
+    plan.add_argument("--base-tokens", metavar="N", help="what the base has read, where no run says so: 300G")
+    plan.add_argument("--base-worth", metavar="SHARE", help="what of a token of yours each of them is worth: 30 %%")
     plan.set_defaults(run=_plan)
     schema = commands.add_parser("schema", help="print the JSON schema of a recipe")
     schema.add_argument("--json", action="store_true", help="as every command has it: this one always prints JSON")
@@ -103,24 +106,35 @@ def _demo(options: argparse.Namespace) -> None:
 def _plan(options: argparse.Namespace) -> None:
     from dataclasses import replace
 
-    from seedstock import mixtures, sweeps, views
+    from seedstock import bases, mixtures, sweeps, views
+    from seedstock.errors import RecipeError
     from seedstock.planning.plan import plan
 
     recipe = shared.load_recipe(options)
     hardware = _with_memory(_hardware(options.hardware), options.memory)
     result = plan(recipe, hardware=hardware, devices=options.devices, dollars_an_hour=_price(options.price))
     own, found = sweeps.identity(recipe), mixtures.shards_of(recipe, options.runs)
+    unique = None if found is None else sum(stratum.tokens for stratum in found.strata("train"))
     foreseen = sweeps.predict(
         own,
         options.runs,
         parameters=sum(result.parameters.values()),
         tokens=result.tokens,
-        unique=None if found is None else sum(stratum.tokens for stratum in found.strata("train")),
+        unique=unique,
         name=options.sweep,
     )
     result = replace(result, predicted=foreseen)
     rows = mixtures.realised(recipe, options.runs)
-    shared.show(options, {**result.record(), "mixture": rows}, lambda: views.plan(result.table(), rows, recipe.mixture))
+    record, text = {**result.record(), "mixture": rows}, result.table()
+    if options.base is not None:
+        each = result.flops_a_token / sum(result.parameters.values())
+        base = bases.find(options.base, options.runs, flops=each, tokens=options.base_tokens, own=own)
+        law, shares = sweeps.law_of(own, options.runs, options.sweep), bases.worths(options.base_worth, base)
+        record["base"] = bases.compare(result, base, law, unique=unique, shares=shares)
+        text += "\n\n" + bases.table(record["base"], result)
+    elif options.base_tokens or options.base_worth:
+        raise RecipeError("they say something of a base", where="--base-tokens, --base-worth", fix="name it: --base")
+    shared.show(options, record, lambda: views.plan(text, rows, recipe.mixture))
 
 
 def _hardware(name: str | None) -> Any:

@@ -55,18 +55,28 @@ class Law:
     gradient: float
     converged: bool
 
-    def loss(self, parameters: float, tokens: float, unique: float | None = None) -> float:
-        """The loss of ``parameters`` trained on ``tokens``, of which ``unique`` are different ones."""
-        return float(_loss(np.array([[self.A, self.B, self.E, self.alpha, self.beta]]), parameters, tokens, unique)[0])
+    @classmethod
+    def known(cls, constants: Mapping[str, float]) -> Law:
+        """A law that somebody published: A, B, E, alpha and beta, and nothing of how well it is known."""
+        A, B, E, alpha, beta = own = [float(constants[name]) for name in NAMES]
+        return cls(A, B, E, alpha, beta, [own], residuals=[0.0], agreeing=1.0, gradient=0.0, converged=True)
 
-    def predict(self, parameters: float, tokens: float, unique: float | None = None) -> dict[str, Any]:
+    def loss(self, parameters: float, tokens: float, unique: float | None = None, base: float = 0.0) -> float:
+        """The loss of ``parameters`` trained on ``tokens``, of which ``unique`` are different ones, after as much as
+        ``base`` further tokens of the same are worth."""
+        own = np.array([[self.A, self.B, self.E, self.alpha, self.beta]])
+        return float(_loss(own, parameters, tokens, unique, base)[0])
+
+    def predict(
+        self, parameters: float, tokens: float, unique: float | None = None, base: float = 0.0
+    ) -> dict[str, Any]:
         """The loss and where 95 % of runs should end: resampled laws, each with each of the fit's residuals."""
         drawn = np.array(self.samples)
         # Five numbers are fitted: what is left of so few runs is smaller than their scatter.
         left = np.array(self.residuals) * math.sqrt(len(self.residuals) / max(1, len(self.residuals) - len(NAMES)))
-        spread = np.log(_loss(drawn, parameters, tokens, unique))[:, None] + left[None]
+        spread = np.log(_loss(drawn, parameters, tokens, unique, base))[:, None] + left[None]
         low, high = np.exp(np.quantile(spread, (0.025, 0.975)))
-        return {"loss": self.loss(parameters, tokens, unique), "interval": [float(low), float(high)]}
+        return {"loss": self.loss(parameters, tokens, unique, base), "interval": [float(low), float(high)]}
 
     def intervals(self, level: float = 0.95) -> dict[str, tuple[float, float]]:
         """Of each constant, from the resampled laws."""
@@ -95,25 +105,28 @@ class Law:
         return cls(**record)
 
 
-def effective(laws: Array, parameters: float, tokens: float, unique: float | None) -> tuple[Array, Array]:
+def effective(
+    laws: Array, parameters: float, tokens: float, unique: float | None, base: float = 0.0
+) -> tuple[Array, Array]:
     """Parameters and tokens as much as they are worth under each law, where tokens repeat.
 
     Muennighoff et al. 2023, equations 5 and 6: D' = U + U R* (1 - e^(-R / R*)) with R repetitions of U unique tokens,
-    and N' alike, with the parameters that U unique tokens bear at the best use of compute in the place of U.
+    and N' alike, with the parameters that U unique tokens bear at the best use of compute in the place of U. Tokens of
+    a ``base`` are added to D' and to the U that bears parameters: they do not come again.
     """
     A, B, _, alpha, beta = laws.T
     if unique is None or unique >= tokens:
-        return np.full(len(laws), parameters), np.full(len(laws), tokens)
+        return np.full(len(laws), parameters), np.full(len(laws), tokens + base)
     worth = unique * (1 + REPEATS * (1 - math.exp(-(tokens / unique - 1) / REPEATS)))
     ratio = (alpha * A / (beta * B)) ** (1 / (alpha + beta))
-    bears = np.minimum(parameters, ratio * (ratio * unique) ** (beta / alpha))
+    bears = np.minimum(parameters, ratio * (ratio * (unique + base)) ** (beta / alpha))
     more = bears * (1 + EXCESS * (1 - np.exp(-(parameters / bears - 1) / EXCESS)))
-    return more, np.full(len(laws), worth)
+    return more, np.full(len(laws), worth + base)
 
 
-def _loss(laws: Array, parameters: float, tokens: float, unique: float | None) -> Array:
+def _loss(laws: Array, parameters: float, tokens: float, unique: float | None, base: float = 0.0) -> Array:
     A, B, E, alpha, beta = laws.T
-    N, D = effective(laws, parameters, tokens, unique)
+    N, D = effective(laws, parameters, tokens, unique, base)
     return E + A / N**alpha + B / D**beta
 
 
