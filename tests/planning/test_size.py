@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from seedstock.errors import RecipeError
 from seedstock.models.configs.decoder import DecoderConfig
 from seedstock.planning import rules
-from seedstock.planning.parameters import Shape, parameters, total
+from seedstock.planning.parameters import Shape, body, parameters, total
 from seedstock.planning.shapes import depth_of
 from seedstock.planning.size import resolve
 from seedstock.training.configs.training import TrainingConfig
@@ -40,6 +40,17 @@ def test_within_five_per_cent(shape, size, vocab_size):
 def test_any_size_is_reached(size, shape, vocab_size):
     model, *_ = sized(size, vocab_size, shape)
     assert abs(total(Shape.of(model), vocab_size) / size - 1) <= 0.05
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("size, vocab_size", [("300k", 512), ("1M", 4096), ("1.5M", 512), ("2M", 8192), ("4M", 4096)])
+def test_small_sizes_are_no_chains_of_narrow_layers(shape, size, vocab_size):
+    """Whatever is left of the size beside the embeddings: 64 wide and 19 deep was once the nearest to a size."""
+    model, *_ = sized(size, vocab_size, shape)
+    inner = body(Shape.of(model))
+    depth = depth_of(inner)
+    usual = (inner / (12 * depth)) ** 0.5 / depth
+    assert model.width / model.layers > 0.4 * usual
 
 
 def test_what_cannot_be_reached_is_said():
@@ -107,12 +118,23 @@ def test_rules_move_the_right_way(body, tokens):
     assert rules.batch_tokens(tokens) < rules.batch_tokens(2 * tokens) < 2 * rules.batch_tokens(tokens)
     assert rules.weight_decay(1e-3, 200, 20) < rules.weight_decay(1e-3, 100, 20)
     assert depth_of(body) < depth_of(2 * body)
+    assert rules.muon_rate(512) < rules.muon_rate(1024) < rules.MUON_RATE == rules.muon_rate(max(4096, tokens))
 
 
 @given(st.integers(1, 10**7))
 def test_the_batch_for_steps_solves_the_law(steps):
     batch = rules.batch_tokens_for_steps(steps)
     assert batch == pytest.approx(rules.batch_tokens(steps * batch), rel=1e-9)
+
+
+def test_decay_takes_as_much_away_under_every_schedule():
+    """Bergsma et al.'s share is of runs that fall in a line; what decays is the rate times the decay, over the run."""
+    taken = {}
+    for kind in ("linear", "wsd", "cosine", "constant"):
+        config = TrainingConfig(steps=400, schedule={"kind": kind, "warmup": 0})
+        _, training, _ = resolve(DecoderConfig(size="4M", context=256), config, 8192)
+        taken[kind] = training.optimizer.weight_decay * training.schedule.mean(400)
+    assert taken == pytest.approx(dict.fromkeys(taken, taken["linear"]), rel=0.05)  # written with two digits
 
 
 def test_rules_agree_with_their_papers():

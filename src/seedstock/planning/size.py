@@ -87,12 +87,21 @@ def _training(training: Any, shape: Shape, vocab_size: int, speed: float | None,
         derived.append(Derived("training.batch_tokens", batch, why + assumed))
     tokens = training.steps * batch if training.steps else tokens
     steps = training.steps or max(1, round(tokens / batch))
-    optimizer = _optimizer(training.optimizer, inner, count, tokens, steps, assumed, derived)
+    mean = training.schedule.mean(steps)
+    optimizer = _optimizer(training.optimizer, inner, count, tokens, steps, batch, mean, assumed, derived)
     return training.model_copy(update={**found, "optimizer": optimizer})
 
 
 def _optimizer(
-    optimizer: Any, inner: int, count: int, tokens: float, steps: int, assumed: str, derived: list[Derived]
+    optimizer: Any,
+    inner: int,
+    count: int,
+    tokens: float,
+    steps: int,
+    batch: int,
+    mean: float,
+    assumed: str,
+    derived: list[Derived],
 ) -> Any:
     key, found = "training.optimizer", {}
     adam = float(f"{rules.learning_rate(inner, tokens):.2g}")
@@ -101,12 +110,14 @@ def _optimizer(
     rate = getattr(optimizer, "learning_rate", None)
     if rate is None and "learning_rate" in type(optimizer).model_fields:
         own_scale = optimizer.kind == "muon" and optimizer.adjust == "original"
-        rate = found["learning_rate"] = rules.MUON_RATE if own_scale else float(f"{of_adam * adam:.2g}")
+        wish = rules.muon_rate(batch) if own_scale else of_adam * adam
+        rate = found["learning_rate"] = float(f"{wish:.2g}")
         why = why_adam if of_adam == 1 else f"{of_adam:g} of AdamW's, which is by {why_adam}"
-        why = "orthogonalised updates carry over between widths (Jordan et al. 2024)" if own_scale else why
+        small = f", less for fewer than {rules.MUON_BATCH:,} tokens a step" if batch < rules.MUON_BATCH else ""
+        why = f"orthogonalised updates carry over between widths (Jordan et al. 2024){small}" if own_scale else why
         derived.append(Derived(f"{key}.learning_rate", rate, why))
     if rate is not None and _open(optimizer, "weight_decay"):
-        found["weight_decay"] = float(f"{rules.weight_decay(rate, steps, tokens / count):.2g}")
+        found["weight_decay"] = float(f"{rules.weight_decay(rate, steps, tokens / count, mean):.2g}")
         why = "weights average over the share of the run of Bergsma et al. 2025, after Wang & Aitchison 2024"
         derived.append(Derived(f"{key}.weight_decay", found["weight_decay"], why + assumed))
     rest = getattr(optimizer, "rest", None)

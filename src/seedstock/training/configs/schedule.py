@@ -61,6 +61,13 @@ class ScheduleConfig(Config):
 
     steps = staticmethod(steps_of)
 
+    def mean(self, total: int) -> float:
+        """The mean of the factor over ``total`` steps."""
+        from seedstock.training.schedule import factor
+
+        at = range(0, total, -(-total // 2000))
+        return sum(factor(self, step, total) for step in at) / len(at)
+
 
 class DecayScheduleConfig(Config):
     """A factor on every weight decay: from ``first`` at the first step to ``final`` at the end of the run.
