@@ -113,15 +113,20 @@ def learn(run: Run, reporter: Reporter) -> Result:
     from seedstock.inputs.loader import Loader
     from seedstock.training.callbacks.stragglers import Stragglers
     from seedstock.training.fit import fit
+    from seedstock.training.parallel import blank
 
     recipe, made = run.recipe, run.plan
     if dist.is_initialized() and dist.get_rank():
         reporter = Silent()
-    network = weights.build(recipe, run.vocab_size)
-    if recipe.training.start and not run.steps_done:
-        weights.begin(run, network)
-        reporter.say(f"   starting from the weights of {recipe.training.start}")
+    several = dist.is_initialized() and dist.get_world_size() > 1
     objective = weights.objective(run)
+    network, begins = weights.build(recipe, run.vocab_size, blank=True), recipe.training.start and not run.steps_done
+    if not (several and blank.possible(type(network), objective) and weights.begins_by_parts(run)):
+        network = weights.build(recipe, run.vocab_size)
+        if begins:
+            weights.begin(run, network)
+    if begins:
+        reporter.say(f"   starting from the weights of {recipe.training.start}")
     expected = scoring.expected(run, objective)
     if not recipe.training.start:
         reporter.event("expect", first=expected.first, tolerance=expected.tolerance)
@@ -145,13 +150,15 @@ def learn(run: Run, reporter: Reporter) -> Result:
         chain=run.chain,
         reporter=reporter,
         seed=recipe.seed,
-        callbacks=[Stragglers()] if dist.is_initialized() and dist.get_world_size() > 1 else [],
+        callbacks=[Stragglers()] if several else [],
         validate=scoring.uncompiled(scoring.validation(run, objective)),
         sample=scoring.uncompiled(scoring.sampler(run, objective)),
         settled=lambda config: _settled(run, config),
         identity=digest({"plan": made.fingerprint, "recipe": run.identity, **weights.parents(run)}),
         providers=kinds.providers(recipe),
         documents=lambda step: answers.names(run, step),
+        device=weights.torch_device(),
+        begin=(lambda network: weights.begin(run, network)) if begins else None,
     )
 
 

@@ -27,9 +27,17 @@ def device() -> str:
     return "mps" if torch.backends.mps.is_available() else "cpu"
 
 
-def build(recipe: Any, vocab_size: int) -> Any:
-    """The network of a resolved recipe, with its initial weights, on this machine's device."""
-    return recipe.model.build(vocab_size, recipe.seed, device())
+def torch_device() -> Any:
+    """The same as a ``torch.device`` with its number, as tensors there have it."""
+    import torch
+
+    return torch.empty(0, device=device()).device
+
+
+def build(recipe: Any, vocab_size: int, *, blank: bool = False) -> Any:
+    """The network of a resolved recipe, with its initial weights, on this machine's device; ``blank``: its shapes
+    alone."""
+    return recipe.model.build(vocab_size, recipe.seed, "meta" if blank else device())
 
 
 def spec(run: Run) -> Any:
@@ -112,17 +120,41 @@ def parents(run: Run) -> dict[str, dict[str, Any]]:
 
 
 def begin(run: Run, network: Any) -> None:
-    """Gives a new run's network the weights of ``training.start``, upcycled where it alone has experts.
+    """Gives a new run's network the weights of ``training.start``, upcycled where it alone has experts. Where it is cut
+    up among processes, each reads its own parts (if ``begins_by_parts``).
 
     Raises RecipeError where the two do not fit, or the other run has another tokenizer.
     """
-    from seedstock.models.upcycle import start
+    from seedstock.models.upcycle import same, start
+    from seedstock.training.state import load_weights
 
-    start(network, _parent(run, run.recipe.training.start, "training.start"))
+    if not begins_by_parts(run):
+        start(network, _parent(run, run.recipe.training.start, "training.start"))
+        return
+    other, step = _other(run, run.recipe.training.start, "training.start")
+    theirs, ours = (build(one.recipe, one.vocab_size, blank=True).state_dict() for one in (other, run))
+    same(theirs, ours)
+    load_weights(_folder(other, step), network)
+
+
+def begins_by_parts(run: Run) -> bool:
+    """Whether every first weight of a run is one tensor of a checkpoint, if of any: experts are made of MLPs."""
+    start = run.recipe.training.start
+    if not start:
+        return True
+    models = run.recipe.model.resolved(), parent(run, start)[0].recipe.model.resolved()
+    ours, theirs = (bool(getattr(model, "experts", None)) for model in models)
+    return ours == theirs
 
 
 def _parent(run: Run, name: str, where: str = "objective") -> Any:
     """A frozen network of another run. Raises RecipeError where its tokens are not this run's."""
+    found, _ = load(*_other(run, name, where))
+    return found.requires_grad_(False)
+
+
+def _other(run: Run, name: str, where: str) -> tuple[Run, int | None]:
+    """Another run, and the step if one is named. Raises RecipeError where its tokens are not this run's."""
     other, step = parent(run, name)
     tokenized = other.recipe.input.tokenized and run.recipe.input.tokenized
     if tokenized and other.tokenizer.fingerprint != run.tokenizer.fingerprint:
@@ -131,8 +163,7 @@ def _parent(run: Run, name: str, where: str = "objective") -> Any:
             where=where,
             fix=f"tokenizer: {{kind: imported, path: {other.stage_folder('tokenizer')}}}",
         )
-    found, _ = load(other, step)
-    return found.requires_grad_(False)
+    return other, step
 
 
 def load(run: Run, step: int | None = None) -> tuple[Any, int]:
@@ -178,12 +209,16 @@ def _checkpoint(run: Run, step: int | None) -> tuple[Path, Any]:
     environment.require("torch")
     import torch
 
-    chosen = checkpoint_of(run, step)
+    folder = _folder(run, step)
     network = build(run.recipe, run.vocab_size)
     network.eval()
     if run.recipe.training.precision == "bf16":
         network.use(torch.bfloat16)
-    return run.folder / "checkpoints" / f"step-{chosen:08d}", network
+    return folder, network
+
+
+def _folder(run: Run, step: int | None) -> Path:
+    return run.folder / "checkpoints" / f"step-{checkpoint_of(run, step):08d}"
 
 
 def sample(run: Run, nets: Any, own: Any, *, prompt: str = "", tokens: int = 60, seed: int = 1, **options: Any) -> str:

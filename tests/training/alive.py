@@ -21,7 +21,10 @@ class Alive(TorchDispatchMode):
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         out = func(*args, **kwargs or {})
         for tensor in tree_leaves(out):
-            storage = tensor.untyped_storage() if isinstance(tensor, torch.Tensor) else None
+            while hasattr(tensor, "_local_tensor") or hasattr(tensor, "elem"):  # a DTensor, or one that is awaited
+                tensor = tensor._local_tensor if hasattr(tensor, "_local_tensor") else tensor.elem
+            real = isinstance(tensor, torch.Tensor) and not tensor.is_meta  # of others nobody holds a byte
+            storage = tensor.untyped_storage() if real else None
             if storage is not None and storage._cdata not in self.seen:
                 self.seen.add(storage._cdata)
                 self.now += storage.nbytes()

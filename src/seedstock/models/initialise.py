@@ -17,7 +17,19 @@ def fill(parameter: Tensor, std: float, seed: int, name: str) -> None:
         parameter.zero_()
         return
     values = torch.empty(parameter.shape, dtype=torch.float32)
-    parameter.copy_(values.normal_(0.0, std, generator=generator("initial weights", seed, name)))
+    put(parameter, values.normal_(0.0, std, generator=generator("initial weights", seed, name)))
+
+
+def put(parameter: Tensor, values: Tensor) -> None:
+    """Copies whole ``values``; of a parameter that is cut up among processes, those of this one's part."""
+    held: Any = parameter
+    if hasattr(held, "placements"):
+        from torch.distributed.tensor._utils import compute_local_shape_and_global_offset
+
+        sizes, starts = compute_local_shape_and_global_offset(held.shape, held.device_mesh, held.placements)
+        values = values[tuple(slice(start, start + size) for start, size in zip(starts, sizes, strict=True))]
+        held = held.to_local()
+    held.copy_(values)
 
 
 @torch.no_grad()

@@ -48,13 +48,18 @@ def upcycle(dense: Network, network: Network) -> Network:
 @torch.no_grad()
 def copy(theirs: Mapping[str, Tensor], ours: Mapping[str, Tensor]) -> None:
     """Copies tensors by name. Raises RecipeError that names the first that has no counterpart of its shape."""
+    same(theirs, ours)
+    for name, tensor in ours.items():
+        tensor.copy_(theirs[name])
+
+
+def same(theirs: Mapping[str, Tensor], ours: Mapping[str, Tensor]) -> None:
+    """Raises RecipeError that names the first tensor that has no counterpart of its shape on the other side."""
     for name in sorted(ours.keys() | theirs.keys()):
         if name not in theirs or name not in ours or ours[name].shape != theirs[name].shape:
             sides = (tuple(side[name].shape) if name in side else "nothing" for side in (ours, theirs))
             what = "the model is not shaped as the one that it starts from: {} is {} here and {} there"
             raise RecipeError(what.format(name, *sides), where="training.start", fix="give model the same sizes")
-    for name, tensor in ours.items():
-        tensor.copy_(theirs[name])
 
 
 @torch.no_grad()

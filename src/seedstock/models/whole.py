@@ -41,6 +41,11 @@ class Whole(nn.Module):
         """Gives every parameter its first value, by name and seed."""
         initialise(self, self.roles(), self.config, self.seed)
 
+    @classmethod
+    def by_parts(cls) -> bool:
+        """Whether ``initialise`` looks at one parameter at a time, and so can fill what is cut up among processes."""
+        return cls.initialise is Whole.initialise
+
     def roles(self) -> dict[str, str]:
         """The role of each parameter by name (see ``models.roles``)."""
         return assign((name for name, _ in self.named_parameters()), self.role_patterns)

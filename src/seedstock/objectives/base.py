@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
+import torch
 from torch import Tensor, nn
 
 Batch = dict[str, Any]
@@ -208,8 +209,12 @@ def auxiliary_expected(spec: Spec) -> dict[str, float]:
     return {name: known[name]() for name in getattr(c, "auxiliary", ())}
 
 
-def assemble(network: nn.Module, objective: Objective) -> nn.ModuleDict:
-    """Everything that is trained, by name: ``network`` and the objective's own."""
+def assemble(network: nn.Module, objective: Objective, device: torch.device | None = None) -> nn.ModuleDict:
+    """Everything that is trained, by name: ``network`` and the objective's own, which go to the network's device, or to
+    ``device`` where that has no values yet."""
     nets = nn.ModuleDict({"network": network, **objective.nets()})
     objective.assembled(nets)
-    return nets.to(next(network.parameters()).device)
+    for name, net in nets.items():
+        if name != "network":
+            net.to(device or next(network.parameters()).device)
+    return nets

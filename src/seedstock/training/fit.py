@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import nn
 
 from seedstock.errors import RecipeError
@@ -17,7 +18,7 @@ from seedstock.ledger.chain import Chain
 from seedstock.ledger.ids import sha256_file
 from seedstock.objectives.base import assemble
 from seedstock.progress import Reporter, Silent
-from seedstock.training import attempts, environment, float8, measure, memory, rewind, saving, state
+from seedstock.training import attempts, environment, float8, measure, memory, presume, rewind, saving, state
 from seedstock.training.callbacks.base import Callback
 from seedstock.training.callbacks.events import Events
 from seedstock.training.callbacks.profile import Profile
@@ -28,6 +29,7 @@ from seedstock.training.checkpoint import folder as checkpoints
 from seedstock.training.checkpoint.store import Store
 from seedstock.training.configs.parallel import Degrees, check
 from seedstock.training.configs.training import TrainingConfig
+from seedstock.training.parallel import blank
 from seedstock.training.parallel.layouts import spread
 from seedstock.training.parallel.part import Part
 from seedstock.training.parallel.recompute import recompute
@@ -96,6 +98,8 @@ def fit(
     providers: dict[str, dict[str, str]] | None = None,
     world: World | None = None,
     documents: Callable[[int], list[str]] | None = None,
+    device: torch.device | None = None,
+    begin: Callable[[Any], None] | None = None,
 ) -> Result:
     """Trains ``network`` on ``objective`` to the end of ``config``, or goes on from ``run_folder/checkpoints``.
 
@@ -110,6 +114,9 @@ def fit(
 
     Where torch's process group is up, every process calls it with the same arguments, and ``config.parallel`` says how
     they divide the work (``world``: a world that is made already). The main one alone writes, records and speaks.
+    Where no process shall hold the whole network it lies on the meta device, and ``device`` is where it is to be
+    (``parallel.blank``): ``begin(network)``, by default ``network.initialise()``, gives it its first weights once it
+    is laid out.
 
     Raises Interrupted, with the state saved, after SIGTERM or Ctrl-C; SeedstockError where a loss is not finite and
     ``config.guard`` knows no way on, where
@@ -117,8 +124,9 @@ def fit(
     checkpoint is damaged or they belong to another recipe.
     """
     run_folder, folder = Path(run_folder), Path(run_folder) / FOLDER
-    passing = Pass(assemble(network, objective), objective)
-    world = world or World.of(config.parallel, next(network.parameters()).device)
+    device = device or next(network.parameters()).device
+    passing = Pass(assemble(network, objective, device), objective)
+    world = world or World.of(config.parallel, device)
     reporter = (reporter or Silent()) if world.main else Silent()
     _check(config, world, network, objective)
     loader = loader if world.alone else Part(loader, world.part, world.parts)
@@ -132,16 +140,18 @@ def fit(
             config = config.model_copy(update={"compile": False})
         recompute(passing.nets, config.recompute)  # before memory and speed are measured
         if config.float8:
-            count = float8.use(passing.nets, config.float8)
+            count = float8.use(passing.nets, config.float8, device)
             emulated = ", emulated" * config.float8.emulate
             reporter.say(f"{count} matrices are multiplied in float8 ({config.float8.recipe}{emulated})")
         repeated = world.first(lambda: attempts.repeat(config, chain))
-        config = world.first(lambda: _settle(repeated, passing.nets, objective, loader, reporter, seed))
+        config = world.first(lambda: _settle(repeated, passing, world.degrees, device, loader, reporter, seed))
         if settled and world.main:
             settled(config)
         held.enter_context(environment.settings(config))
         compile = partial(apply, config, reporter=reporter)
         spread(passing, world, config.parallel, recompute=config.recompute, compile=compile)
+        first = begin or (lambda network: network.initialise())
+        world.together(lambda: blank.fill(passing, device, None if found.newest else first))
         saver = Saver(folder, chain, found.attempt, found.parent, found.damaged, world, config.background, store)
         held.callback(saver.close)
         run = Trainer(
@@ -232,9 +242,30 @@ def _against_stages(config: TrainingConfig) -> Iterator[tuple[str, str]]:
 
 
 def _settle(
-    config: TrainingConfig, nets: nn.ModuleDict, objective: Any, loader: Any, reporter: Reporter, seed: int
+    config: TrainingConfig,
+    passing: Pass,
+    degrees: Degrees,
+    device: torch.device,
+    loader: Any,
+    reporter: Reporter,
+    seed: int,
 ) -> TrainingConfig:
-    if not config.measured:
+    network: Any = passing.nets["network"]
+    empty = not config.measured and blank.is_blank(network)
+    if empty and presume.too_large(config, network, device):
+        config, figures = presume.presume(config, network, device, degrees)
+        reporter.event("settled", **attempts.settled(config), figures=figures)
+        reporter.say(
+            f"settled by estimate, since the model fits no device whole: {config.precision}, "
+            f"{config.micro_batch} example{'s' * (config.micro_batch != 1)} at once"
+        )
+    elif not config.measured:
+        nets, objective = passing.nets, passing.objective
+        if empty:  # for as long as it is measured, this process alone has all of it
+            nets = assemble(blank.whole(network, device), objective, device)
+            recompute(nets, config.recompute)
+            if config.float8:
+                float8.use(nets, config.float8, device)
         # A smaller batch, or a shorter one, would tell another micro-batch.
         full = loader.plan.fullest() if hasattr(loader, "plan") else config.batches()[-1][0]
         config, figures = settle(config, nets, objective, loader.batch(full), seed)
