@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -154,11 +152,12 @@ def test_what_is_left_unfinished_by_a_weight_of_zero_is_finished_before_a_change
     ]
     plan = DataPlan({0: 2001, 1: 9001}, [*parts, Segment(600, {0: 1.0, 1: 0.0}, 32, 1)], seed=1, group=2)
     found = plan.locate(np.arange(700))
-    own = [
-        (int(s), int(n)) for stratum, s, n in zip(found.strata, found.starts, found.lengths, strict=True) if not stratum
-    ]
-    read = Counter(place for start, length in own for place in range(start, min(start + length, 2000)))
-    assert len(read) == 2000 and read.most_common()[-1][1] >= 1 and max(read.values()) - min(read.values()) <= 1
+    own = (found.strata == 0) & (found.epochs == 0)
+    times = np.zeros(2000, int)
+    for start, length in zip(found.starts[own], found.lengths[own], strict=True):
+        times[start : start + length] += 1
+    assert (times == 1).all() and set(found.lengths[own]) == {8, 32} and (found.epochs[found.strata == 0] == 1).any()
+    assert not (found.strata[40:80] == 0).any() and not (found.strata[plan.starts[2] : 600] == 0).any()
 
 
 def test_what_cannot_be_is_said(shards):
