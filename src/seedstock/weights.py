@@ -113,7 +113,7 @@ def parents(run: Run) -> dict[str, dict[str, Any]]:
         if other.name == run.name:
             where, what = ("training.start", "start from") if name == start else ("objective", "learn from")
             raise RecipeError(f"a run cannot {what} itself", where=where, fix="name another run")
-        folder, _ = _checkpoint(other, step)
+        folder = _folder(other, step)
         sealed = sha256_file(folder / manifest.NAME)
         found[name] = {"run": other.name, "step": int(folder.name.removeprefix("step-")), "manifest_sha256": sealed}
     return found
