@@ -84,7 +84,32 @@ def validation(run: Run, objective: Any) -> Callable[[Any, int], dict[str, Any]]
 
 
 def sampler(run: Run, objective: Any) -> Callable[[Any, int], str] | None:
-    """Writes a text during training, or a picture; None where the objective makes neither."""
+    """Writes a text during training, or a picture, and probes features where items have classes; None where there is
+    none of it."""
+    made, probed = _made(run, objective), _probed(run, objective)
+    if made is None or probed is None:
+        return made or probed
+    return lambda nets, step: f"{made(nets, step)}\n{probed(nets, step)}".strip()
+
+
+def _probed(run: Run, objective: Any) -> Callable[[Any, int], str] | None:
+    """Says how many classes of held-out items probes find in the features."""
+    from seedstock.evaluation import probes
+
+    if run.recipe.input.kind == "tokens" or not probes.classified(objective, run.shards):
+        return None
+
+    def look(nets: Any, step: int) -> str:
+        found = probes.glance(nets, objective, *_splits(run, objective, *probes.GLANCE))
+        if found is None:
+            return ""
+        names = {"knn": "by neighbours", "linear": "by a linear probe"}
+        return "classes found " + ", ".join(f"{names[name]} {share:.1%}" for name, share in found.items())
+
+    return look
+
+
+def _made(run: Run, objective: Any) -> Callable[[Any, int], str] | None:
     from seedstock import weights
     from seedstock.objectives.base import Objective
 
@@ -187,7 +212,7 @@ def own(run: Run, nets: Any, objective: Any, reporter: Reporter) -> dict[str, An
     scores = objective_loss.record(found, nets, objective, weights.spec(run), floors)
     scores["bound"] = objective_loss.bound(found, objective, run.shards)
     if recipe.input.kind != "tokens":
-        train, tested = _splits(run, objective)
+        train, tested = _splits(run, objective, probes.TRAINING, probes.TESTING)
         scores["probes"] = probes.probe(nets, objective, train, tested)
         if hasattr(objective, "described"):
             found_by, compared = pairs.beside(nets, objective, train, tested, run.tokenizer)
@@ -202,13 +227,12 @@ def own(run: Run, nets: Any, objective: Any, reporter: Reporter) -> dict[str, An
     return scores
 
 
-def _splits(run: Run, objective: Any) -> tuple[Any, Any]:
+def _splits(run: Run, objective: Any, training: int, testing: int) -> tuple[Any, Any]:
     """Training and held-out items for probes, at most so many."""
-    from seedstock.evaluation import probes
     from seedstock.inputs.items.loader import HeldOutItems
 
     train, tested = (
         HeldOutItems(run.shards, prepare=objective.prepare, seed=run.recipe.seed, split=split, limit=limit)
-        for split, limit in (("train", probes.TRAINING), ("held_out", probes.TESTING))
+        for split, limit in (("train", training), ("held_out", testing))
     )
     return train, tested

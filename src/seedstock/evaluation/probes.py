@@ -12,6 +12,9 @@ from torch import Tensor
 NEIGHBOURS = 20
 TEMPERATURE = 0.07
 TRAINING, TESTING = 10_000, 5_000
+"""Items at most that probes are fitted on, and judged by."""
+GLANCE = 2_000, 1_000
+"""The same during a run."""
 PENALTIES = (1e-4, 1e-2, 1.0)
 
 
@@ -44,6 +47,24 @@ def probe(nets: Any, objective: Any, train: Any, held_out: Any, *, batch: int = 
         both = {"features": torch.cat([x, t]), "raw": torch.cat([raw_x, raw_t])}
         found["left_out"] = {name: left_out(rows, labels, groups) for name, rows in both.items()}
     return found
+
+
+def glance(nets: Any, objective: Any, train: Any, held_out: Any, *, batch: int = 256) -> dict[str, float] | None:
+    """Shares of held-out items whose class the features' neighbours (``knn``) and a ``linear`` probe find, to look at
+    during a run; None where ``probe`` gives it."""
+    if not classified(objective, train.shards) or not len(train.numbers) or not len(held_out.numbers):
+        return None
+    (x, _, y, _), (t, _, truth, _) = (_features(nets, objective, items, batch) for items in (train, held_out))
+    if x is None or t is None:
+        return None
+    return {"knn": float(knn(x, y, t, truth).float().mean()), "linear": float(linear(x, y, t, truth).float().mean())}
+
+
+def classified(objective: Any, shards: Any) -> bool:
+    """Whether there are classes to find, and features to find them by."""
+    from seedstock.objectives.base import Objective
+
+    return type(objective).features is not Objective.features and "label" in shards.fields
 
 
 def left_out(x: Tensor, y: Tensor, groups: Tensor) -> dict[str, Any]:

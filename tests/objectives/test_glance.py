@@ -1,0 +1,45 @@
+"""Features are probed during a run as they are after it, and where there are no classes nothing is."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import pytest
+from conformance import SEED, Made
+from conformance_families import FAMILIES
+
+from seedstock import scoring
+from seedstock.evaluation import probes
+from seedstock.evaluation.probes import glance, probe
+from seedstock.inputs.items.loader import HeldOutItems
+
+
+@pytest.fixture(scope="module")
+def made():
+    return Made(FAMILIES["rotation"])
+
+
+def splits(made):
+    options = {"prepare": made.objective.prepare, "seed": SEED, "limit": 80}
+    return [HeldOutItems(made.shards, split=one, **options) for one in ("train", "held_out")]
+
+
+def test_what_is_seen_on_the_way_is_what_is_measured_at_the_end(made):
+    nets = made.nets()
+    seen, measured = glance(nets, made.objective, *splits(made)), probe(nets, made.objective, *splits(made))
+    assert seen == {name: measured["features"][name]["accuracy"] for name in ("knn", "linear")}
+    assert nets.training
+
+
+def test_a_run_over_classes_says_how_many_are_found(made, monkeypatch):
+    monkeypatch.setattr(probes, "GLANCE", (80, 80))
+    run = SimpleNamespace(recipe=SimpleNamespace(input=SimpleNamespace(kind="images"), seed=SEED), shards=made.shards)
+    seen = glance(made.nets(), made.objective, *splits(made))
+    said = scoring.sampler(run, made.objective)(made.nets(), 3)
+    assert said == f"classes found by neighbours {seen['knn']:.1%}, by a linear probe {seen['linear']:.1%}"
+
+
+def test_items_without_classes_are_not_probed(made):
+    blank = SimpleNamespace(fields={"image": made.shards.fields["image"]}, strata=made.shards.strata)
+    run = SimpleNamespace(recipe=SimpleNamespace(input=SimpleNamespace(kind="images"), seed=SEED), shards=blank)
+    assert scoring.sampler(run, made.objective) is None
