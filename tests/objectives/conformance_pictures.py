@@ -210,6 +210,7 @@ FAMILIES = {
             small_size=8,
             patches=1.0,
             scatter=0.1,
+            centring="sinkhorn",
             jitter=0.2,
             teacher_temperature=0.1,
         ),

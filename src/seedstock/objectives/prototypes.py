@@ -67,6 +67,20 @@ class Centre(nn.Module):
         self.count.zero_()
 
 
+@torch.no_grad()
+def sinkhorn(logits: Tensor, temperature: float, there: Tensor, rounds: int = 3) -> Tensor:
+    """A teacher's shares ``[B, crops, K]`` by which, over the batch, every prototype gets about as much as any other:
+    exp(logits / temperature), its columns and its rows brought to one sum each in turn (Caron et al. 2020, arXiv
+    2006.09882, section 3.1). Pictures that are not ``there`` ``[B]`` count nothing."""
+    rows = (logits.float() / temperature).flatten(0, 1)
+    counted = there | ~there.any()  # of a batch that was erased as a whole nothing is asked, and nothing is NaN
+    weight = torch.zeros_like(rows[:, :1]).masked_fill(~counted.repeat_interleave(logits.shape[1])[:, None], -torch.inf)
+    for _ in range(rounds):
+        rows = rows - (rows + weight).logsumexp(0, keepdim=True)
+        rows = rows - rows.logsumexp(1, keepdim=True)
+    return rows.exp().unflatten(0, logits.shape[:2])
+
+
 def koleo(x: Tensor) -> Tensor:
     """Minus the sum of the logarithms of how far each feature is from its nearest (Sablayrolles et al. 2019)."""
     if len(x) < 2:

@@ -22,7 +22,9 @@ class DinoConfig(ViewsConfig):
     ``patches`` is the weight of the same loss for patches that the student is not shown (iBOT, Zhou et al. 2022): a
     share ``hidden_patches`` of those of half of the large crops. ``scatter`` is the weight of KoLeo (Sablayrolles et
     al. 2019), which keeps features apart. ``smallest`` is the least area of large crops, which small ones stay below.
-    ``momentum`` and ``momentum_end`` are as in ``byol``.
+    ``momentum`` and ``momentum_end`` are as in ``byol``. ``centring`` says how the teacher's shares are kept apart: a
+    running ``mean`` of what it says is taken off, or ``sinkhorn``: over each batch all prototypes get as much (SwAV,
+    Caron et al. 2020; DINOv2). Of hidden patches the mean is always taken off.
     """
 
     kind: Literal["dino"] = "dino"
@@ -31,6 +33,7 @@ class DinoConfig(ViewsConfig):
     bottleneck: Positive = 128
     momentum: Annotated[Fraction, Field(ge=0, lt=1)] = 0.99
     momentum_end: Annotated[Fraction, Field(ge=0, le=1)] | None = None
+    centring: Literal["mean", "sinkhorn"] = "mean"
     centre_momentum: Annotated[Fraction, Field(ge=0, lt=1)] = 0.9
     temperature: Scale = 0.1
     teacher_temperature: Scale = 0.04
