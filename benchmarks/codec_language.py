@@ -50,7 +50,7 @@ def share(right: Any) -> dict[str, float]:
     return {"share": part, "error": (part * (1 - part) / len(right)) ** 0.5, "of": len(right)}
 
 
-def measure(run: Run, each: int, folder: Path | None = None) -> dict[str, Any]:
+def measure(run: Run, each: int, folder: Path | None = None, temperature: float = 1.0) -> dict[str, Any]:
     """What the module says, as one record."""
     config, specials = run.recipe.input.sounds, run.tokenizer.specials
     coder = coders.of(run.runs, config)
@@ -74,7 +74,7 @@ def measure(run: Run, each: int, folder: Path | None = None) -> dict[str, Any]:
     for number, name in enumerate(names):
         prompt = [bos, *run.tokenizer.encode(name).tolist(), begin]
         for seed in range(each):
-            options = {"stop": {end}, "forbidden": forbidden, "seed": 1000 * number + seed}
+            options = {"stop": {end}, "forbidden": forbidden, "seed": 1000 * number + seed, "temperature": temperature}
             made = written.codes(generate(network, prompt, codec.config.context * config.books, **options))
             drawn.append(coder.play(made)[0] if len(made) else np.zeros(codec.config.hop, np.float32))
             wanted.append(number)
@@ -110,8 +110,9 @@ def main() -> None:
     parser.add_argument("--run", default="codec-language")
     parser.add_argument("--each", type=int, default=20)
     parser.add_argument("--sounds", type=Path)
+    parser.add_argument("--temperature", type=float, default=1.0, help="of the codes that are drawn")
     given = parser.parse_args()
-    print(json.dumps(measure(Run.open(given.runs, given.run), given.each, given.sounds), indent=2))
+    print(json.dumps(measure(Run.open(given.runs, given.run), given.each, given.sounds, given.temperature), indent=2))
 
 
 if __name__ == "__main__":
