@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
+from seedstock.models.linear import multiplied
 from seedstock.models.mlp import ACTIVATIONS, GATED, MLP
 
 Reduce = Callable[[Tensor], Tensor]
@@ -57,6 +58,9 @@ class Experts(nn.Module):
     With ``balance_rate`` a bias on each expert's score, in the choice alone, follows the load (Wang et al. 2024).
     """
 
+    again: bool = False
+    """Whether what products take of the weights is made again for the gradients (``linear.multiplied``)."""
+
     def __init__(self, config: Any) -> None:
         super().__init__()
         E, D, W = config.experts, config.width, config.expert_width
@@ -101,14 +105,21 @@ class Experts(nn.Module):
 
     def work(self, x_MD: Tensor, sizes_E: Tensor) -> Tensor:
         """Each expert on its own rows, which lie one after another, ``sizes[e]`` of them."""
-        into = self.up if self.gate is None else torch.cat([self.gate, self.up], 1)
-        inner = grouped(x_MD, into.to(x_MD.dtype), sizes_E)
-        if self.gate is not None:
+        gate_EWD, up_EWD, down_EDW, dtype = self.gate, self.up, self.down, x_MD.dtype
+        cast = up_EWD.dtype != dtype
+
+        def into() -> Tensor:
+            return (up_EWD if gate_EWD is None else torch.cat([gate_EWD, up_EWD], 1)).to(dtype)
+
+        again = self.again and (cast or gate_EWD is not None)
+        inner = multiplied(into, lambda factor: grouped(x_MD, factor, sizes_E), again=again)
+        if gate_EWD is not None:
             gate, up = inner.chunk(2, -1)
             inner = ACTIVATIONS[self.activation](gate) * up
         else:
             inner = ACTIVATIONS[self.activation](inner)
-        return grouped(inner, self.down.to(x_MD.dtype), sizes_E)
+        again = self.again and cast
+        return multiplied(lambda: down_EDW.to(dtype), lambda factor: grouped(inner, factor, sizes_E), again=again)
 
     def _note(self, routed: Routed, logits_BTE: Tensor, shares_BTE: Tensor, chosen_BTk: Tensor) -> None:
         """Balance: E times the sum over experts of the share of choices and the mean share of the router's softmax

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -14,6 +15,8 @@ class Linear(nn.Module):
 
     product: Callable[[Tensor, Tensor], Tensor] | None = None
     """What takes the place of ``x @ weight.T`` in training (``training.float8``)."""
+    again: bool = False
+    """Whether what products take of the weights is made again for the gradients (``multiplied``)."""
 
     def __init__(self, inputs: int, outputs: int, bias: bool = False) -> None:
         super().__init__()
@@ -21,20 +24,47 @@ class Linear(nn.Module):
         self.bias = nn.Parameter(torch.empty(outputs)) if bias else None
 
     def forward(self, x: Tensor) -> Tensor:
-        bias = None if self.bias is None else self.bias.to(x.dtype)
-        return _times(x, self.weight.to(x.dtype), bias, self.product if self.training else None)
+        weight, bias = self.weight, None if self.bias is None else self.bias.to(x.dtype)
+        product = self.product if self.training else None
+        again = self.again and weight.dtype != x.dtype
+        return multiplied(lambda: weight.to(x.dtype), lambda factor: _times(x, factor, bias, product), again=again)
 
 
 def together(x: Tensor, *layers: Linear) -> Tensor:
     """The outputs of several layers on one input, side by side: one product instead of several small ones."""
-    weight = torch.cat([layer.weight for layer in layers]).to(x.dtype)
+    weights: list[Tensor] = [layer.weight for layer in layers]
+    bias = None
     product = layers[0].product if layers[0].training else None
     if any(layer.product is not product for layer in layers):
         product = None
-    if all(layer.bias is None for layer in layers):
-        return _times(x, weight, None, product)
-    biases = [layer.weight.new_zeros(len(layer.weight)) if layer.bias is None else layer.bias for layer in layers]
-    return _times(x, weight, torch.cat(biases).to(x.dtype), product)
+    if any(layer.bias is not None for layer in layers):
+        biases = [layer.weight.new_zeros(len(layer.weight)) if layer.bias is None else layer.bias for layer in layers]
+        bias = torch.cat(biases).to(x.dtype)
+    return multiplied(
+        lambda: torch.cat(weights).to(x.dtype),
+        lambda factor: _times(x, factor, bias, product),
+        again=layers[0].again,
+    )
+
+
+def multiplied(make: Callable[[], Tensor], multiply: Callable[[Tensor], Tensor], *, again: bool) -> Tensor:
+    """The product of something and what it takes of weights, which ``make`` casts and joins. With ``again`` gradients
+    find none of that kept, and make it again from the weights: where these are gathered block by block and dropped in
+    between, there is never more than one block's."""
+    factor = make()
+    if not again or not torch.is_grad_enabled() or torch.compiler.is_compiling():
+        return multiply(factor)
+    place = factor.untyped_storage().data_ptr()
+
+    def pack(kept: Tensor) -> Any:
+        own = kept.untyped_storage().data_ptr() == place
+        return (kept.shape, kept.stride(), kept.storage_offset()) if own else kept
+
+    def unpack(packed: Any) -> Tensor:
+        return packed if isinstance(packed, Tensor) else make().as_strided(*packed)
+
+    with torch.autograd.graph.saved_tensors_hooks(pack, unpack):
+        return multiply(factor)
 
 
 def _times(

@@ -144,7 +144,7 @@ def _copies(s: Shape, use: Use, parts: dict[str, int]) -> int:
         joined_mlp = parts["mlp"] * 2 // 3
         joined, others = joined + joined_mlp, others - joined_mlp
     copied = use.number * joined + (2 * others if use.number == 2 else 0)
-    if use.recompute != "none":  # those of the block that is at work
+    if use.recompute != "none" or use.shards > 1:  # those of the block that is at work
         copied = copied // max(1, sum(layers for layers, _ in s.stacks))
     if use.shards > 1:  # gathered for the whole step: what lies outside of blocks
         copied += (4 if use.number == 4 else 6) * (parts["embedding"] + parts["head"]) + 4 * _block(s) * 2

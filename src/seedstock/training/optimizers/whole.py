@@ -40,7 +40,7 @@ def through(tensors: list[Any], work: Work, dtype: torch.dtype, *, apart: bool =
     found: list[Tensor | None] = [None] * len(tensors)
     dealt: dict[Any, list[int]] = defaultdict(list)
     for number, tensor in enumerate(tensors):
-        cut = [dim for dim, placement in enumerate(tensor.placements) if not placement.is_replicate()]
+        cut = _cut(tensor)
         if not cut or (apart and tensor.ndim == 3 and len(cut) == 1 and tensor.placements[cut[0]].is_shard(0)):
             local = tensor.to_local().to(dtype)
             found[number] = work([number], [local])[0] if local.numel() else local
@@ -101,8 +101,14 @@ def _owners(shapes: list[torch.Size], size: int) -> list[int]:
     return owners
 
 
+def _cut(tensor: Any) -> list[int]:
+    """The dimensions of the mesh that a tensor is cut along; one of a single process cuts nothing."""
+    placed = enumerate(tensor.placements)
+    return [dim for dim, one in placed if not one.is_replicate() and tensor.device_mesh.size(dim) > 1]
+
+
 def _dim(tensor: Any) -> int:
-    return next(placement.dim for placement in tensor.placements if not placement.is_replicate())
+    return tensor.placements[_cut(tensor)[0]].dim
 
 
 def _parts(tensor: Any, size: int) -> list[list[int]]:

@@ -8,6 +8,9 @@ from typing import Any
 
 from torch import nn
 
+from seedstock.models.block import Block
+from seedstock.models.experts import Experts
+from seedstock.models.linear import Linear
 from seedstock.training.configs.parallel import ParallelConfig
 from seedstock.training.parallel.world import World
 
@@ -77,6 +80,11 @@ def spread(
 
         apart = {"apart": divided(passing.nets), "holders": mesh.holders(world.within)}
     shard(passing, mesh.sharding(world.mesh), reshard=reshard, **apart)
+    if reshard and recompute == "none":  # else it is not kept anyway
+        for block in passing.modules():
+            for layer in block.modules() if isinstance(block, Block) else ():
+                if isinstance(layer, Linear | Experts):
+                    layer.again = True
 
 
 @contextmanager
