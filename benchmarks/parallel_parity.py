@@ -67,8 +67,14 @@ TABLES = {
     "parts of experts": Table(
         {
             2: [{"expert": 2}],
-            4: [{"shard": 4, "expert": 2}, {"shard": 4, "expert": 4}, {"data": 2, "expert": 2}],
-            8: [{"data": 2, "shard": 4, "expert": 2}],
+            4: [
+                {"shard": 4, "expert": 2},
+                {"shard": 4, "expert": 4},
+                {"data": 2, "expert": 2},
+                {"shard": 2, "context": 2, "expert": 2},
+                {"shard": 2, "context": 2, "expert": 2, "ring": True},
+            ],
+            8: [{"data": 2, "shard": 4, "expert": 2}, {"shard": 4, "context": 2, "expert": 2}],
         },
         {"experts": CASES["experts"]},
     ),

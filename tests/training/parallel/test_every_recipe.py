@@ -40,6 +40,7 @@ THREE = (
     {"data": 4, "shard": 4, "tensor": 4},
     {"data": 4, "shard": 4, "context": 4},
     {"data": 4, "shard": 16, "expert": 4},
+    {"shard": 16, "context": 4, "expert": 4},
     {"pipeline": 4, "data": 4, "shard": 4},
 )
 """Products of three, which are not proven by numbers."""

@@ -24,7 +24,10 @@ ALONG = {
 """Layouts that cut sequences, by processes."""
 EARLY = {**RING, "context": 4}
 """A ring that windows stop before its end."""
-DIVIDED = {2: ({"expert": 2},), 4: ({"shard": 4, "expert": 2}, {"data": 2, "expert": 2})}
+DIVIDED = {
+    2: ({"expert": 2},),
+    4: ({"shard": 4, "expert": 2}, {"data": 2, "expert": 2}, {"shard": 2, "expert": 2, **RING}),
+}
 """Layouts that divide experts."""
 STAGED = {
     2: ({"pipeline": 2}, {"pipeline": 2, "schedule": "gpipe", "recompute": "full"}),

@@ -48,6 +48,7 @@ MIXTURE = DecoderConfig(shape="qwen3", experts=4, experts_per_token=2, expert_wi
         ({"pipeline": 2}, DECODER, False, "an objective with heads of its own"),
         ({"pipeline": 2, "tensor": 2}, DECODER, True, "pipeline × tensor is not a layout"),
         ({"context": 2, "data": 2, "tensor": 2}, DECODER, True, "context × data × tensor is not a layout"),
+        ({"context": 2, "data": 2, "expert": 2}, MIXTURE, True, "context × data × expert × shard is not a layout"),
     ],
 )
 def test_what_does_not_fit_is_named(layout: dict[str, Any], model: Any, by_position: bool, told: str) -> None:

@@ -31,6 +31,7 @@ PRODUCTS: tuple[frozenset[str], ...] = tuple(
             ("context", "tensor"),
             ("shard", "expert"),
             ("data", "shard", "expert"),
+            ("shard", "context", "expert"),
             ("pipeline",),
             ("pipeline", "data"),
             ("pipeline", "shard"),

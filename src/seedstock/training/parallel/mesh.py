@@ -53,7 +53,10 @@ def sharding(mesh: DeviceMesh) -> DeviceMesh:
 
 
 def holders(mesh: DeviceMesh) -> DeviceMesh:
-    """The same for experts that are divided, of ``within``: the processes that hold the same ones."""
+    """The same for experts that are divided, of ``within``: the processes that hold the same ones, whichever piece of
+    the sequences is theirs."""
+    if mesh["context"].size() > 1:
+        return mesh["outer", "context"]._flatten("holders")
     return mesh["data", "outer"] if "data" in (mesh.mesh_dim_names or ()) else mesh["outer"]
 
 
