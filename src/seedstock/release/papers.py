@@ -23,7 +23,12 @@ LICENCES = {
 
 
 def render(
-    facts: dict[str, Any], config: ReleaseConfig, missing: list[dict[str, str]], *, exported: bool = True
+    facts: dict[str, Any],
+    config: ReleaseConfig,
+    missing: list[dict[str, str]],
+    *,
+    exported: bool = True,
+    beside: str | None = None,
 ) -> tuple[dict[str, str], list[tuple[float, str]]]:
     """(file name → text, every figure that was printed with its value)."""
     figures, files = Figures(), {}
@@ -32,7 +37,7 @@ def render(
         if template == "content":
             title = f"What {title} was trained on"
         given = {"facts": facts, "config": config, "missing": missing, "exported": exported}
-        given["how"] = loading(facts["model"]["class"])
+        given["how"] = loading(facts["model"]["class"], beside)
         text, _ = _fill(template, Markdown(), figures, given, ".md")
         front = front_matter(facts, config) if template == "card" else ""
         files[f"{markdown}.md"] = f"{front}# {Markdown().finalize(title)}\n\n{_tidy(text)}"

@@ -13,7 +13,7 @@ from seedstock.ledger.ids import sha256_file
 from seedstock.progress import Reporter, Silent
 from seedstock.release import evidence, papers, private
 from seedstock.release.facts import collect
-from seedstock.release.loading import exported_class
+from seedstock.release.loading import beside_of, exported_class
 from seedstock.release.missing import missing
 from seedstock.release.records import Records
 
@@ -52,7 +52,8 @@ def write(
         for name in TOKENIZER if facts["tokenizer"] else ():
             (folder / "tokenizer").mkdir(exist_ok=True)
             shutil.copyfile(records.stage("tokenizer") / name, folder / "tokenizer" / name)
-        written, _ = papers.render(facts, records.config, lacking, exported=model_export is not None)
+        beside = beside_of(folder / "model")
+        written, _ = papers.render(facts, records.config, lacking, exported=model_export is not None, beside=beside)
         for name, text in written.items():
             write_text(folder / name, text)
         write_json(folder / "facts.json", facts)
