@@ -82,7 +82,7 @@ def insist_on_room(run: Run, degrees: Degrees, here: int) -> None:
         precision="fp32" if config.precision == "fp32" else "bf16",
         ema=config.ema is not None,
         device=device,
-        shards=degrees.shard,
+        shards=degrees.shard * degrees.context * degrees.pipeline,  # who has a part of the weights
         tensor=degrees.tensor,
         recompute=config.recompute,
     )

@@ -42,15 +42,16 @@ def presume(
         raise RecipeError(what, where="training.time", fix="give training.steps or training.tokens in its place")
     use, examples = _use(config, device), config.batch_examples or 1
     sharing = degrees.ranks if device.type == "cpu" else 1  # processes that have the device's memory in common
+    among = degrees.context * degrees.pipeline  # these have parts of the weights too, and all of a batch
     found = under(
         Shape.of(network.config),
         network.vocab_size,
         use,
         degrees.data,
-        degrees.shard * degrees.context,
-        degrees.tensor * degrees.pipeline,
+        degrees.shard * among,
+        degrees.tensor,
         memory_bytes=room(device) / sharing,
-        examples=examples * degrees.context,
+        examples=examples * among,
     )
     size = config.micro_batch or (found.use.micro_batch if found else 1)
     chosen: dict[str, Any] = {"precision": use.precision, "micro_batch": min(size, examples)}
