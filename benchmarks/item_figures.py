@@ -24,6 +24,8 @@ def found_pictures(runs: dict[str, Path]) -> Figures:
     names = [f"{kind} R@{k}" for kind in ("picture", "caption") for k in (1, 5, 10)]
     more: dict[str, Any] = {name: {"model": mean("model", name), "linear": mean("linear", name)} for name in names}
     more |= {language: {way: one[way] for way in ("model", "linear")} for language, one in found.items()}
+    if compared := record(run, "scores").get("retrieval_beside_linear"):
+        more["beside a linear map"] = compared
     if written := record(run, "scores").get("captions"):
         more["captions"] = written
     floors = {"a linear map": 1 - mean("linear", "picture R@10")}
