@@ -155,7 +155,7 @@ def _needed(worth: float | None) -> str:
     if worth is None:
         return "continuing is behind this recipe, whatever the base's tokens are worth"
     if worth == 0:
-        return "continuing is ahead of this recipe, even if the base's tokens are worth nothing"
+        return "continuing is not behind this recipe, even if the base's tokens are worth nothing"
     return f"continuing is ahead of this recipe where a token of the base is worth {worth:.2%} of one of yours, or more"
 
 
