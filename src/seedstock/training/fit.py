@@ -136,7 +136,7 @@ def fit(
         held.enter_context(memory.kept())
         store = None if config.store is None or not world.main else Store(config.store, reporter)
         found = world.first(lambda: _find(folder, chain, reporter, store))
-        if config.compile == "auto" and world.degrees.pipeline > 1 and config.parallel.schedule == "zero-bubble":
+        if config.compile == "auto" and any(_against_compilation(config, world.degrees)):
             config = config.model_copy(update={"compile": False})
         recompute(passing.nets, config.recompute)  # before memory and speed are measured
         if config.float8:
@@ -227,6 +227,16 @@ def _check(config: TrainingConfig, world: World, network: nn.Module, objective: 
         check(config.parallel, world.size, model=model, **asked)
         for what, fix in _against_stages(config) if world.degrees.pipeline > 1 else ():
             raise RecipeError(what, where="training.parallel.pipeline", fix=fix)
+        for what, fix in _against_compilation(config, world.degrees) if config.compile is True else ():
+            raise RecipeError(f"{what}, which training.compile does not allow", where="training.compile", fix=fix)
+
+
+def _against_compilation(config: TrainingConfig, degrees: Degrees) -> Iterator[tuple[str, str]]:
+    """What blocks cannot be compiled under, and what to do about it."""
+    if degrees.pipeline > 1 and config.parallel.schedule == "zero-bubble":
+        yield "the zero-bubble schedule runs backward in two halves", "leave compile out, or take another schedule"
+    if degrees.tensor > 1 and config.recompute == "full":  # torch 2.13: an assertion of AOTAutograd
+        yield "under tensor, recompute: full works blocks out again", "leave compile out, or recompute: selective"
 
 
 def _against_stages(config: TrainingConfig) -> Iterator[tuple[str, str]]:
@@ -235,10 +245,9 @@ def _against_stages(config: TrainingConfig) -> Iterator[tuple[str, str]]:
     for name in (name for name, given in asked.items() if given):
         what = f"training.{name} looks at all layers, and under pipeline a process has some of them"
         yield what, "leave it out, or use shard"
-    asked = {"recompute": config.recompute != "none", "compile": config.compile is True}
-    for name in (name for name, given in asked.items() if given and config.parallel.schedule == "zero-bubble"):
-        what = f"the zero-bubble schedule runs backward in two halves, which training.{name} does not allow"
-        yield what, f"leave {name} out, or take another schedule"
+    if config.recompute != "none" and config.parallel.schedule == "zero-bubble":
+        what = "the zero-bubble schedule runs backward in two halves, which training.recompute does not allow"
+        yield what, "leave recompute out, or take another schedule"
 
 
 def _settle(

@@ -73,6 +73,16 @@ def test_stages_refuse_what_does_not_go_with_them(changes: dict[str, Any], told:
         fit._check(config, world, SimpleNamespace(config=DECODER.resolved()), SimpleNamespace(by_position=True))  # type: ignore[arg-type]
 
 
+def test_compilation_is_refused_where_it_cannot_be() -> None:
+    config = TrainingConfig(parallel=ParallelConfig(tensor=2), recompute="full", compile=True)
+    world: Any = SimpleNamespace(alone=False, size=2, degrees=Degrees(tensor=2))
+    with pytest.raises(
+        RecipeError, match=r"under tensor, recompute: full works blocks out again, which training\.compile"
+    ):
+        fit._check(config, world, SimpleNamespace(config=DECODER.resolved()), SimpleNamespace(by_position=True))  # type: ignore[arg-type]
+    assert not any(fit._against_compilation(config.model_copy(update={"recompute": "selective"}), world.degrees))
+
+
 def test_zero_bubble_is_refused_where_torch_counts_gradients_twice(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pipeline, "SPLIT_BACKWARD", False)
     with pytest.raises(RecipeError, match=r"the zero-bubble schedule of torch .* gives wrong gradients or none"):
