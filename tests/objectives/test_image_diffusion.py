@@ -31,6 +31,20 @@ def test_who_knows_the_picture_walks_back_to_it(process):
     torch.testing.assert_close(way.walk(predict, start, 25), picture.expand(4, -1, -1, -1), rtol=0, atol=2e-3)
 
 
+def test_a_guess_beyond_all_pixels_leaves_the_noise_what_it_was():
+    """Guidance exaggerates. Whoever guesses 5 where 1 is the most walks to 1, along the noise that it began with."""
+    way, met = noise.PROCESSES["ddpm"](), []
+
+    def predict(x, t):
+        share = noise.kept().float()[way.time(t).long()][:, None, None, None]
+        met.append((x - share.sqrt()) / (1 - share).sqrt())
+        return (x - share.sqrt() * 5) / (1 - share).sqrt()
+
+    start = torch.randn(2, 8, 8, 1, generator=torch.Generator().manual_seed(2))
+    torch.testing.assert_close(way.walk(predict, start, 25), torch.ones_like(start), rtol=0, atol=1e-4)
+    assert max(float((one - met[0]).abs().max()) for one in met) < 1e-3
+
+
 @pytest.mark.parametrize("process", ["flow", "ddpm"])
 def test_the_best_denoiser_of_gaussian_data_gives_gaussian_data_back(process):
     """Data of deviation s: the best prediction is linear and known, and samples of it have the deviation s."""

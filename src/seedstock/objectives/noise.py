@@ -66,14 +66,17 @@ class Ddpm:
 
     def walk(self, predict: Callable[[Tensor, Tensor], Tensor], x: Tensor, steps: int, bounded: bool = True) -> Tensor:
         """From noise to pictures without noise on the way (Song et al. 2021, DDIM, equation 12 with η = 0). Where they
-        are ``bounded``, as pixels are, what is guessed of them stays between -1 and 1."""
+        are ``bounded``, as pixels are, what is guessed of them stays between -1 and 1, and the noise is what
+        then is left."""
         numbers = torch.linspace(STEPS - 1, 0, steps, device=x.device).round().long()
         shares = kept().float().to(x.device)
         for place, number in enumerate(numbers):
             t = (number.float() / STEPS).expand(len(x))
             noise, share = predict(x, t), shares[number]
             picture = (x - (1 - share).sqrt() * noise) / share.sqrt()
-            picture = picture.clamp(-1, 1) if bounded else picture
+            if bounded:
+                picture = picture.clamp(-1, 1)
+                noise = (x - share.sqrt() * picture) / (1 - share).sqrt()  # what goes with that picture
             after = shares[numbers[place + 1]] if place + 1 < len(numbers) else shares.new_tensor(1.0)
             x = after.sqrt() * picture + (1 - after).sqrt() * noise
         return x
