@@ -36,19 +36,21 @@ from seedstock.training.gradients import accumulate
 from seedstock.training.optimizers.groups import build, trained
 from seedstock.training.schedule import factor
 
-BASE, WIDTHS, LAYERS, CONTEXT, BATCH, STEPS, WINDOWS = 64, (64, 128), 2, 64, 16, 300, 256
+BASE, WIDTHS, LAYERS, CONTEXT, BATCH, STEPS, WINDOWS = 64, (64, 128, 256), 2, 64, 16, 300, 256
 REST = {"kind": "adamw", "learning_rate": 4e-3, "weight_decay": 0.0}
 GRID: dict[str, tuple[dict[str, Any], list[float]]] = {
     "adamw": ({"weight_decay": 0.0}, [1e-3, 2e-3, 4e-3, 8e-3, 1.6e-2, 3.2e-2]),
     "muon": ({"precision": "fp32", "rest": REST}, [5e-3, 1e-2, 2e-2, 4e-2, 8e-2]),
 }
+START = 0.1
+"""Of the first weights at the base: 0.02, which is usual for large models, is far too narrow at a width of 64."""
 NAMES = {True: "µP", False: "standard"}
 
 
 def loss(data: np.ndarray, optimizer: dict[str, Any], width: int, mup: bool, seed: int) -> float:
     """Held-out nats a byte at the end; what is not finite is infinite."""
     cut = len(data) * 9 // 10
-    sizes: dict[str, Any] = {"layers": LAYERS, "heads": width // 16, "context": CONTEXT}
+    sizes: dict[str, Any] = {"layers": LAYERS, "heads": width // 16, "context": CONTEXT, "init_std": START}
     network = DecoderConfig(width=width, base_width=BASE if mup else None, **sizes).build(256, seed=seed)
     objective = CausalConfig().build(Spec(vocab_size=256, context=CONTEXT, model=network.config))
     nets = assemble(network, objective)
