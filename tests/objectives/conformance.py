@@ -68,12 +68,13 @@ class Family:
     ``secrets(objective, batch)`` names targets of a corrupted batch; ``statistics(objective, batch)`` gives (what,
     found, expected, tolerance) of many examples. ``frozen`` are beginnings of names in ``nets`` that no gradient may
     reach, ``idle`` of parameters that this objective does not use. ``by_heart`` is what the sum of the losses must
-    come to on one batch, as a part of the first one's, after ``steps`` of AdamW. ``padded`` is whether padding may
-    be put behind every row. ``export(made, folder)`` returns (theirs, ours), logits of the same tokens, for a network
-    that no class of transformers holds. ``parents`` are configurations of the networks that the objective learns from.
-    ``unknown`` are losses of which nobody can say where they begin. ``guessed`` is whether anything is hidden (noise
-    lies over all, and hides nothing). ``input`` is that of an objective over items (drawn pictures and the like, by
-    ``made_items``), None over tokens; ``made`` gives tokenizer and shards of tokens that are no texts.
+    come to on one batch, as a part of the first one's, after ``steps`` of AdamW, both above the ``least`` that it can
+    be. ``padded`` is whether padding may be put behind every row. ``export(made, folder)`` returns (theirs, ours),
+    logits of the same tokens, for a network that no class of transformers holds. ``parents`` are configurations of the
+    networks that the objective learns from. ``unknown`` are losses of which nobody can say where they begin.
+    ``guessed`` is whether anything is hidden (noise lies over all, and hides nothing). ``input`` is that of an
+    objective over items (drawn pictures and the like, by ``made_items``), None over tokens; ``made`` gives tokenizer
+    and shards of tokens that are no texts.
     """
 
     objective: Any
@@ -83,6 +84,7 @@ class Family:
     frozen: tuple[str, ...] = ()
     idle: tuple[str, ...] = ()
     by_heart: float = 0.1
+    least: Callable[[dict[str, Any]], float] = lambda batch: 0.0
     steps: int = 100
     padded: bool = True
     export: Callable[[Made, Path], tuple[torch.Tensor, torch.Tensor]] | None = None
@@ -202,9 +204,14 @@ class Made:
                 nets["network"].after_step(lambda found: found)
             self.objective.after_step(nets, BATCH * (number + 1))
             course.append({name: float(value) for name, value in step.losses.items()})
-            if sum(course[-1].values()) < 0.7 * self.family.by_heart * sum(course[0].values()):
+            if self.left(course) < 0.7 * self.family.by_heart:
                 break
         return nets, course
+
+    def left(self, course: list[dict[str, float]]) -> float:
+        """What part of the first loss of a course the last one is, both above the least that it can be."""
+        least = self.family.least(self.arrays)
+        return (sum(course[-1].values()) - least) / (sum(course[0].values()) - least)
 
 
 @dataclass
