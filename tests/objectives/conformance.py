@@ -69,12 +69,12 @@ class Family:
     found, expected, tolerance) of many examples. ``frozen`` are beginnings of names in ``nets`` that no gradient may
     reach, ``idle`` of parameters that this objective does not use. ``by_heart`` is what the sum of the losses must
     come to on one batch, as a part of the first one's, after ``steps`` of AdamW, both above the ``least`` that it can
-    be. ``padded`` is whether padding may be put behind every row. ``export(made, folder)`` returns (theirs, ours),
-    logits of the same tokens, for a network that no class of transformers holds. ``parents`` are configurations of the
-    networks that the objective learns from. ``unknown`` are losses of which nobody can say where they begin.
-    ``guessed`` is whether anything is hidden (noise lies over all, and hides nothing). ``input`` is that of an
-    objective over items (drawn pictures and the like, by ``made_items``), None over tokens; ``made`` gives tokenizer
-    and shards of tokens that are no texts.
+    be. ``batch`` is the number of that batch. ``padded`` is whether padding may be put behind every row.
+    ``export(made, folder)`` returns (theirs, ours), logits of the same tokens, for a network that no class of
+    transformers holds. ``parents`` are configurations of the networks that the objective learns from. ``unknown`` are
+    losses of which nobody can say where they begin. ``guessed`` is whether anything is hidden (noise lies over all,
+    and hides nothing). ``input`` is that of an objective over items (drawn pictures and the like, by ``made_items``),
+    None over tokens; ``made`` gives tokenizer and shards of tokens that are no texts.
     """
 
     objective: Any
@@ -86,6 +86,7 @@ class Family:
     by_heart: float = 0.1
     least: Callable[[dict[str, Any]], float] = lambda batch: 0.0
     steps: int = 100
+    batch: int = 0
     padded: bool = True
     export: Callable[[Made, Path], tuple[torch.Tensor, torch.Tensor]] | None = None
     parents: dict[str, Any] = field(default_factory=dict)
@@ -173,8 +174,8 @@ class Made:
 
     @cached_property
     def arrays(self) -> dict[str, Any]:
-        """The first batch."""
-        return self.loader().batch(0)
+        """The batch that is learned by heart, and more: the first one, or another that tells more."""
+        return self.loader().batch(self.family.batch)
 
     def corrupted(self, arrays: dict[str, Any]) -> dict[str, Any]:
         """Tensors, as the trainer would hand them to ``inputs``."""

@@ -14,6 +14,7 @@ from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
 from torch.testing._internal.distributed.fake_pg import FakeStore
 
 from seedstock.models import experts
+from seedstock.objectives import spectra
 from seedstock.training.parallel import expert, ring
 
 RANKS = 64
@@ -63,6 +64,8 @@ def no_numbers() -> Iterator[None]:
         patches.enter_context(mock.patch.object(expert, "_splits", shared))
         patches.enter_context(mock.patch.object(ring, "_read", several))
         patches.enter_context(FakeTensorMode(allow_non_fake_inputs=True))
+        patches.callback(spectra._tables.cache_clear)  # what was kept in here has no numbers
+        spectra._tables.cache_clear()
         yield
 
 
