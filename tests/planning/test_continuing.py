@@ -7,8 +7,10 @@ import math
 import struct
 
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from safetensors.torch import save_file
 
 from seedstock import bases, sweeps
 from seedstock.cli import main
@@ -121,9 +123,8 @@ def test_bad_options_are_named(capsys, tmp_path, options, where):
 
 
 def test_a_folder_is_counted_by_its_headers(tmp_path):
-    header = {"__metadata__": {"format": "pt"}, "a": {"shape": [3, 5]}, "b": {"shape": []}}
-    text = json.dumps(header).encode()
-    (tmp_path / "model.safetensors").write_bytes(struct.pack("<Q", len(text)) + text + b"0" * 64)
+    tensors = {"a": torch.zeros(3, 5, dtype=torch.bfloat16), "b": torch.zeros(())}
+    save_file(tensors, tmp_path / "model.safetensors", metadata={"format": "pt"})
     assert bases.find(str(tmp_path), tmp_path, flops=6.0, tokens="1M") == Base(str(tmp_path), 16, 1e6, 96.0)
     for broken in (b"123", struct.pack("<Q", 1 << 60), struct.pack("<Q", 2) + b"[]", struct.pack("<Q", 3) + b"{x}"):
         (tmp_path / "model.safetensors").write_bytes(broken)

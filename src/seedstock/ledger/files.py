@@ -131,6 +131,12 @@ def read_json(path: Path) -> Any:
         raise IntegrityError(f"not readable as JSON: {error}", where=path, fix="build this stage again") from None
 
 
+def cache_folder(name: str) -> Path:
+    """``$SEEDSTOCK_HOME/name`` (``~/.cache/seedstock/name``): what is kept on a machine for later runs."""
+    home = os.environ.get("SEEDSTOCK_HOME")
+    return (Path(home) if home else Path.home() / ".cache" / "seedstock") / name
+
+
 def sync_tree(folder: Path) -> None:
     """Syncs every file and folder below ``folder``."""
     for root, _, names in os.walk(folder):

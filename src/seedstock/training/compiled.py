@@ -14,6 +14,8 @@ from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
+from seedstock.ledger.files import cache_folder
+
 ROOM = 4 << 30
 """Bytes beyond which the files that were not used for the longest time are removed."""
 SPARED = 24 * 3600.0
@@ -24,9 +26,7 @@ NAME = "TORCHINDUCTOR_CACHE_DIR"
 def folder() -> Path:
     """``$SEEDSTOCK_HOME/compiled`` (``~/.cache/seedstock/compiled``), and in it a folder for each kind of processor:
     code that was made for one may use instructions that another lacks, and torch's keys do not name it."""
-    home = os.environ.get("SEEDSTOCK_HOME")
-    kept = (Path(home) if home else Path.home() / ".cache" / "seedstock") / "compiled"
-    return kept / f"{platform.machine()}-{hashlib.sha256(_processor().encode()).hexdigest()[:12]}"
+    return cache_folder("compiled") / f"{platform.machine()}-{hashlib.sha256(_processor().encode()).hexdigest()[:12]}"
 
 
 @cache

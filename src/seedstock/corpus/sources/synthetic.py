@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections import deque
 from collections.abc import Iterator
@@ -17,6 +16,7 @@ from seedstock.corpus.sources.base import Item, Partition, Source, Unreadable
 from seedstock.corpus.sources.endpoint import Endpoint, NoAnswer, check
 from seedstock.corpus.sources.files import expand
 from seedstock.corpus.sources.jsonl import Fields, JsonLines
+from seedstock.ledger.files import cache_folder
 from seedstock.ledger.ids import sha256
 
 _PLACE = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)\}")
@@ -108,8 +108,7 @@ class Synthetic(Source):
     def _cache(self) -> Path:
         if self.cache:
             return expand(self.cache, f"source {self.name!r}")
-        home = os.environ.get("SEEDSTOCK_HOME")
-        return (Path(home) if home else Path.home() / ".cache" / "seedstock") / "synthetic"
+        return cache_folder("synthetic")
 
     def _asked(self, partition: Partition) -> Iterator[tuple[Item, str, int] | Unreadable]:
         for seed in self._records().read(partition):
