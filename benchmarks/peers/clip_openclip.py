@@ -4,25 +4,18 @@ Decoded pictures and tokens lie in memory; pictures go through open_clip's own t
 processes (0: in the loop). The last token of a text is the largest, as that network finds a text's end.
 """
 
-import argparse
-import io
 import json
-import statistics
-import tarfile
-import time
 
 import torch
 from open_clip import ClipLoss, image_transform
 from open_clip.model import CLIP, CLIPTextCfg, CLIPVisionCfg
-from PIL import Image
+from timing import arguments, decoded, examples_per_second
 
 
 class Pairs(torch.utils.data.Dataset):
     def __init__(self, path, transform, context, words):
-        with tarfile.open(path) as archive:
-            files = [archive.extractfile(one).read() for one in archive if one.name.endswith(".png")]
-        self.images = [Image.open(io.BytesIO(data)).convert("RGB") for data in files]
-        self.tokens = torch.randint(1, words - 1, (len(files), context))
+        self.images = decoded(path, ".png")
+        self.tokens = torch.randint(1, words - 1, (len(self.images), context))
         self.tokens[:, -1] = words - 1
         self.transform = transform
 
@@ -34,17 +27,8 @@ class Pairs(torch.utils.data.Dataset):
 
 
 def main():
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--pictures", required=True, help="a webdataset archive")
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--workers", type=int, default=0)
-    parser.add_argument("--steps", type=int, default=12)
-    parser.add_argument("--warmup", type=int, default=3)
-    parser.add_argument("--batch", type=int, default=256)
     sizes = {"side": 32, "patch": 8, "width": 64, "layers": 3, "heads": 4, "text_layers": 1, "context": 16}
-    for name, value in (sizes | {"words": 2048}).items():
-        parser.add_argument(f"--{name}", type=int, default=value)
-    given = parser.parse_args()
+    given = arguments("a webdataset archive", sizes | {"words": 2048})
     torch.set_num_threads(given.threads)
     seen = CLIPVisionCfg(
         layers=given.layers, width=given.width, head_width=given.width // given.heads, patch_size=given.patch,
@@ -55,27 +39,22 @@ def main():
         layers=given.text_layers,
     )  # fmt: skip
     model = CLIP(embed_dim=given.width, vision_cfg=seen, text_cfg=read).train()
-    criterion, seconds = ClipLoss(), []
+    criterion = ClipLoss()
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3, weight_decay=0.1)
     pairs = Pairs(given.pictures, image_transform(given.side, is_train=True), given.context, given.words)
     options = {"shuffle": True, "drop_last": True, "num_workers": given.workers}
     loader = torch.utils.data.DataLoader(pairs, given.batch, **options)
-    began = time.perf_counter()
-    while len(seconds) < given.warmup + given.steps:
-        for images, tokens in loader:
-            image, text, scale = model(images, tokens)
-            loss = criterion(image, text, scale)
-            optimizer.zero_grad()
-            loss.backward()
-            torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-            optimizer.step()
-            now = time.perf_counter()
-            seconds.append(now - began)
-            began = now
-            if len(seconds) == given.warmup + given.steps:
-                break
+
+    def step(images, tokens):
+        image, text, scale = model(images, tokens)
+        loss = criterion(image, text, scale)
+        optimizer.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+
+    rate = examples_per_second(loader, step, given)
     count = sum(one.numel() for one in model.parameters())
-    rate = given.batch / statistics.median(seconds[given.warmup :])
     said = {"trainer": "open_clip", "workers": given.workers, "threads": given.threads}
     print(json.dumps(said | {"pairs_per_second": rate, "parameters": count}))
 

@@ -5,11 +5,23 @@ from __future__ import annotations
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from seedstock.models.dropout import Dropout
 from seedstock.models.initialise import fill
 from seedstock.models.linear import Linear
+from seedstock.objectives.base import Sums
+
+
+def told_apart(logits_BC: Tensor, label_B: Tensor) -> tuple[Sums, Sums]:
+    """``classify``: nats of the class, summed; the metric ``right`` is how often the likeliest one is it.
+
+    What has no class, -1, counts for nothing.
+    """
+    held = label_B >= 0
+    nats = F.cross_entropy(logits_BC, label_B.clamp_min(0), reduction="none") * held
+    return {"classify": nats.sum()}, {"right": ((logits_BC.argmax(-1) == label_B) & held).sum()}
 
 
 class ClassHead(nn.Module):

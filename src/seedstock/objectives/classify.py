@@ -7,14 +7,13 @@ from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from seedstock.errors import RecipeError
 from seedstock.models.backbone import Source
 from seedstock.models.mask import Mask
 from seedstock.objectives.base import Batch, Expectation, Objective, Spec, Sums
-from seedstock.objectives.class_heads import head_of, pooled
+from seedstock.objectives.class_heads import head_of, pooled, told_apart
 from seedstock.objectives.configs.classify import ClassifyConfig
 
 
@@ -83,11 +82,8 @@ class Classify(Objective):
 
     def loss(self, nets: Any, output: Any, batch: Batch) -> tuple[Sums, Sums]:
         """``classify``: nats of the class; the metric ``right`` is how often the likeliest one is it."""
-        logits, label = self.logits(nets, output, batch), batch["label"]
-        held = label >= 0
-        nats = F.cross_entropy(logits, label.clamp_min(0), reduction="none") * held
         # Where a text was erased, its row is padding alone, and what comes of that is nobody's class.
-        return {"classify": nats.sum()}, {"right": ((logits.argmax(-1) == label) & held).sum()}
+        return told_apart(self.logits(nets, output, batch), batch["label"])
 
     def nets(self) -> dict[str, nn.Module]:
         """The head."""

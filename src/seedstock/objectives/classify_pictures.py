@@ -6,11 +6,10 @@ import math
 from typing import Any
 
 import numpy as np
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from seedstock.objectives.base import Batch, Expectation, Objective, Spec, Sums
-from seedstock.objectives.class_heads import ClassHead
+from seedstock.objectives.class_heads import ClassHead, told_apart
 from seedstock.objectives.configs.classify_pictures import ClassifyPicturesConfig
 from seedstock.objectives.pictures import crops, features, flips
 
@@ -52,10 +51,7 @@ class ClassifyPictures(Objective):
 
     def loss(self, nets: Any, output: Any, batch: Batch) -> tuple[Sums, Sums]:
         """``classify``: nats of the class; the metric ``right`` is how often the likeliest one is it."""
-        logits, label = self.logits(nets, output, batch), batch["label"]
-        held = label >= 0
-        nats = F.cross_entropy(logits, label.clamp_min(0), reduction="none") * held
-        return {"classify": nats.sum()}, {"right": ((logits.argmax(-1) == label) & held).sum()}
+        return told_apart(self.logits(nets, output, batch), batch["label"])
 
     def nets(self) -> dict[str, nn.Module]:
         """The head."""

@@ -8,9 +8,9 @@ from typing import Literal
 
 from seedstock.corpus.sources import tar_pieces
 from seedstock.corpus.sources.base import LONGEST, Item, Partition, Source, Unreadable, sample
-from seedstock.corpus.sources.files import Found, find, problem, stem, stream
+from seedstock.corpus.sources.files import Found, find, stem
 from seedstock.corpus.sources.members import tar
-from seedstock.corpus.sources.ranges import Piece, changed, whole
+from seedstock.corpus.sources.ranges import Piece, changed, content, whole
 from seedstock.corpus.sources.webpage import HTML
 
 
@@ -32,14 +32,9 @@ class Html(Source):
             yield from self._members(piece)
             yield from changed(piece)
             return
-        try:
-            with stream(piece.path) as file:
-                raw = file.read(LONGEST + 1)
-        except OSError as error:
-            yield Unreadable(piece.name, f"cannot be read: {problem(error)}")
-            return
-        if len(raw) > LONGEST:
-            yield Unreadable(piece.name, f"longer than {LONGEST} bytes")
+        raw = content(piece)
+        if isinstance(raw, Unreadable):
+            yield raw
             return
         yield Item(piece.name, raw=raw, media_type=_type(piece.name))
         yield from changed(piece)

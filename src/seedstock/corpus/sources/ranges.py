@@ -88,6 +88,18 @@ def records(piece: Piece, separator: bytes = b"\n") -> Iterator[tuple[int, bytes
     yield from changed(piece)
 
 
+def content(piece: Piece) -> bytes | Unreadable:
+    """All that a file holds, which is at most ``LONGEST`` bytes."""
+    try:
+        with stream(piece.path) as file:
+            held = file.read(LONGEST + 1)
+    except OSError as error:
+        return Unreadable(piece.name, f"cannot be read: {problem(error)}")
+    if len(held) > LONGEST:
+        return Unreadable(piece.name, f"longer than {LONGEST} bytes; cut it into documents, or make it JSON lines")
+    return held
+
+
 def changed(piece: Piece) -> Iterator[Unreadable]:
     """Says so where a file is no longer what was listed."""
     if not unchanged(piece.path, piece.stamp):

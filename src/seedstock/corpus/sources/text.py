@@ -10,9 +10,9 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import AfterValidator, Field, model_validator
 
 from seedstock.corpus.sources.base import LONGEST, Item, Partition, Source, Unreadable, sample, share
-from seedstock.corpus.sources.files import find, problem, stem, stream
+from seedstock.corpus.sources.files import find, stem
 from seedstock.corpus.sources.markup import MARKDOWN, RST, describe
-from seedstock.corpus.sources.ranges import changed, cut, records, whole
+from seedstock.corpus.sources.ranges import changed, content, cut, records, whole
 
 CODE = {".py": "python", ".pyi": "python", ".c": "c", ".h": "c", ".js": "javascript", ".rs": "rust", ".go": "go"}
 
@@ -80,14 +80,9 @@ class Text(Source):
                 elif record[1].strip():
                     yield Item(locator=f"{piece.name}@{record[0]}", raw=record[1], **given)
             return
-        try:
-            with stream(piece.path) as file:
-                raw = file.read(LONGEST + 1)
-        except OSError as error:
-            yield Unreadable(piece.name, f"cannot be read: {problem(error)}")
-            return
-        if len(raw) > LONGEST:
-            yield Unreadable(piece.name, f"longer than {LONGEST} bytes; cut it, or make it JSON lines")
+        raw = content(piece)
+        if isinstance(raw, Unreadable):
+            yield raw
             return
         yield self._described(Item(locator=piece.name, raw=raw, **given))
         yield from changed(piece)
