@@ -14,7 +14,7 @@ from seedstock.models.linear import Linear
 from seedstock.objectives.base import Sums
 
 
-def told_apart(logits_BC: Tensor, label_B: Tensor) -> tuple[Sums, Sums]:
+def class_loss(logits_BC: Tensor, label_B: Tensor) -> tuple[Sums, Sums]:
     """``classify``: nats of the class, summed; the metric ``right`` is how often the likeliest one is it.
 
     What has no class, -1, counts for nothing.

@@ -13,7 +13,7 @@ from seedstock.errors import RecipeError
 from seedstock.models.backbone import Source
 from seedstock.models.mask import Mask
 from seedstock.objectives.base import Batch, Expectation, Objective, Spec, Sums
-from seedstock.objectives.class_heads import head_of, pooled, told_apart
+from seedstock.objectives.class_heads import class_loss, head_of, pooled
 from seedstock.objectives.configs.classify import ClassifyConfig
 
 
@@ -83,7 +83,7 @@ class Classify(Objective):
     def loss(self, nets: Any, output: Any, batch: Batch) -> tuple[Sums, Sums]:
         """``classify``: nats of the class; the metric ``right`` is how often the likeliest one is it."""
         # Where a text was erased, its row is padding alone, and what comes of that is nobody's class.
-        return told_apart(self.logits(nets, output, batch), batch["label"])
+        return class_loss(self.logits(nets, output, batch), batch["label"])
 
     def nets(self) -> dict[str, nn.Module]:
         """The head."""

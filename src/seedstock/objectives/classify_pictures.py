@@ -9,7 +9,7 @@ import numpy as np
 from torch import Tensor, nn
 
 from seedstock.objectives.base import Batch, Expectation, Objective, Spec, Sums
-from seedstock.objectives.class_heads import ClassHead, told_apart
+from seedstock.objectives.class_heads import ClassHead, class_loss
 from seedstock.objectives.configs.classify_pictures import ClassifyPicturesConfig
 from seedstock.objectives.pictures import crops, features, flips
 
@@ -51,7 +51,7 @@ class ClassifyPictures(Objective):
 
     def loss(self, nets: Any, output: Any, batch: Batch) -> tuple[Sums, Sums]:
         """``classify``: nats of the class; the metric ``right`` is how often the likeliest one is it."""
-        return told_apart(self.logits(nets, output, batch), batch["label"])
+        return class_loss(self.logits(nets, output, batch), batch["label"])
 
     def nets(self) -> dict[str, nn.Module]:
         """The head."""
