@@ -21,8 +21,8 @@ def table(title: str, *columns: str) -> Table:
         made.add_column(
             name,
             justify="right" if column.endswith(">") else "left",
-            no_wrap=name in ("document", "split", "licence"),
-            max_width=24 if name == "licence" else None,
+            no_wrap=name in ("split", "licence", "language"),
+            max_width=18 if name == "licence" else None,
             min_width=32 if name == "document" else None,
             overflow="ellipsis" if name == "licence" else "fold",
         )
@@ -125,16 +125,18 @@ def _step(result: dict[str, Any]) -> Group:
     beyond += f", skipped ({result['skipped']})" if result.get("skipped") else ""
     shown = table(f"step {result['step']}{beyond}: {len(spans)} spans of documents", *_SPAN)
     for span in spans[:SHOWN]:
-        _row(shown, f"{span['example']:,}", f"{span['stop'] - span['start']:,}", span["document"], *_origin(span))
+        _row(shown, f"{span['example']:,}", f"{span['stop'] - span['start']:,}", *_origin(span))
     return Group(shown, _rest(spans))
 
 
-_SPAN = ("example>", "tokens>", "document", "where", "licence", "language")
+_SPAN = ("example>", "tokens>", "document", "licence", "language")
 
 
-def _origin(span: dict[str, Any]) -> tuple[str, str, str]:
+def _origin(span: dict[str, Any], *more: str) -> tuple[str, str, str]:
+    """A document's id with what else there is to say of it below, so that a terminal of 80 columns has room for all."""
     coarse = f" ({span['provenance']})" if span.get("provenance") else ""
-    return (span.get("locator") or "forgotten") + coarse, span.get("licence") or "", span.get("language") or ""
+    lines = (span["document"], (span.get("locator") or "forgotten") + coarse, *more)
+    return "\n".join(filter(None, lines)), span.get("licence") or "", span.get("language") or ""
 
 
 def _documents(result: dict[str, Any]) -> Group:
@@ -169,12 +171,10 @@ def _matches(result: dict[str, Any]) -> Group:
     matches = result["matches"]
     if not matches:
         return Group(Text("no training or held-out document holds this text"))
-    shown = table(
-        f"{len(matches)} places hold this text", "split", "document", "raw bytes", "where", "licence", "language"
-    )
+    shown = table(f"{len(matches)} places hold this text", "split", "document", "licence", "language")
     for match in matches[:SHOWN]:
         raw = ", ".join(f"{low}-{high}" for low, high in match.get("raw") or [])
-        _row(shown, match["split"], match["document"], raw, *_origin(match))
+        _row(shown, match["split"], *_origin(match, f"raw bytes {raw}" if raw else ""))
     return Group(shown, _rest(matches))
 
 
@@ -252,17 +252,12 @@ def passage(text: str, near: list[dict[str, Any]]) -> Group:
     """A generated passage, and the training documents nearest to it."""
     parts: list[Any] = [Text(text)]
     if near:
-        shown = table("nearest training documents", "shared>", "passage", "where", "licence", "read in steps")
+        shown = table("nearest training documents", "shared>", "passage, and where it is", "licence", "read in steps")
         for one in near:
             shared = " ".join(one["passage"].split())
-            _row(
-                shown,
-                f"{one['score']:.0%}",
-                shared if len(shared) <= 48 else shared[:47] + "…",
-                one["locator"] or "",
-                one["licence"] or "",
-                _numbers(one["steps"], 3) or "not yet",
-            )
+            where = "\n".join(filter(None, (shared if len(shared) <= 48 else shared[:47] + "…", one["locator"])))
+            steps = _numbers(one["steps"], 3) or "not yet"
+            _row(shown, f"{one['score']:.0%}", where, one["licence"] or "", steps)
         parts += [Text(), shown]
     return Group(*parts)
 
