@@ -154,6 +154,24 @@ def test_an_empty_sound_and_one_that_is_not_finite_are_undecodable():
         sounds.sound(out.getvalue())
 
 
+@pytest.mark.parametrize("rate", [1, 999, 2**31 - 1])
+def test_a_rate_that_no_sound_has_is_undecodable(rate):
+    data = bytearray(sound(seconds=1))
+    data[24:28] = rate.to_bytes(4, "little")
+    for function in (sounds.describe, sounds.sound):
+        with pytest.raises(Undecodable, match=f"{rate} samples a second"):
+            function(bytes(data))
+
+
+def test_why_a_sound_is_damaged_is_the_same_each_time():
+    reasons = set()
+    for _ in range(2):
+        with pytest.raises(Undecodable) as found:
+            sounds.describe(sound()[:30])
+        reasons.add(str(found.value))
+    assert len(reasons) == 1 and "0x" not in reasons.pop()
+
+
 def shades(found: np.ndarray) -> list[int]:
     return [round(float(frame.mean()) / 20) for frame in found]
 

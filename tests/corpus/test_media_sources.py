@@ -451,6 +451,31 @@ def test_a_minari_file_gives_an_episode_a_group(tmp_path):
     assert len(items) == 5
 
 
+def test_an_episode_that_holds_no_numbers_does_not_stop_the_reading_of_those_behind_it(tmp_path):
+    good = {name: array.tolist() for name, array in episode().items()}
+    texts = {"observations": [["a"]] * 5, "actions": ["go"] * 5, "rewards": ["1"] * 5}
+    lines = [good | {name: one} for name, one in texts.items()] + [good | {"rewards": [1e308] * 5}, good]
+    (tmp_path / "x.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    items, bad = everything(Trajectories(name="t", path=str(tmp_path)))
+    assert [item.locator for item in items] == ["x.jsonl#5"]
+    assert [bad[f"x.jsonl#{number}"] for number in (1, 2, 3)] == [
+        "observations holds str32, and no real numbers",
+        "actions holds str64, and no real numbers",
+        "rewards holds str32, and no real numbers",
+    ]
+    assert "more than a number can hold" in bad["x.jsonl#4"]
+
+
+def test_a_clip_is_video_whatever_else_its_bytes_could_be(tmp_path):
+    (tmp_path / "moves.gif").write_bytes(animation())
+    (tmp_path / "a.mp4").write_bytes(clip())
+    items, bad = everything(Video(name="v", path=str(tmp_path)))
+    assert not bad and [(item.locator, item.media_type) for item in items] == [
+        ("a.mp4", "video/mp4"),
+        ("moves.gif", "video/x-gif"),
+    ]
+
+
 def test_bad_episodes_are_named_and_nothing_pickled_is_loaded(tmp_path):
     class Bomb:
         def __reduce__(self):

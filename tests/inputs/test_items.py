@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import io
+import os
+import time
 
 import numpy as np
 import pytest
 
 from seedstock.corpus import Corpus, build
 from seedstock.corpus.config import CorpusConfig
+from seedstock.corpus.media.types import Undecodable
 from seedstock.corpus.sources.images import Images
+from seedstock.errors import DataError
 from seedstock.inputs.config import MixtureConfig
 from seedstock.inputs.items import write
 from seedstock.inputs.items.images import ImagesConfig, square
@@ -130,7 +134,6 @@ def test_held_out_items_come_in_order_and_a_limit_takes_some_evenly(shards):
 
 def test_a_picture_that_cannot_be_read_is_listed_and_the_rest_goes_on(corpus, monkeypatch, tmp_path):
     from seedstock.corpus.media import pictures as decoder
-    from seedstock.corpus.media.types import Undecodable
 
     plain, bad = decoder.picture, corpus.media(corpus.find(source="drawn")[0])[1]
 
@@ -145,6 +148,33 @@ def test_a_picture_that_cannot_be_read_is_listed_and_the_rest_goes_on(corpus, mo
     assert "damaged picture" in (found.folder / "skipped.jsonl").read_text()
 
 
+def test_why_nothing_is_left_to_train_on_is_said(corpus, tmp_path):
+    class Clips(ImagesConfig):
+        media = "video/"
+
+    with pytest.raises(DataError, match=r"that give pictures: it has no video beside its text \(40\)"):
+        write.write(corpus, Clips(size=8), store=Store(tmp_path), reporter=Silent())
+
+
+def test_the_commonest_reasons_are_told_with_where_the_others_stand(corpus, tmp_path):
+    said, reasons = [], iter(["small"] * 3 + ["dark", "dark", "old", "odd"])
+
+    class Told(Silent):
+        def say(self, text):
+            said.append(text)
+
+    class Choosy(ImagesConfig):
+        def items(self, document, tokenizer=None):
+            if reason := next(reasons, None):
+                raise Undecodable(reason)
+            yield from super().items(document, tokenizer)
+
+    folder = write.write(corpus, Choosy(size=8), store=Store(tmp_path), reporter=Told())
+    (text,) = said
+    assert "7 documents gave nothing: small (3); dark (2); 2 other reasons" in text and str(folder) in text
+    assert len((folder / "skipped.jsonl").read_text().splitlines()) == 7
+
+
 @pytest.mark.parametrize("fit", ["crop", "pad", "stretch"])
 @pytest.mark.parametrize("channels", [1, 3])
 def test_a_picture_of_any_shape_becomes_a_square(fit, channels):
@@ -153,3 +183,31 @@ def test_a_picture_of_any_shape_becomes_a_square(fit, channels):
         assert made.shape == (16, 16, channels)
         if fit != "pad":
             assert (made == 200).all()
+
+
+def test_a_line_of_pixels_is_not_filled_up_to_a_square_of_gigabytes(monkeypatch):
+    from PIL import Image
+
+    plain = Image.new
+
+    def new(mode, size, *more):
+        assert size[0] * size[1] <= 2**26
+        return plain(mode, size, *more)
+
+    monkeypatch.setattr(Image, "new", new)
+    for shape in ((1, 60_000), (60_000, 1)):
+        made = square(np.zeros((*shape, 3), np.uint8), 16, "pad")
+        assert made.shape == (16, 16, 3) and (made == 255).mean() > 0.8
+
+
+def test_who_stops_the_writing_does_not_wait_for_all_that_is_queued(corpus, tmp_path):
+    cut = []
+
+    class Slow(ImagesConfig):
+        def items(self, document, tokenizer=None):
+            cut.append(time.sleep(0.02))
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        write.write(corpus, Slow(size=8), store=Store(tmp_path), reporter=Silent())
+    assert len(cut) <= 2 * (os.cpu_count() or 1)

@@ -122,3 +122,13 @@ def test_shards_of_sounds_list_what_was_no_sound(tmp_path):
             assert (stored["length"] == np.tile([2000, 1000], stratum.documents)).all()
             sides[split] = set(stored["group"].tolist())
     assert len(shards.labels) == 3 and not sides["train"] & sides["held_out"]
+
+
+def test_a_sound_that_would_grow_beyond_the_limit_is_refused(monkeypatch):
+    from seedstock.corpus.media import sounds
+
+    monkeypatch.setattr(sounds, "SAMPLES", 20_000)
+    data = wav(tone(200, 1000, 2.5), 1000)
+    assert len(items(WaveformConfig(rate=8000, seconds=1), data)) == 3
+    with pytest.raises(Undecodable, match="at 16000 samples a second"):
+        items(WaveformConfig(rate=16_000), data)

@@ -86,7 +86,7 @@ def write(
         beside.check("train")
         if skipped:
             (partial / SKIPPED).write_text("".join(f"{json.dumps(line)}\n" for line in skipped))
-            reporter.say(f"   the media of {len(skipped):,} documents cannot be decoded: {SKIPPED}")
+            reporter.say(f"   the media of {len(skipped):,} documents cannot be decoded: {folder / SKIPPED}")
         write_json(
             partial / "index.json",
             {

@@ -12,6 +12,7 @@ import numpy as np
 from seedstock.corpus.media.types import LONGEST, Undecodable, needs
 
 SAMPLES = 2**28  # of all channels: 1 GiB as float32, 97 minutes of 48 kHz mono
+RATES = (1000, 2**20)  # samples a second: a header can claim any number, and clips are brought to one rate
 _BLOCK = 1 << 18  # frames decoded at once
 _CROSSINGS, _ROLL_OFF = 16, 0.945  # of the resampling filter: zero crossings a side, cutoff as a part of Nyquist's
 
@@ -79,9 +80,12 @@ def _open(data: bytes) -> Any:
     if (lacking := _cut_off(data)) > 0:
         raise Undecodable(f"the sound breaks off: {lacking} bytes are missing")
     try:
-        return soundfile.SoundFile(io.BytesIO(data))
+        file = soundfile.SoundFile(io.BytesIO(data))
     except Exception as error:
         raise Undecodable(_why(error)) from error
+    if not RATES[0] <= file.samplerate <= RATES[1]:
+        raise Undecodable(f"{file.samplerate} samples a second: no sound has so many or so few")
+    return file
 
 
 def _blocks(file: Any) -> Iterator[np.ndarray]:
@@ -121,5 +125,5 @@ def _cut_off(data: bytes) -> int:
 
 
 def _why(error: Exception) -> str:
-    text = str(error).splitlines()
+    text = str(getattr(error, "error_string", error)).splitlines()  # its own text holds where in memory the file lies
     return f"damaged or unknown sound: {text[0][:200] if text else type(error).__name__}"

@@ -18,6 +18,7 @@ class Audio(MediaFiles):
     domain: str | None = "audio"
 
     suffixes: ClassVar[tuple[str, ...]] = (".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".au")
+    family: ClassVar[str] = "audio"
     types: ClassVar[tuple[str, ...]] = ("audio/",)
     thing: ClassVar[str] = "sound"
 

@@ -17,6 +17,7 @@ NAMES = {
     "terminations": ("terminations", "terminals", "terminated", "dones", "done"),
     "truncations": ("truncations", "timeouts", "truncated"),
 }
+REAL = "biuf"  # kinds of arrays that hold real numbers
 Arrays = dict[str, np.ndarray]
 
 
@@ -65,6 +66,8 @@ def check(episode: Arrays, rewards: bool) -> dict[str, Any]:
         raise Broken("an episode without observations")
     for name, array in episode.items():
         more = name in seen
+        if (more or name in NAMES) and array.dtype.kind not in REAL:
+            raise Broken(f"{name} holds {array.dtype.name}, and no real numbers")
         if not array.ndim or len(array) not in ((steps, steps + 1) if more else (steps,)):
             have = len(array) if array.ndim else "no"
             raise Broken(f"{name} has {have} rows for {steps} actions")
@@ -72,7 +75,11 @@ def check(episode: Arrays, rewards: bool) -> dict[str, Any]:
             raise Broken(f"{name} has numbers that are not finite")
     about: dict[str, Any] = {"steps": steps}
     if "rewards" in episode:
-        about["return"] = round(float(np.sum(episode["rewards"], dtype=np.float64)), 6)
+        with np.errstate(over="ignore"):
+            total = float(np.sum(episode["rewards"], dtype=np.float64))
+        if not np.isfinite(total):
+            raise Broken("rewards add up to more than a number can hold")
+        about["return"] = round(total, 6)
     for name, key in (("terminations", "terminated"), ("truncations", "truncated")):
         if name in episode:
             about[key] = bool(episode[name][-1])

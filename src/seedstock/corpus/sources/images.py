@@ -29,6 +29,7 @@ class Pictures(MediaFiles):
         ".ppm",
         ".pgm",
     )
+    family: ClassVar[str] = "image"
     types: ClassVar[tuple[str, ...]] = ("image/",)
     thing: ClassVar[str] = "picture"
 

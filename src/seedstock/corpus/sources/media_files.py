@@ -45,6 +45,7 @@ class MediaFiles(Source):
     languages: tuple[str, ...] | None = None
 
     suffixes: ClassVar[tuple[str, ...]] = ()
+    family: ClassVar[str] = "application"  # what a file is taken for: the first half of its MIME type, for who reads it
     types: ClassVar[tuple[str, ...]] = ()  # beginnings of the MIME types that it takes
     thing: ClassVar[str] = "file"
     paired: ClassVar[bool] = False  # whether nothing is a document without a caption
@@ -133,7 +134,7 @@ class MediaFiles(Source):
             yield Item(
                 locator=f"{name}#{language}" if len(texts) > 1 else name,
                 text=text,
-                media_type=kind or "application/octet-stream",
+                media_type=self._type(name, kind),
                 media=data,
                 url=str(url) if url else None,
                 licence=str(licence) if licence else None,
@@ -144,6 +145,12 @@ class MediaFiles(Source):
                 title=str(title) if title else None,
                 meta=meta | ({"captions": others} if others else {}),
             )
+
+    def _type(self, name: str, kind: str | None) -> str:
+        """A GIF or an Ogg file that is taken for a clip is ``video/x-gif`` or ``video/x-ogg``."""
+        if kind is not None and kind.startswith(f"{self.family}/"):
+            return kind
+        return f"{self.family}/x-{(kind or suffix_of(name)).replace('.', '/').rpartition('/')[2]}"
 
     def _named(self, name: str) -> dict[str, str]:
         """What the file's name says of it."""

@@ -14,6 +14,7 @@ class Video(MediaFiles):
     frames_per_second (on average), seconds, variable (whether the rate is) and sound (whether there is any).
     """
 
+    version: ClassVar[int] = 2
     kind: Literal["video"] = "video"
     domain: str | None = "video"
 
@@ -31,6 +32,7 @@ class Video(MediaFiles):
         ".mpeg",
         ".gif",
     )
+    family: ClassVar[str] = "video"
     types: ClassVar[tuple[str, ...]] = ("video/", "image/gif", "audio/ogg")
     thing: ClassVar[str] = "clip"
 

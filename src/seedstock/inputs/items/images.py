@@ -11,6 +11,8 @@ from pydantic import Field as Given
 from seedstock.inputs.items.captions import caption
 from seedstock.inputs.items.config import Document, Field, InputConfig, Item
 
+LONGEST = 8192  # pixels a side of a picture that is filled up to a square: 192 MiB
+
 
 class ImagesConfig(InputConfig):
     """One item a picture: ``image`` uint8 ``[size, size, channels]``.
@@ -74,6 +76,9 @@ def square(pixels: np.ndarray, size: int, fit: str = "crop", channels: int = 3) 
         left, top = (width - side) // 2, (height - side) // 2
         image = image.crop((left, top, left + side, top + side))
     elif fit == "pad" and width != height:
+        if max(width, height) > LONGEST:  # a line of a few bytes would become a square of gigabytes
+            image.thumbnail((LONGEST, LONGEST), Image.Resampling.BICUBIC)
+            width, height = image.size
         side = max(width, height)
         whole = Image.new(image.mode, (side, side), "white")
         whole.paste(image, ((side - width) // 2, (side - height) // 2))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import Annotated, ClassVar, Literal
 
@@ -9,7 +10,7 @@ import numpy as np
 from pydantic import Field as Given
 
 from seedstock.corpus.media.types import Undecodable
-from seedstock.corpus.sources.episodes import Arrays, Broken, unpack
+from seedstock.corpus.sources.episodes import REAL, Arrays, Broken, unpack
 from seedstock.inputs.items.config import Document, Field, InputConfig, Item
 
 Positive = Annotated[int, Given(gt=0)]
@@ -71,38 +72,43 @@ class TrajectoriesConfig(InputConfig):
         count = len(actions)
         if not count:
             raise Undecodable("an episode without steps")
-        seen = [
-            np.asarray(episode[name])[:count].reshape(count, -1)
-            for name in sorted(episode)
-            if name.partition("/")[0] == "observations"
-        ]
-        observations = np.concatenate(seen, axis=1).astype("<f4") if seen else np.zeros((count, 0), "<f4")
+        names = [name for name in sorted(episode) if name.partition("/")[0] == "observations"]
+        seen = [_flat(name, episode[name][:count], count) for name in names]
+        observations = np.concatenate(seen, axis=1) if seen else np.zeros((count, 0), "<f4")
         if observations.shape[1] != self.observation:
             raise Undecodable(f"{observations.shape[1]} numbers are seen at a step, not {self.observation}")
-        found = {"observations": observations, "actions": self._actions(actions)}
+        found = {"observations": observations, "actions": self._actions(_flat("actions", actions, count))}
         if self.returns or self.at_least is not None:
             if "rewards" not in episode:
                 raise Undecodable("an episode without rewards: there is no return to go by (input.returns: false)")
-            rewards = np.asarray(episode["rewards"], np.float64).reshape(count, -1).sum(axis=1)
+            rewards = _flat("rewards", episode["rewards"], count).sum(axis=1)
             if self.at_least is not None and rewards.sum() < self.at_least:
                 raise Undecodable(f"it returns {rewards.sum():g}, less than {self.at_least:g}")
             if self.returns:
-                found["returns"] = rewards[::-1].cumsum()[::-1].astype("<f4")
-        if any(array.dtype.kind == "f" and not np.isfinite(array).all() for array in found.values()):
-            raise Undecodable("it has numbers that are not finite")
+                found["returns"] = rewards[::-1].cumsum()[::-1]
+        with np.errstate(over="ignore"):  # what float32 cannot hold is not finite, and said below
+            found = {name: one.astype("<f4") if one.dtype.kind == "f" else one for name, one in found.items()}
+        if not all(np.isfinite(array).all() for array in found.values()):
+            raise Undecodable("it has numbers that are not finite as float32")
         return found
 
-    def _actions(self, actions: np.ndarray) -> np.ndarray:
-        flat = actions.reshape(len(actions), -1)
+    def _actions(self, flat: np.ndarray) -> np.ndarray:
         if not self.discrete:
             if flat.shape[1] != self.action:
                 raise Undecodable(f"{flat.shape[1]} numbers are done at a step, not {self.action}")
-            return flat.astype("<f4")
+            return flat
         if flat.shape[1] != 1 or (flat != np.round(flat)).any():
             raise Undecodable("its actions are no numbers of actions (input.discrete: false)")
-        if flat.min() < 0 or flat.max() >= self.action:
-            raise Undecodable(f"action {int(flat.max())} is not one of {self.action}")
+        if (strange := flat[(flat < 0) | (flat >= self.action)]).size:
+            raise Undecodable(f"action {strange[0]:g} is not one of {self.action}, from 0 on")
         return flat[:, 0].astype("<i4")
+
+
+def _flat(name: str, array: np.ndarray, count: int) -> np.ndarray:
+    """Float64 ``[count, numbers of a step]``."""
+    if array.dtype.kind not in REAL or array.shape[:1] != (count,):
+        raise Undecodable(f"{name} holds {array.dtype.name} {[*array.shape]}, and no real numbers for {count} steps")
+    return array.reshape(count, math.prod(array.shape[1:])).astype(np.float64)
 
 
 def _filled(array: np.ndarray, steps: int) -> np.ndarray:

@@ -92,9 +92,11 @@ class WaveformConfig(SoundConfig):
 
 def clips(data: bytes, rate: int, size: int, shortest: int = 0) -> Iterator[tuple[np.ndarray, int]]:
     """Clips of a sound, float32 ``[size]``, and how much of each is sound. Raises Undecodable where there is none."""
-    from seedstock.corpus.media.sounds import resampled, sound
+    from seedstock.corpus.media.sounds import SAMPLES, resampled, sound
 
     samples, own = sound(data)
+    if len(samples) * rate // own > SAMPLES:
+        raise Undecodable(f"at {rate} samples a second the sound is longer than {SAMPLES} samples")
     samples = resampled(samples, own, rate)
     if not len(samples):
         raise Undecodable("the sound has no samples")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -63,13 +63,14 @@ def write(corpus: Corpus, config: InputConfig, tokenizer: Any = None, *, store: 
                 splits[split] = _write_split(partial, split, corpus, work, skipped, bar)
         if not splits["train"]:
             raise DataError(
-                f"the corpus has no training documents that give {config.unit}",
+                f"the corpus has no training documents that give {config.unit}"
+                + (f": {_told(skipped)}" * bool(skipped)),
                 where=corpus.folder,
-                fix="relax the policy, add sources, or choose another input.kind",
+                fix="mend input, relax the policy, or add sources" if skipped else "relax the policy, or add sources",
             )
         if skipped:
             (partial / SKIPPED).write_text("".join(f"{json.dumps(line)}\n" for line in skipped))
-            reporter.say(f"   {len(skipped):,} documents gave nothing: {SKIPPED} says why")
+            reporter.say(f"   {len(skipped):,} documents gave nothing: {_told(skipped)} ({folder / SKIPPED})")
         write_json(
             partial / "index.json",
             {
@@ -84,6 +85,13 @@ def write(corpus: Corpus, config: InputConfig, tokenizer: Any = None, *, store: 
             },
         )
     return folder
+
+
+def _told(skipped: list[dict[str, str]]) -> str:
+    """Why documents gave nothing: the two reasons that are met most often."""
+    reasons = Counter(one["reason"] for one in skipped)
+    told = [f"{reason} ({count:,})" for reason, count in reasons.most_common(2)]
+    return "; ".join([*told, f"{len(reasons) - 2:,} other reasons"] if len(reasons) > 2 else told)
 
 
 class _Work:
@@ -115,9 +123,11 @@ class _Work:
     def cut(self, document: Document) -> list[Item] | str:
         """The items, or why there are none."""
         try:
-            return [self._checked(item) for item in self.config.items(document, self.tokenizer)] or "it gives nothing"
+            found = [self._checked(item) for item in self.config.items(document, self.tokenizer)]
         except Undecodable as error:
             return str(error)
+        lacking = self.config.media if document.media is None else None
+        return found or (f"it has no {lacking.rstrip('/')} beside its text" if lacking else "it gives nothing")
 
     def _checked(self, item: Item) -> Item:
         found = {}
@@ -151,8 +161,9 @@ def _write_split(
 
 def _cut(corpus: Corpus, split: str, work: _Work) -> Iterator[tuple[dict[str, Any], list[Item] | str]]:
     """Each document of a split with what it gives, in order, cut ahead of time by threads."""
-    with ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="items") as pool:
-        waiting: deque[tuple[dict[str, Any], Future[list[Item] | str]]] = deque()
+    waiting: deque[tuple[dict[str, Any], Future[list[Item] | str]]] = deque()
+    pool = ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="items")
+    try:
         for batch in corpus.texts(split=split, batch=BATCH, media=work.config.media or "-", more=("meta",)):
             for row in batch.to_pylist():
                 waiting.append((row, pool.submit(work.cut, work.document(row))))
@@ -162,6 +173,8 @@ def _cut(corpus: Corpus, split: str, work: _Work) -> Iterator[tuple[dict[str, An
         while waiting:
             row, made = waiting.popleft()
             yield row, made.result()
+    finally:
+        pool.shutdown(cancel_futures=True)  # who interrupts waits for what is being cut, not for all that is queued
 
 
 @dataclass
