@@ -12,6 +12,8 @@ import numpy as np
 
 from seedstock import environment
 from seedstock.errors import IntegrityError, RecipeError
+from seedstock.inputs.picture_codes import Pictures
+from seedstock.inputs.sound_codes import Sounds
 from seedstock.runs import Run
 from seedstock.scorers import Judge, _one_thread
 
@@ -42,6 +44,20 @@ class Codes(Judge):
                 for row, one in zip(rows[start : start + AT_ONCE], codes.numpy(), strict=True):
                     found[row] = one
         return found
+
+    def most(self) -> int:
+        """How many codes a picture has."""
+        network, _ = _loaded(self)
+        return network.config.context
+
+    def look(self, codes: Sequence[np.ndarray]) -> np.ndarray:
+        """The pictures of codes ``[T]`` each, uint8 ``[N, H, W, C]``."""
+        import torch
+
+        network, _ = _loaded(self)
+        with _one_thread(), torch.inference_mode():
+            drawn = network.draw(torch.from_numpy(np.stack(codes)))
+        return ((drawn.clamp(-1, 1) + 1) * 127.5).round().byte().numpy()
 
 
 class SoundCodes(Judge):
@@ -77,6 +93,25 @@ class SoundCodes(Judge):
         with _one_thread(), torch.inference_mode():
             samples = network.play(torch.from_numpy(codes)[None])[0]
         return samples.clamp(-1, 1).numpy(), network.config.rate
+
+    def most(self) -> int:
+        """How many frames a clip has."""
+        network, _ = _loaded(self)
+        return network.config.context
+
+    def look(self, codes: Sequence[np.ndarray]) -> np.ndarray:
+        """The spectra of a clip's length of what codes ``[T, books]`` each play, uint8 ``[N, bands, time, 1]``."""
+        import torch
+
+        from seedstock.objectives import spectra
+
+        network, _ = _loaded(self)
+        clips = torch.zeros(len(codes), network.config.samples)
+        for row, one in enumerate(codes):
+            if len(one):
+                samples = torch.from_numpy(self.play(one[: network.config.context])[0])[: clips.shape[1]]
+                clips[row, : len(samples)] = samples
+        return spectra.drawn(clips, network.config.rate)
 
 
 KINDS: dict[str, tuple[type[Judge], str, str, str, str]] = {
@@ -115,6 +150,21 @@ def of(runs: Path | str, config: Any, own: str | None = None) -> Any:
     number = weights.checkpoint_of(run, int(step) if step else None)
     sealed = sha256_file(run.folder / "checkpoints" / f"step-{number:08d}" / manifest.NAME)
     return coder(Path(runs).resolve(), found, number, sealed)
+
+
+def writer(config: Any, coder: Any, specials: dict[str, int]) -> Pictures:
+    """What writes media as tokens of a tokenizer with these special ones."""
+    return {"pictures": Pictures, "sounds": Sounds}[config.field](config, coder, specials)
+
+
+def on_record(run: Run) -> Any:
+    """The coder whose codes a run's shards hold, as its chain has it; None where they hold none of a run."""
+    config: Any = getattr(run.recipe.input, "coded", None)
+    if not hasattr(config, "run"):
+        return None
+    records = [one["runs"] for one in run.chain.of("parents") if one.get("stage", "training") == "shards"]
+    read = records[-1][config.run]
+    return KINDS[config.field][0](Path(run.runs).resolve(), read["run"], read["step"], read["manifest_sha256"])
 
 
 @lru_cache(maxsize=1)

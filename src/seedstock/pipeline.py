@@ -232,15 +232,12 @@ def _coded(run: Run) -> Any:
         return None
     from seedstock import coders
     from seedstock.inputs.episode_tokens import Episodes
-    from seedstock.inputs.picture_codes import Pictures
-    from seedstock.inputs.sound_codes import Sounds
 
     if config.field == "episodes":
         return Episodes(config, run.tokenizer.specials)
     coder = coders.of(run.runs, config, run.name)
     _record_parents(run, "shards", {config.run: coder.record()})
-    writes = {"pictures": Pictures, "sounds": Sounds}[config.field]
-    return writes(config, coder, run.tokenizer.specials)
+    return coders.writer(config, coder, run.tokenizer.specials)
 
 
 def items(run: Run, reporter: Reporter) -> bool:

@@ -110,7 +110,7 @@ def _probed(run: Run, objective: Any) -> Callable[[Any, int], str] | None:
 
 
 def _made(run: Run, objective: Any) -> Callable[[Any, int], str] | None:
-    from seedstock import weights
+    from seedstock import code_samples, weights
     from seedstock.objectives.base import Objective
 
     if type(objective).pictures is not Objective.pictures and run.shards.strata("held_out"):
@@ -121,7 +121,17 @@ def _made(run: Run, objective: Any) -> Callable[[Any, int], str] | None:
 
     if not objective.predicts_next and type(objective).generate is Objective.generate:
         return None
+    if objective.predicts_next and code_samples.available(run):
+        return lambda nets, step: _text_and_codes(run, nets, objective, step)
     return lambda nets, step: weights.sample(run, nets, objective, seed=step)
+
+
+def _text_and_codes(run: Run, nets: Any, objective: Any, step: int) -> str:
+    from seedstock import code_samples, weights
+
+    text = weights.sample(run, nets, objective, seed=step)
+    path = run.folder / "samples" / f"step-{step:08d}.png"
+    return f"{text}\n{code_samples.drawn(run, nets, objective, path, seed=step)}".strip()
 
 
 def drawn(run: Run, nets: Any, objective: Any, path: Path) -> str:

@@ -15,10 +15,12 @@ from hypothesis import strategies as st
 sys.path.insert(0, str(Path(__file__).parent.parent / "models"))
 from small_networks import SHAPES, VOCABULARY, lively, packed, small
 
+from seedstock.errors import RecipeError
 from seedstock.objectives import cross_entropy
 from seedstock.objectives.base import Spec, assemble
 from seedstock.objectives.causal import targets
 from seedstock.objectives.configs.causal import CausalConfig
+from seedstock.objectives.configs.prefix import PrefixConfig
 
 
 def gradients(network, batch, sizes, z_loss=0.0):
@@ -154,3 +156,49 @@ def test_a_batch_without_targets_has_no_loss_and_no_gradient():
     sums["causal"].backward()
     assert sums["causal"].item() == 0
     assert not any(parameter.grad.any() for parameter in network.parameters())
+
+
+SPECIALS = {"bos": 0, "code_0": 3, "code_1": 4, "image": 5}
+
+
+def weighted(**weights):
+    return CausalConfig(token_weights=weights).build(Spec(vocab_size=VOCABULARY, context=16, specials=SPECIALS))
+
+
+def test_the_loss_is_the_weighted_mean_of_what_each_target_costs():
+    network, batch = lively(), packed(batch=6)
+    objective = weighted(**{"code_1": 0.5, "code_*": 0.25, "image": 0.0})
+    nets = assemble(network, objective)
+    output = network.backbone(**objective.inputs(nets, batch))
+    sums, metrics = objective.loss(nets, output, batch)
+    wanted = targets(batch).flatten()
+    inside = wanted >= 0
+    logits = output.hidden.flatten(0, 1)[inside] @ network.head.matrix.T
+    each = torch.nn.functional.cross_entropy(logits, wanted[inside], reduction="none")
+    weights = torch.ones(VOCABULARY)
+    weights[[3, 4, 5]] = torch.tensor([0.25, 0.5, 0.0])  # the first pattern that fits
+    assert {3, 4, 5} <= set(wanted.tolist())
+    own = weights[wanted[inside]]
+    counts = objective.counts(batch)
+    torch.testing.assert_close(sums["causal"], (own * each).sum())
+    assert counts["causal"].item() == pytest.approx(own.sum().item())
+    torch.testing.assert_close(metrics["nats"] / counts["nats"], each.mean().detach())
+
+
+def test_weights_of_one_change_nothing():
+    network, batch = lively(), packed()
+    found = []
+    for objective in (CausalConfig().build(), weighted(**{"code_*": 1.0})):
+        nets = assemble(network, objective)
+        sums, _ = objective.loss(nets, network.backbone(**objective.inputs(nets, batch)), batch)
+        found.append(sums["causal"] / objective.counts(batch)["causal"])
+    torch.testing.assert_close(*found)
+
+
+def test_weights_of_tokens_that_are_not_there_or_of_another_objective_are_refused():
+    with pytest.raises(RecipeError, match="no special token of the tokenizer has a name like 'cdoe_\\*'"):
+        weighted(**{"cdoe_*": 0.1})
+    with pytest.raises(ValueError, match="token_weights has no meaning for the objective prefix"):
+        PrefixConfig(token_weights={"code_*": 0.1})
+    with pytest.raises(ValueError, match="greater than or equal to 0"):
+        CausalConfig(token_weights={"code_*": -1})

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 import torch
 from drawn_pairs import NAMES, write
+from PIL import Image
 
-from seedstock import answers, coders, pipeline, recipe, weights
+from seedstock import answers, code_samples, coders, pipeline, recipe, scoring, weights
 from seedstock.errors import RecipeError
 from seedstock.evaluation.bits_per_byte import score
 from seedstock.inputs.picture_codes import PictureCodesConfig
@@ -28,7 +29,8 @@ FUSED = f"""name: fused
 {SOURCES}{CORPUS}input: {{{{kind: tokens, pictures: {{{{run: 'run:vq@4', codes: 12}}}}}}}}
 tokenizer: {{{{kind: bytes}}}}
 model: {{{{kind: decoder, shape: llama, width: 32, layers: 1, heads: 2, context: 64}}}}
-{TRAINING}compile: false}}}}
+objective: {{{{kind: causal, token_weights: {{{{'code_*': 0.5}}}}}}}}
+{TRAINING}compile: false, sample_every: 4}}}}
 """
 
 
@@ -147,3 +149,17 @@ def test_bits_per_byte_are_of_the_captions_alone(made, monkeypatch):
     together = score(network, shards, run.tokenizer, context=64)
     np.testing.assert_allclose(apart.nats + apart.code_nats, together.nats)
     assert (apart.code_nats > 0).all() and not together.code_nats.any()
+
+
+def test_a_run_shows_what_it_draws_and_says_while_it_trains(made):
+    _, run = made
+    drawn = (run.folder / "samples/step-00000004.png").read_bytes()
+    nets, own, _ = weights.load_nets(run)
+    told = scoring.sampler(run, own)(nets, 4)
+    assert "written after media: '" in told and told.endswith("step-00000004.png")
+    assert drawn == (run.folder / "samples/step-00000004.png").read_bytes(), "of the same weights and step the same"
+    seen = np.asarray(Image.open(run.folder / "samples/step-00000004.png"))
+    texts = {row["text"] for batch in run.corpus.texts("held_out") for row in batch.to_pylist()}
+    columns = min(code_samples.SHOWN, len(texts))
+    # 16 pixels are drawn four times as large, with gaps of two between them.
+    assert seen.shape == (4 * (18 * (1 + code_samples.EACH) - 2), 4 * (18 * columns - 2), 3)

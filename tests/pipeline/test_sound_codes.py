@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from seedstock import answers, coders, pipeline, recipe, weights
+from seedstock import answers, code_samples, coders, pipeline, recipe, scoring, weights
 from seedstock.errors import RecipeError
 from seedstock.inputs.sound_codes import SoundCodesConfig, Sounds
 from seedstock.runs import Run
@@ -31,7 +31,8 @@ CODEC = (
 SPOKEN = (
     "name: spoken\ninput: {{kind: tokens, sounds: {{run: 'run:codec', codes: 8, books: 2}}}}\n"
     "tokenizer: {{kind: bytes}}\n"
-    "model: {{kind: decoder, shape: llama, width: 32, layers: 1, heads: 2, context: 64}}" + COMMON
+    "model: {{kind: decoder, shape: llama, width: 32, layers: 1, heads: 2, context: 64}}"
+    + COMMON.replace("steps: 2", "steps: 2, sample_every: 2")
 )
 
 
@@ -146,3 +147,18 @@ def test_what_gives_no_such_codes_is_refused(made):
             .replace("{run: 'run:codec'", "{run: 'run:codec'")
             .replace("input: {kind: tokens,", "input: {kind: tokens, pictures: {run: 'run:vq', codes: 8},")
         )
+
+
+def test_a_run_shows_the_spectra_of_what_it_plays_while_it_trains(made):
+    from PIL import Image
+
+    _, run = made
+    nets, own, _ = weights.load_nets(run)
+    told = scoring.sampler(run, own)(nets, 2)
+    # Sounds are 8 to 54 frames of two books: of those beyond the context nothing is asked.
+    assert told.endswith("step-00000002.png") and "written after media" not in told
+    texts = {row["text"] for batch in run.corpus.texts("held_out") for row in batch.to_pylist()}
+    bands, frames = 16, 1000 // 16 + 1  # of windows of 64 samples, a quarter of one apart
+    rows, columns = 1 + code_samples.EACH, len(texts)
+    size = (rows * (bands + 2) - 2) * 4, (columns * (frames + 2) - 2) * 4
+    assert np.asarray(Image.open(run.folder / "samples/step-00000002.png")).shape == (*size, 3)

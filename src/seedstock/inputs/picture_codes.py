@@ -48,6 +48,8 @@ class Pictures:
     """The beginning of the MIME type of what it reads."""
     missing: ClassVar[str] = "no picture"
     """Why a document is listed in ``skipped.jsonl``."""
+    whole: ClassVar[bool] = True
+    """Whether each is as many codes as any other."""
 
     def __init__(self, config: PictureCodesConfig, coder: Coder, specials: dict[str, int]) -> None:
         self.config, self.coder = config, coder
@@ -79,6 +81,16 @@ class Pictures:
     def tokens(self, codes: np.ndarray) -> np.ndarray:
         """A picture as tokens, with its beginning and end."""
         return np.concatenate([self.ids[:1], self.ids[2:][codes], self.ids[1:2]])
+
+    def codes(self, tokens: Sequence[int]) -> np.ndarray:
+        """The way back, int64 ``[T]``, of tokens between a beginning and an end, up to the first that is no code."""
+        place = {int(one): number for number, one in enumerate(self.ids[2:])}
+        found = [place.get(int(token), -1) for token in tokens]
+        return np.array(found[: found.index(-1)] if -1 in found else found, np.int64)
+
+    def size(self, positions: int) -> int:
+        """How many tokens lie between beginning and end for so many places of a picture, or frames of a sound."""
+        return positions
 
     def first(self, document: bytes) -> bool:
         """Whether a document begins with its media: ids are keyed digests, so that a bit of one is a fair coin."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, ClassVar, Literal
 
 import numpy as np
@@ -39,6 +40,7 @@ class Sounds(Pictures):
 
     media: ClassVar[str] = "audio/"
     missing: ClassVar[str] = "no sound"
+    whole: ClassVar[bool] = False
 
     config: SoundCodesConfig  # type: ignore[assignment]
 
@@ -47,7 +49,11 @@ class Sounds(Pictures):
         rows = np.arange(self.config.books) * self.config.codes + codes[:, : self.config.books]
         return np.concatenate([self.ids[:1], self.ids[2:][rows.ravel()], self.ids[1:2]])
 
-    def codes(self, tokens: np.ndarray) -> np.ndarray:
+    def size(self, positions: int) -> int:
+        """A token for each book of each frame."""
+        return positions * self.config.books
+
+    def codes(self, tokens: Sequence[int]) -> np.ndarray:
         """The way back, int64 ``[T, books]``, of tokens between a beginning and an end: whole frames, up to the first
         token that is not of the book whose turn it is."""
         place = {int(one): number for number, one in enumerate(self.ids[2:])}

@@ -108,11 +108,8 @@ class ResidualCodes(Objective):
     def pictures(self, nets: Any, batch: Batch) -> np.ndarray:
         """Rows of spectra, time from left to right and the mel scale upwards: of the clip; of it played again."""
         clips = torch.stack([floating(batch["waveform"]), nets["network"](batch["waveform"])])
-        points = max(64, min(512, 2 ** int(math.log2(clips.shape[-1] / 8))))
-        found = spectra.bands(clips.flatten(0, 1).float().cpu(), self.spec.model.rate, points, self.config.bands)
-        bright = ((found + spectra.FLOOR).log() / -math.log(spectra.FLOOR) + 1).clamp(0, 1)
-        drawn = (bright.transpose(1, 2).flip(1) * 255).round().byte()
-        return drawn.unflatten(0, clips.shape[:2])[..., None].numpy()
+        drawn = spectra.drawn(clips.flatten(0, 1).float().cpu(), self.spec.model.rate, self.config.bands)
+        return drawn.reshape(*clips.shape[:2], *drawn.shape[1:])
 
     def floors(self, batches: Iterable[Batch]) -> dict[str, float]:
         """``silence``: the error of playing nothing; ``silent spectra``: its distance of spectra, weighted as

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from functools import cache
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -24,6 +26,13 @@ def bands(samples_BS: Tensor, rate: int, points: int, count: int) -> Tensor:
     found = torch.stft(samples_BS, points, points // 4, **options)
     # The gradient of a magnitude that is none is none.
     return (found.real.square() + found.imag.square() + 1e-12).sqrt().transpose(1, 2) @ filters
+
+
+def drawn(samples_BS: Tensor, rate: int, count: int = 64) -> np.ndarray:
+    """Spectra to look at, uint8 ``[B, bands, frames, 1]``: time from left to right, the mel scale upwards."""
+    points = max(64, min(512, 2 ** int(math.log2(samples_BS.shape[-1] / 8))))
+    bright = ((bands(samples_BS, rate, points, count) + FLOOR).log() / -math.log(FLOOR) + 1).clamp(0, 1)
+    return (bright.transpose(1, 2).flip(1) * 255).round().byte()[..., None].numpy()
 
 
 @cache

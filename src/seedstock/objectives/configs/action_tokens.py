@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from seedstock.objectives.configs.causal import CausalConfig
 
@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 class ActionTokensConfig(CausalConfig):
     """Each action, and each token of texts, from what comes before it; what is seen is read, and not told (Reed et al.
     2022, equation 2)."""
+
+    weighs: ClassVar[bool] = False
 
     kind: Literal["action-tokens"] = "action-tokens"  # type: ignore[assignment]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from seedstock.objectives.configs.causal import CausalConfig
 
@@ -16,6 +16,8 @@ class PrefixConfig(CausalConfig):
 
     Where the prefix ends is drawn for each document of a window by itself, as likely after any token but its last.
     """
+
+    weighs: ClassVar[bool] = False
 
     kind: Literal["prefix"] = "prefix"  # type: ignore[assignment]
 

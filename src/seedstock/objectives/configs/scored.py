@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -24,6 +24,8 @@ class ScoredConfig(CausalConfig):
     The threshold is a number, or the score below which ``quantile`` of the scored training documents lie (by default
     half of them); it is measured once and then stands in the recipe.
     """
+
+    weighs: ClassVar[bool] = False
 
     score: Annotated[str, Field(pattern=r"^[^.]+\.[^.]+$", description="SIGNAL.COLUMN, as rules name it")]
     good: Literal["below", "above"] = "below"
