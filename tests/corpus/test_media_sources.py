@@ -235,6 +235,48 @@ def test_a_table_names_the_pictures_of_a_folder(tmp_path, form):
         assert source.fingerprint() != before
 
 
+@pytest.mark.parametrize("field", ["text", "said.it"])
+def test_a_picture_that_a_table_names_several_times_keeps_all_captions(tmp_path, field):
+    (tmp_path / "a.png").write_bytes(picture())
+    (tmp_path / "b.png").write_bytes(picture(seed=2))
+    outer, _, inner = field.partition(".")
+
+    def row(name, text, **more):
+        return {"file_name": name, outer: {inner: text} if inner else text, **more}
+
+    rows = [row("a.png", "one", by="x"), row("a.png", "two"), row("a.png", " ")]
+    rows += [row("b.png", "dog", language="en"), row("b.png", "hound", language="en")]
+    rows += [row("b.png", "chien", language="fr")]
+    (tmp_path / "t.jsonl").write_text("".join(json.dumps(one) + "\n" for one in rows))
+    table = str(tmp_path / "t.jsonl")
+    items, bad = everything(ImageText(name="t", path=str(tmp_path), captions=table, fields={"text": field}))
+    assert not bad and [(item.text, item.language, item.meta.get("captions")) for item in items] == [
+        ("one", None, ["two"]),
+        ("dog", "en", ["hound"]),
+        ("chien", "fr", None),
+    ]
+    assert items[0].meta["by"] == "x" and items[1].meta["split_group"] == items[2].meta["split_group"]
+
+
+def test_what_is_said_of_a_picture_stands_before_its_folder(tmp_path):
+    folder = tmp_path / "digits"
+    folder.mkdir()
+    head = b"\0\0\x08\x03" + b"".join(size.to_bytes(4, "big") for size in (2, 3, 3))
+    (folder / "t-images-idx3-ubyte").write_bytes(head + bytes(18))
+    (folder / "t-labels-idx1-ubyte").write_bytes(b"\0\0\x08\x01\0\0\0\x02" + bytes([7, 4]))
+    items, bad = everything(Images(name="m", path=str(tmp_path)))
+    assert not bad and [(item.text, item.meta["label"]) for item in items] == [("7", 7), ("4", 4)]
+
+
+def test_a_class_beside_a_picture_is_its_label(tmp_path):
+    members = {"x/a.png": picture(), "x/a.cls": b"3\n", "x/b.png": picture(seed=2)}
+    (tmp_path / "t.tar").write_bytes(tar(members))
+    items, bad = everything(Images(name="m", path=str(tmp_path)))
+    assert not bad and [(item.text, item.meta["label"]) for item in items] == [("3", "3"), ("x", "x")]
+    _, bad = everything(ImageText(name="m", path=str(tmp_path)))
+    assert len(bad) == 2, "a class is no caption"
+
+
 def test_a_table_without_file_names_is_one_clear_error(tmp_path):
     (tmp_path / "a.png").write_bytes(picture())
     (tmp_path / "t.jsonl").write_text('{"text": "x"}\n')

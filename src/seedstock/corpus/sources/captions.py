@@ -51,15 +51,20 @@ def captions(fields: MediaFields, record: dict[str, Any]) -> list[tuple[str, str
     value = fields.take(record, "text")
     own = fields.take(record, "language")
     if isinstance(value, dict):
-        pairs = sorted((str(language), text) for language, text in value.items())
-        return [(text, language, []) for language, text in pairs if isinstance(text, str) and text.strip()]
-    texts = [text for text in (value if isinstance(value, list) else [value]) if isinstance(text, str) and text.strip()]
+        pairs = sorted((str(language), _texts(text)) for language, text in value.items())
+        return [(texts[0], language, texts[1:]) for language, texts in pairs if texts]
+    texts = _texts(value)
     return [(texts[0], str(own) if own else None, texts[1:])] if texts else []
 
 
+def _texts(value: Any) -> list[str]:
+    return [text for text in (value if isinstance(value, list) else [value]) if isinstance(text, str) and text.strip()]
+
+
 def table(path: str, fields: MediaFields, where: str) -> dict[str, dict[str, Any]]:
-    """The records of a JSONL, CSV, TSV or Parquet table by the file that each names. Raises DataError."""
-    found: dict[str, dict[str, Any]] = {}
+    """The records of a JSONL, CSV, TSV or Parquet table by the file that each names; several that name one file are
+    one record with all their captions. Raises DataError."""
+    found: dict[str, list[dict[str, Any]]] = {}
     for file in find(path, (".jsonl", ".json", ".csv", ".tsv", ".parquet"), where):
         try:
             for number, record in enumerate(_records(file.path, stem(file.name).lower())):
@@ -70,12 +75,28 @@ def table(path: str, fields: MediaFields, where: str) -> dict[str, dict[str, Any
                         where=f"{where}: {file.path}",
                         fix="name the field that has it: fields: {file: …}",
                     )
-                found.setdefault(name.removeprefix("./"), record)
+                found.setdefault(name.removeprefix("./"), []).append(record)
         except (OSError, ValueError, csv.Error) as error:
             raise DataError(
                 f"the table of captions cannot be read: {problem(error)}", where=f"{where}: {file.path}", fix="mend it"
             ) from error
-    return found
+    return {name: rows[0] if len(rows) == 1 else _joined(fields, rows) for name, rows in found.items()}
+
+
+def _joined(fields: MediaFields, rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """The first of several records, with the captions of all: a list, or lists by language where there are several."""
+    texts: dict[str, list[str]] = {}
+    for row in rows:
+        for text, language, others in captions(fields, row):
+            texts.setdefault(language or "", []).extend([text, *others])
+    joined = dict(rows[0])
+    *folders, last = fields.text.split(".")
+    inner = joined
+    for step in folders:
+        inner[step] = dict(inner[step]) if isinstance(inner.get(step), dict) else {}
+        inner = inner[step]
+    inner[last] = texts if len(texts) > 1 else next(iter(texts.values()), None)
+    return joined
 
 
 def _records(path: str, name: str) -> Iterator[Any]:

@@ -17,6 +17,7 @@ MOST = 2**26  # labels in one file
 class Pictures(MediaFiles):
     """What sources of pictures share; the class of each kind follows."""
 
+    version: ClassVar[int] = 2
     suffixes: ClassVar[tuple[str, ...]] = (
         ".jpg",
         ".jpeg",

@@ -15,7 +15,7 @@ from seedstock.corpus.sources.base import Item, Partition, Source, Unreadable, s
 from seedstock.corpus.sources.captions import MediaFields, captions, table
 from seedstock.corpus.sources.members import Group, groups, partitions, suffix_of
 
-BESIDE = (".txt", ".json")
+BESIDE = (".txt", ".json", ".cls")
 _SPECIAL = ("text", "language", "group", "title")  # named groups of a pattern that are more than meta
 
 
@@ -30,10 +30,11 @@ def _pattern(text: str) -> str:
 class MediaFiles(Source):
     """Files in folders, globs and tar archives (plain or compressed), decoded once to know that they can be.
 
-    What says more of a file: ``NAME.txt`` and ``NAME.json`` beside it; ``captions``, a table for a folder (JSONL, CSV,
-    TSV, Parquet) whose ``fields.file`` names the files; ``pattern``, a regular expression over the file's name, whose
-    named groups go into its meta (``text``, ``language``, ``title`` and ``group`` have their meaning); ``label:
-    folder``, the name of the folder that it lies in. Where several give a caption the first of these is taken.
+    What says more of a file: ``NAME.txt``, ``NAME.json`` and ``NAME.cls`` (its label) beside it; ``captions``, a table
+    for a folder (JSONL, CSV, TSV, Parquet) whose ``fields.file`` names the files; ``pattern``, a regular expression
+    over the file's name, whose named groups go into its meta (``text``, ``language``, ``title`` and ``group`` have
+    their meaning); ``label: folder``, the name of the folder that it lies in. Where several give a caption the first of
+    these is taken.
     ``limit`` counts files as they are stored, and takes a share of each partition.
     """
 
@@ -101,6 +102,10 @@ class MediaFiles(Source):
             record |= loaded
         if ".txt" in beside:
             record[self.fields.text] = beside[".txt"].decode().strip()
+        if ".cls" in beside:
+            record["label"] = beside[".cls"].decode().strip()
+            if not self.paired:
+                record.setdefault(self.fields.text, record["label"])
         return record
 
     def items(self, name: str, data: bytes, record: dict[str, Any]) -> Iterator[Item | Unreadable]:
@@ -122,7 +127,10 @@ class MediaFiles(Source):
         if self.paired and not texts:
             yield Unreadable(name, f"a {self.thing} without its caption")
             return
-        meta |= self.fields.rest(record) | {key: value for key, value in named.items() if key not in _SPECIAL}
+        own = self.fields.rest(record)
+        meta |= own | {key: value for key, value in named.items() if key not in _SPECIAL}
+        if own.get("label") is not None and self._folder(name) == named.get("label"):
+            meta["label"] = own["label"]  # what is said of a file itself stands before the folder that it lies in
         group = self.fields.take(record, "group") or named.get("group") or (name if len(texts) > 1 else None)
         if group is not None:
             meta["split_group"] = str(group)
@@ -155,12 +163,16 @@ class MediaFiles(Source):
     def _named(self, name: str) -> dict[str, str]:
         """What the file's name says of it."""
         found: dict[str, str] = {}
-        path = PurePosixPath(name)
-        if self.label == "folder" and path.parent.name and not path.parent.name.endswith(".tar"):
-            found["label"] = found["text"] = path.parent.name
-        if self.pattern and (match := re.search(self.pattern, path.name)):
+        if folder := self._folder(name):
+            found["label"] = found["text"] = folder
+        if self.pattern and (match := re.search(self.pattern, PurePosixPath(name).name)):
             found |= {key: value for key, value in match.groupdict().items() if value is not None}
         return found
+
+    def _folder(self, name: str) -> str | None:
+        """The folder that a file lies in, where that is its label."""
+        folder = PurePosixPath(name).parent.name
+        return folder if self.label == "folder" and folder and not folder.endswith(".tar") else None
 
 
 def _mark(names: list[str]) -> str:
