@@ -205,3 +205,59 @@ def test_a_spectrum_is_moved_and_stretched(written):
     config = written.family.objective.model_copy(update={"shift": 3, "stretch": 0.2})
     found = [torch.nonzero(one).tolist() for one in spoilt(spectrum, draws, config)]
     assert found[1] == [[20, 8]] and [25, 11] in found[0] and found[2][0][1] == 5 and found[2][0][0] < 19
+
+
+@pytest.fixture(scope="module")
+def told_from_the_book():
+    family = FAMILIES["wav2vec2"]
+    return Made(replace(family, objective=family.objective.model_copy(update={"distractors": "book"})))
+
+
+def test_with_others_from_the_book_each_clip_has_its_own_and_any_entry_may_come(told_from_the_book):
+    batch, config = (
+        told_from_the_book.corrupted(told_from_the_book.loader(batch=200).batch(0)),
+        FAMILIES["wav2vec2"].objective,
+    )
+    assert "others" not in batch and batch["drawn"].shape == (200, config.negatives, config.groups)
+    counts = torch.bincount(batch["drawn"].flatten(), minlength=config.entries)
+    assert len(counts) == config.entries
+    expected = 200 * config.negatives * config.groups / config.entries
+    assert float((counts - expected).abs().max()) < 5 * expected**0.5, "every entry is as likely"
+    assert len({tuple(one.flatten().tolist()) for one in batch["drawn"]}) > 190
+
+
+def test_the_nats_of_a_frame_are_those_of_its_code_among_the_drawn_ones(told_from_the_book):
+    made = told_from_the_book
+    nets, batch = made.nets(lively=True).eval(), made.corrupted(made.arrays)
+    with torch.no_grad():
+        inputs = made.objective.inputs(nets, batch)
+        codes, numbers, _ = nets["codes"](batch["latents"], None, None)
+        hidden = nets["network"].backbone(**inputs).hidden
+        found = made.objective.represent(nets, type("Output", (), {"hidden": hidden}), batch)
+        drawn, which = nets["codes"].of(batch["drawn"])
+        own = nets["codes"].project_hidden(hidden).float()
+    nats = 0.0
+    for frame in torch.nonzero(batch["hidden"][0]).flatten().tolist():
+        others = drawn[0, which[0] != numbers[0, frame]]  # the code itself is none of the others
+        choices = torch.cat([codes[0, frame][None], others])
+        alike = torch.nn.functional.cosine_similarity(own[0, frame][None], choices) / made.objective.config.temperature
+        nats -= float(alike.log_softmax(0)[0])
+    assert float(found["nats"][0]) == pytest.approx(nats, rel=1e-4)
+
+
+def test_an_entry_that_is_chosen_is_the_same_code_as_one_that_is_named(told_from_the_book):
+    codes = told_from_the_book.nets(lively=True)["codes"].eval()
+    latents = torch.randn(2, 9, codes.choose.weight.shape[1])
+    with torch.no_grad():
+        chosen, numbers, _ = codes(latents, None, None)
+        entries = torch.stack([numbers // codes.entries, numbers % codes.entries], -1)
+        named, again = codes.of(entries)
+    assert torch.equal(numbers, again)
+    torch.testing.assert_close(chosen, named)
+
+
+def test_distractors_from_elsewhere_are_refused():
+    from seedstock.objectives.configs.wav2vec2 import Wav2Vec2Config
+
+    with pytest.raises((RecipeError, ValueError), match="distractors"):
+        Wav2Vec2Config(distractors="batch")

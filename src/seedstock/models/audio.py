@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from seedstock.models import filter_bank
 from seedstock.models.backbone import Backbone
 from seedstock.models.configs.audio import lengths_of
 from seedstock.models.dropout import Dropout
@@ -132,6 +133,8 @@ class AudioNetwork(Whole):
             assert isinstance(layer, Taps)
             std = (2 / layer.weight.shape[1]) ** 0.5
             fill(layer.weight, std, self.seed, f"embedding.layers.{number}.weight")
+        if self.config.filters == "mel":
+            filter_bank.begin(list(self.embedding.layers), self.config.rate)
         near = self.embedding.near
         fill(near.direction, 2 / (near.taps * near.inputs * near.groups) ** 0.5, self.seed, "embedding.near.direction")
         near.length.copy_(near.cube.norm(dim=(0, 1)))

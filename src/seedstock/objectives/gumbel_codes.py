@@ -54,10 +54,19 @@ class Codes(nn.Module):
             chosen = torch.zeros_like(scores).scatter_(-1, which, 1.0)
         books = self.books.view(self.groups, self.entries, -1)
         codes = torch.einsum("btgv,gvd->btgd", chosen, books).flatten(2)
-        number = torch.zeros_like(which[..., 0, 0])
+        return self.project_code(codes).float(), self.number(which[..., 0]), shares
+
+    def of(self, entries_BNG: Tensor) -> tuple[Tensor, Tensor]:
+        """The codes of given entries of each book in the common space, fp32 ``[B, N, width]``, and their numbers."""
+        first = torch.arange(self.groups, device=entries_BNG.device) * self.entries
+        return self.project_code(self.books[entries_BNG + first].flatten(2)).float(), self.number(entries_BNG)
+
+    def number(self, entries_BNG: Tensor) -> Tensor:
+        """One number for the entries of all books, ``[B, N]``."""
+        found = torch.zeros_like(entries_BNG[..., 0])
         for group in range(self.groups):
-            number = number * self.entries + which[..., group, 0]
-        return self.project_code(codes).float(), number, shares
+            found = found * self.entries + entries_BNG[..., group]
+        return found
 
 
 def gumbel(uniform: Tensor) -> Tensor:

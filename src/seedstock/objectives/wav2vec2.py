@@ -34,28 +34,21 @@ class Wav2Vec2(Objective):
         return {name: items[name] for name in SAMPLES}
 
     def corrupt(self, batch: Batch, keys: Any) -> Batch:
-        """Adds ``inside`` and ``hidden``, bool ``[B, T]``; ``others`` int64 ``[B, T, negatives]``, other hidden frames
-        of the clip (-1: there is none); ``noise`` fp32 ``[B, T, groups, entries]``."""
+        """Adds ``inside`` and ``hidden``, bool ``[B, T]``; ``noise`` fp32 ``[B, T, groups, entries]``; ``others`` int64
+        ``[B, T, negatives]``, other hidden frames of the clip (-1: there is none), or in their place ``drawn`` int64
+        ``[B, negatives, groups]``, entries of the books."""
         c = self.config
         there = inside(batch["length"], self.spec.model)
         count, device = there.shape[1], there.device
         hidden = spans(keys, there.sum(1), count, c.start, c.span)
-        draws = torch.from_numpy(keys.uniform("negatives", count * c.negatives)).to(device).view(-1, count, c.negatives)
-        others = hidden.sum(1)[:, None, None] - 1
-        rank = hidden.long().cumsum(1)[..., None] - 1  # of each hidden frame among its clip's
-        drawn = (draws * others).long()
-        drawn = drawn + (drawn >= rank)  # which leaves the frame itself out
-        order = (~hidden).long().argsort(dim=1, stable=True)  # hidden frames first
-        places = order.gather(1, drawn.clamp(0, count - 1).flatten(1)).view_as(drawn)
         noise = torch.from_numpy(keys.uniform("gumbel", count * c.groups * c.entries)).to(device)
         noise = gumbel(noise).view(-1, count, c.groups, c.entries)
-        return {
-            **batch,
-            "inside": there,
-            "hidden": hidden,
-            "others": torch.where(hidden[..., None] & (others > 0), places, -1),
-            "noise": noise,
-        }
+        found = {**batch, "inside": there, "hidden": hidden, "noise": noise}
+        if c.distractors == "book":
+            draws = torch.from_numpy(keys.uniform("negatives", c.negatives * c.groups)).to(device)
+            return {**found, "drawn": (draws * c.entries).long().view(-1, c.negatives, c.groups)}
+        draws = torch.from_numpy(keys.uniform("negatives", count * c.negatives)).to(device)
+        return {**found, "others": _others(hidden, draws.view(-1, count, c.negatives))}
 
     def counts(self, batch: Batch) -> Sums:
         """``contrast`` and ``diversity``: hidden frames of clips that are there."""
@@ -77,14 +70,20 @@ class Wav2Vec2(Objective):
         given = (batch["noise"], self._temperature(batch["examples"])) if codes.training else (None, None)
         code, number, shares = codes(batch.pop("latents"), *given)
         asked = batch["hidden"] & batch["present"][:, None]
-        alike = cosines(codes.project_hidden(output.hidden).float(), code) / self.config.temperature
-        others = batch["others"]
-        far = alike.gather(2, others.clamp(min=0))
-        same = number.gather(1, others.clamp(min=0).flatten(1)).view_as(others) == number[..., None]
-        far = far.masked_fill((others < 0) | same, -math.inf)
+        own = codes.project_hidden(output.hidden).float()
+        alike = cosines(own, code) / self.config.temperature
+        if "drawn" in batch:
+            others, theirs = codes.of(batch["drawn"])
+            far, same = cosines(own, others) / self.config.temperature, theirs[:, None] == number[..., None]
+        else:
+            others = batch["others"]
+            far = alike.gather(2, others.clamp(min=0))
+            same = number.gather(1, others.clamp(min=0).flatten(1)).view_as(others) == number[..., None]
+            same = same | (others < 0)
+        far = far.masked_fill(same, -math.inf)
         scores = torch.cat([alike.diagonal(dim1=1, dim2=2)[..., None], far], dim=-1)
         nats = torch.where(asked, -scores.log_softmax(-1)[..., 0], 0.0)
-        right = (scores.argmax(-1) == 0) & asked & ((others >= 0) & ~same).any(-1)
+        right = (scores.argmax(-1) == 0) & asked & (~same).any(-1)
         chosen = F.one_hot(self._entries(number), self.config.entries)
         return {
             "nats": nats.sum(1),
@@ -142,3 +141,14 @@ class Wav2Vec2(Objective):
             found.append(number_BT % v)
             number_BT = number_BT // v
         return torch.stack(found[::-1], dim=-1)
+
+
+def _others(hidden_BT: Tensor, draws_BTN: Tensor) -> Tensor:
+    """Places of other hidden frames of each clip, by uniform draws; -1 for frames that are seen, or hidden alone."""
+    others = hidden_BT.sum(1)[:, None, None] - 1
+    rank = hidden_BT.long().cumsum(1)[..., None] - 1  # of each hidden frame among its clip's
+    drawn = (draws_BTN * others).long()
+    drawn = drawn + (drawn >= rank)  # which leaves the frame itself out
+    order = (~hidden_BT).long().argsort(dim=1, stable=True)  # hidden frames first
+    places = order.gather(1, drawn.clamp(0, hidden_BT.shape[1] - 1).flatten(1)).view_as(drawn)
+    return torch.where(hidden_BT[..., None] & (others > 0), places, -1)

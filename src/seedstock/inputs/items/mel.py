@@ -59,6 +59,12 @@ def _differences(frames: np.ndarray) -> np.ndarray:
     return (2 * (part[4] - part[0]) + part[3] - part[1]) / 10
 
 
+def middles(lowest: float, highest: float, bands: int) -> np.ndarray:
+    """In Hz, float64 ``[bands]``: the middles of bands that lie side by side from ``lowest`` to ``highest`` Hz."""
+    low, high = _mel(lowest), _mel(highest)
+    return _hertz(low + (np.arange(bands) + 0.5) * (high - low) / bands)
+
+
 def _mel(hertz: float) -> float:
     linear = hertz / _LINEAR
     return linear if hertz < _BREAK else _BREAK / _LINEAR + float(np.log(hertz / _BREAK) / _STEP)

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from seedstock.models.audio import AudioNetwork
 
 KERNELS, STRIDES = (10, 3, 3, 3, 3, 2, 2), (5, 2, 2, 2, 2, 2, 2)
+SHORTEST = 8  # samples of a filter
 
 
 class AudioConfig(TransformerConfig):
@@ -22,6 +23,9 @@ class AudioConfig(TransformerConfig):
     these ``kernels`` and ``strides`` and without biases, the first one's outputs normalised over time by channel; where
     a frame lies says a convolution over ``position_taps`` frames in ``position_groups`` groups, whose weight has a
     norm and a direction; post-norm blocks. It has no head: what hidden states are for, an objective says.
+
+    With ``filters: mel`` the convolutions begin as a bank of filters (Zeghidour et al. 2018) in the place of random
+    numbers, which changes no shape: the first kernel must be long enough to tell bands apart (at 8 kHz 20 samples).
     """
 
     PRESETS: ClassVar[dict[str, dict[str, Any]]] = {
@@ -43,6 +47,7 @@ class AudioConfig(TransformerConfig):
     channels: Positive = 512
     kernels: tuple[Positive, ...] = KERNELS
     strides: tuple[Positive, ...] = STRIDES
+    filters: Literal["random", "mel"] = Field(default="random", description="what the convolutions begin as")
     position_taps: Annotated[int, Field(gt=1)] = 128
     position_groups: Positive = 16
     context: Count = Field(default=0, description="frames, which follow from samples, kernels and strides")
@@ -107,6 +112,8 @@ class AudioConfig(TransformerConfig):
         found = problems(self)
         if self.width and self.width % self.position_groups:
             found.append(f"width ({self.width}) is not a multiple of position_groups ({self.position_groups})")
+        if self.filters == "mel" and self.kernels[0] < SHORTEST:
+            found.append(f"filters of {self.kernels[0]} samples tell no bands apart; make the first kernel longer")
         return found
 
     def build(self, vocab_size: int = 0, seed: int = 1, device: str = "cpu") -> AudioNetwork:

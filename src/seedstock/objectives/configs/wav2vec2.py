@@ -24,6 +24,10 @@ class Wav2Vec2Config(SpansConfig):
     together; ``negatives`` others are drawn for each frame, and cosines in a space of ``width`` divided by
     ``temperature``. Choosing is softened by Gumbel noise whose temperature falls from ``softest`` to ``hardest`` over
     the first 70 % of the run. ``diversity`` weighs how unevenly a batch uses the entries.
+
+    With ``distractors: book`` the others are ``negatives`` codes drawn from the books for each clip, whoever has them
+    (``codebook_negatives`` in fairseq), so that a code is told as one of all there are, as a unit is in HuBERT. Nothing
+    but ``diversity`` then keeps one entry from standing for everything: give it more weight (2).
     """
 
     kind: Literal["wav2vec2"] = "wav2vec2"
@@ -33,6 +37,7 @@ class Wav2Vec2Config(SpansConfig):
     code_width: Positive = 256
     width: Positive = 256
     negatives: Positive = 100
+    distractors: Literal["clip", "book"] = "clip"
     temperature: Scale = 0.1
     softest: Scale = 2.0
     hardest: Scale = 0.5

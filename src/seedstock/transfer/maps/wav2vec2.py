@@ -53,6 +53,8 @@ def compare(theirs: Any, nets: Any, objective: Any) -> dict[str, tuple[Tensor, T
 
     from seedstock.inputs.keys import Keys
 
+    if objective.config.distractors != "clip":  # what their loss has no words for
+        objective = type(objective)(objective.config.model_copy(update={"distractors": "clip"}), objective.spec)
     network, codes = nets["network"], nets["codes"]
     samples, length = hubert.clips(network.config)
     examples = np.arange(len(samples))
