@@ -273,5 +273,22 @@ def exported(ledger: dict[str, Any]) -> str:
 
 
 def parity(report: dict[str, Any]) -> str:
-    """A parity report in lines."""
-    return "\n".join(f"{key.replace('_', ' ')}: {value}" for key, value in report.items())
+    """A parity report in lines: what was compared, how far apart it was, and whether that is near enough."""
+    return "\n".join(f"{key.replace('_', ' ')}: {_told(value)}" for key, value in report.items())
+
+
+def _told(value: Any) -> str:
+    """A value of a report for people; lists of numbers are for ``--json``."""
+    if isinstance(value, dict):
+        verdict = {True: ["passed"], False: ["FAILED"]}.get(value.get("passed"), [])  # type: ignore[arg-type]
+        rest = {key: one for key, one in value.items() if key != "passed" and not isinstance(one, list)}
+        inner = [
+            f"{key.replace('_', ' ')} ({_told(one)})"
+            if isinstance(one, dict)
+            else f"{key.replace('_', ' ')} {_told(one)}"
+            for key, one in rest.items()
+        ]
+        return ", ".join([*inner, *verdict])
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return f"{value:.3g}" if isinstance(value, float) else str(value)

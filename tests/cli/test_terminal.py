@@ -83,3 +83,14 @@ def test_eighty_columns_are_enough_for_whom_a_step_read():
     (first,) = (line.split() for line in lines if span["document"] in line)
     assert first[:3] == ["792", "257", span["document"]] and first[-1] == "python"
     assert "".join(line.strip() for line in lines[3:]) == about["locator"]
+
+
+def test_a_parity_proof_is_told_without_braces_and_lists():
+    near = {"positions": 3, "largest_difference": 1.049e-05, "passed": True}
+    report = {"class": "A", "logits": {"text": near}, "greedy": {"tokens": [4, 5], "equal": 1, "passed": False}}
+    assert views.parity(report | {"passed": False}).splitlines() == [
+        "class: A",
+        "logits: text (positions 3, largest difference 1.05e-05, passed)",
+        "greedy: equal 1, FAILED",
+        "passed: no",
+    ]
