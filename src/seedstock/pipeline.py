@@ -446,6 +446,7 @@ def evaluate(run: Run, reporter: Reporter, *, again: bool = False) -> bool:
     if not run.shards.strata("held_out"):
         if again:
             raise DataError("nothing is held out to score", where=run.folder, fix="set corpus.held_out in a new run")
+        reporter.say("   nothing is held out: no evaluation")
         return False
     result = run.result or run.checkpoint
     asked = {"checkpoint": result["manifest_sha256"], "config": sections(run.recipe)["evaluation"]}

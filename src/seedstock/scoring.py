@@ -113,10 +113,13 @@ def _made(run: Run, objective: Any) -> Callable[[Any, int], str] | None:
     from seedstock import code_samples, weights
     from seedstock.objectives.base import Objective
 
-    if type(objective).pictures is not Objective.pictures and run.shards.strata("held_out"):
+    draws = type(objective).pictures is not Objective.pictures
+    if (draws or hasattr(objective, "described")) and not run.shards.strata("held_out"):
+        return None  # they are made of what is held out
+    if draws:
         return lambda nets, step: drawn(run, nets, objective, run.folder / "samples" / f"step-{step:08d}.png")
 
-    if hasattr(objective, "described") and run.shards.strata("held_out"):
+    if hasattr(objective, "described"):
         return lambda nets, step: matched(run, nets, objective, run.folder / "samples" / f"step-{step:08d}.png")
 
     if not objective.predicts_next and type(objective).generate is Objective.generate:

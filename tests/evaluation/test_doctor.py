@@ -124,6 +124,13 @@ def test_a_healthy_run(tmp_path):
     json.dumps([one.record() for one in found])
 
 
+def test_where_no_one_can_say_what_a_loss_begins_at_nothing_is_said_of_it(tmp_path):
+    write_run(tmp_path, HEALTHY)
+    events = tmp_path / "events.jsonl"
+    events.write_text(events.read_text().replace(json.dumps({"causal": math.log(8192)}), "{}"))
+    assert not [one for one in doctor(tmp_path) if "first loss" in one.what]
+
+
 def test_a_sick_run_names_the_worst_first(tmp_path):
     write_run(tmp_path, BROKEN)
     found = doctor(tmp_path)

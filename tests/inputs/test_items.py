@@ -156,6 +156,17 @@ def test_why_nothing_is_left_to_train_on_is_said(corpus, tmp_path):
         write.write(corpus, Clips(size=8), store=Store(tmp_path), reporter=Silent())
 
 
+def test_a_label_that_no_document_has_is_said_to_be_missing(corpus, tmp_path):
+    said = []
+
+    class Told(Silent):
+        def say(self, text):
+            said.append(text)
+
+    folder = write.write(corpus, ImagesConfig(size=8, label="breed"), store=Store(tmp_path), reporter=Told())
+    assert any("'breed'" in text for text in said) and Shards.open(folder).labels == []
+
+
 def test_the_commonest_reasons_are_told_with_where_the_others_stand(corpus, tmp_path):
     said, reasons = [], iter(["small"] * 3 + ["dark", "dark", "old", "odd"])
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 from conformance import SEED, Made
 from conformance_families import FAMILIES
@@ -41,5 +42,35 @@ def test_a_run_over_classes_says_how_many_are_found(made, monkeypatch):
 
 def test_items_without_classes_are_not_probed(made):
     blank = SimpleNamespace(fields={"image": made.shards.fields["image"]}, strata=made.shards.strata)
+    run = SimpleNamespace(recipe=SimpleNamespace(input=SimpleNamespace(kind="images"), seed=SEED), shards=blank)
+    assert scoring.sampler(run, made.objective) is None
+
+
+class Labelled(HeldOutItems):
+    """Items of which but the first ``known`` lost their labels."""
+
+    known = 0
+
+    def batches(self, size, prepare=None):
+        for number, batch in enumerate(super().batches(size, prepare)):
+            seen = number * size + np.arange(len(batch["label"]))
+            yield {**batch, "label": np.where(seen < self.known, batch["label"], -1).astype(np.int32)}
+
+
+@pytest.mark.parametrize("known, found", [(0, False), (1, False), (2, True)])
+def test_items_without_labels_are_left_out_of_probes(made, known, found):
+    train, held_out = splits(made)
+    few = Labelled(made.shards, prepare=made.objective.prepare, seed=SEED, split="train", limit=80)
+    few.known = known
+    nets = made.nets()
+    assert (glance(nets, made.objective, few, held_out, batch=1) is not None) == found
+    assert (probe(nets, made.objective, few, held_out, batch=1) is not None) == found
+    few.known = 0
+    assert glance(nets, made.objective, train, few, batch=32) is None
+
+
+def test_where_nothing_is_held_out_nothing_is_drawn():
+    made = Made(FAMILIES["mae"])
+    blank = SimpleNamespace(fields={}, strata=lambda split: made.shards.strata(split) if split == "train" else [])
     run = SimpleNamespace(recipe=SimpleNamespace(input=SimpleNamespace(kind="images"), seed=SEED), shards=blank)
     assert scoring.sampler(run, made.objective) is None

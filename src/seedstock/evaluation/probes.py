@@ -16,6 +16,8 @@ TRAINING, TESTING = 10_000, 5_000
 GLANCE = 2_000, 1_000
 """The same during a run."""
 PENALTIES = (1e-4, 1e-2, 1.0)
+FEWEST = 2
+"""Items that a probe is fitted on: one has no spread, and none to choose a penalty on."""
 
 
 def probe(nets: Any, objective: Any, train: Any, held_out: Any, *, batch: int = 256) -> dict[str, Any] | None:
@@ -27,14 +29,14 @@ def probe(nets: Any, objective: Any, train: Any, held_out: Any, *, batch: int = 
     items without learning (``Objective.plain``), where it says so. Where items have a ``group``, ``left_out`` has the
     linear probe on each group's items in turn, fitted on those of all others in both splits, its penalty chosen on one
     of them.
-    None where items have no label or the objective gives no features.
+    None where items have no label or fewer than ``FEWEST`` of training have one, or the objective gives no features.
     """
     if "label" not in train.shards.fields or not len(train.numbers) or not len(held_out.numbers):
         return None
     (x, raw_x, y, of_x), (t, raw_t, truth, of_t) = (
         _features(nets, objective, items, batch) for items in (train, held_out)
     )
-    if x is None or t is None:
+    if x is None or t is None or len(x) < FEWEST:
         return None
     found: dict[str, Any] = {"training": len(y), "testing": len(truth), "classes": len(train.shards.labels)}
     for name, (own, other) in {"features": (x, t), "raw": (raw_x, raw_t)}.items():
@@ -55,7 +57,7 @@ def glance(nets: Any, objective: Any, train: Any, held_out: Any, *, batch: int =
     if not classified(objective, train.shards) or not len(train.numbers) or not len(held_out.numbers):
         return None
     (x, _, y, _), (t, _, truth, _) = (_features(nets, objective, items, batch) for items in (train, held_out))
-    if x is None or t is None:
+    if x is None or t is None or len(x) < FEWEST:
         return None
     return {"knn": float(knn(x, y, t, truth).float().mean()), "linear": float(linear(x, y, t, truth).float().mean())}
 
@@ -100,6 +102,8 @@ def _rows(nets: Any, objective: Any, items: Any, batch: int) -> Iterator[tuple[A
     try:
         for arrays in items.batches(batch, prepare=lambda made, keys: made):
             keep = np.flatnonzero((arrays["label"] >= 0) & arrays["present"])
+            if not len(keep):
+                continue
             given = {k: torch.from_numpy(v[keep]).to(device) for k, v in arrays.items() if k != "digests"}
             found = objective.features(nets, given)
             found = None if found is None else found.float().cpu()

@@ -43,8 +43,8 @@ def doctor(run_folder: Path | str) -> list[Finding]:
 
 def _of_loss(steps: list[dict[str, Any]], expected: list[dict[str, Any]]) -> Iterator[Finding | None]:
     losses = events.column(steps, "loss")
-    if expected and steps and steps[0]["step"] == 1 and np.isfinite(losses[0]):
-        first = expected[-1]["first"]
+    first = expected[-1]["first"] if expected else {}  # nothing where no one can say what a loss begins at
+    if first and steps and steps[0]["step"] == 1 and np.isfinite(losses[0]):
         # An objective may know what some of its losses begin at, and not the others.
         parts = [steps[0].get(f"loss.{name}") for name in first]
         found = float(losses[0]) if None in parts else sum(float(part or 0) for part in parts)

@@ -57,6 +57,8 @@ def write(corpus: Corpus, config: InputConfig, tokenizer: Any = None, *, store: 
         work = _Work(config, tokenizer)
         if config.label:
             work.learn_labels(corpus)
+            if not work.labels:
+                reporter.say(f"   no training document has {config.label!r} in its meta: there are no classes")
         for split in SPLITS:
             total = sum(int(one["documents" if split == "train" else "held_out_documents"]) for one in corpus.strata)
             with reporter.bar(f"shards, {split}", total, "documents") as bar:

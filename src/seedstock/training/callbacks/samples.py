@@ -22,7 +22,7 @@ class Samples(Callback):
     def start(self, run: Trainer) -> None:
         """Says so where there is nothing to sample with."""
         if run.sample is None:
-            run.reporter.say("samples are asked for, but this kind of run has none to give")
+            run.reporter.say("samples are asked for, but this run has none to give, or nothing is held out to draw")
 
     def after_step(self, run: Trainer) -> None:
         """Samples, every so many steps and after the last."""
