@@ -53,8 +53,7 @@ def of_run(asked: str, runs: Path | str, *, own: str | None = None) -> Base:
         raise DataError(f"run {name} has no such checkpoint", where=run.folder, fix=listed)
     chosen = int(step) if step else (run.result or {"step": there[-1]})["step"]
     read = float(read_json(run.folder / "checkpoints" / f"step-{chosen:08d}" / "state.json")["tokens"])
-    if run.recipe.training.start:
-        read += of_run(run.recipe.training.start, runs).tokens
+    read += sum(of_run(name, runs).tokens for name in set(run.recipe.training.begun.values()))
     shape = Shape.of(run.recipe.model)
     sections = (run.chain.last("run") or {}).get("sections")
     same = own is not None and own == identity(run.recipe, sections)

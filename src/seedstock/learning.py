@@ -126,7 +126,8 @@ def learn(run: Run, reporter: Reporter) -> Result:
         if begins:
             weights.begin(run, network)
     if begins:
-        reporter.say(f"   starting from the weights of {recipe.training.start}")
+        told = (f"{part}{': ' * bool(part)}{name}" for part, name in recipe.training.begun.items())
+        reporter.say(f"   starting from the weights of {', '.join(told)}")
     expected = scoring.expected(run, objective)
     if not recipe.training.start:
         reporter.event("expect", first=expected.first, tolerance=expected.tolerance)

@@ -173,6 +173,7 @@ def _check(document: Any, path: Path, given: set[tuple[str | int, ...]]) -> Any:
         _known_phases(recipe, path)
         _known_scores(recipe, path)
         _known_rates(recipe, path)
+        _known_parts(recipe, path)
         return recipe
     except ValidationError as error:
         problems = error.errors(include_url=False)
@@ -254,6 +255,16 @@ def _known_rates(recipe: Any, path: Path) -> None:
                 where=path,
                 fix="give the rate that is best at the base width, or leave base_width out",
             )
+
+
+def _known_parts(recipe: Any, path: Path) -> None:
+    """Parts that begin from runs of their own are parts of the model."""
+    asked, parts = [part for part in recipe.training.begun if part], getattr(recipe.model, "towers", ())
+    for part in asked:
+        if part not in parts:
+            what = f"training.start: a model of the kind {recipe.model.kind} has no part {part!r}"
+            fix = f"its parts are {' and '.join(parts)}" if parts else "write start: run:NAME, for all of it"
+            raise RecipeError(what, where=path, fix=fix)
 
 
 def _known_scores(recipe: Any, path: Path) -> None:

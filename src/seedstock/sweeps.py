@@ -203,12 +203,12 @@ def foreseen(run: Run) -> dict[str, Any] | None:
     if any(mark in run.name for mark in PROXIES):
         return None
     training, asked = run.recipe.training, (run.chain.last("run") or {}).get("sections")
-    if training.steps is None or not asked:
+    if training.steps is None or not asked or isinstance(training.start, dict):  # no law knows what a part is worth
         return None
     tokens = training.reads(run.recipe.model.context)
     own = identity(run.recipe, asked)
     try:
-        base = of_run(training.start, run.runs, own=own) if training.start else None
+        base = of_run(training.start, run.runs, own=own) if isinstance(training.start, str) else None
     except SeedstockError:  # what it began from itself may be gone: nothing is foreseen, and training goes on
         return None
     return predict(own, run.runs, parameters=parameters(run), tokens=tokens, unique=unique(run), base=base)

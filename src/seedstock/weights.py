@@ -107,11 +107,11 @@ def parent(run: Run, name: str) -> tuple[Run, int | None]:
 def parents(run: Run) -> dict[str, dict[str, Any]]:
     """The checkpoints that the objective learns from, or training starts from: for each name in the recipe, run, step
     and digest. Raises RecipeError for the run itself."""
-    found, start = {}, run.recipe.training.start
-    for name in dict.fromkeys([*run.recipe.objective.parents(), *([start] if start else [])]):
+    found, starts = {}, run.recipe.training.begun.values()
+    for name in dict.fromkeys([*run.recipe.objective.parents(), *starts]):
         other, step = parent(run, name)
         if other.name == run.name:
-            where, what = ("training.start", "start from") if name == start else ("objective", "learn from")
+            where, what = ("training.start", "start from") if name in starts else ("objective", "learn from")
             raise RecipeError(f"a run cannot {what} itself", where=where, fix="name another run")
         folder = _folder(other, step)
         sealed = sha256_file(folder / manifest.NAME)
@@ -125,9 +125,15 @@ def begin(run: Run, network: Any) -> None:
 
     Raises RecipeError where the two do not fit, or the other run has another tokenizer.
     """
+    from seedstock.models.parts import take
     from seedstock.models.upcycle import same, start
     from seedstock.training.state import load_weights
 
+    if isinstance(run.recipe.training.start, dict):
+        for part, name in run.recipe.training.start.items():
+            own = getattr(network, part)
+            take(own, _parent(run, name, "training.start", tokens=bool(own.vocab_size)), part, name)
+        return
     if not begins_by_parts(run):
         start(network, _parent(run, run.recipe.training.start, "training.start"))
         return
@@ -140,23 +146,23 @@ def begin(run: Run, network: Any) -> None:
 def begins_by_parts(run: Run) -> bool:
     """Whether every first weight of a run is one tensor of a checkpoint, if of any: experts are made of MLPs."""
     start = run.recipe.training.start
-    if not start:
-        return True
+    if not start or isinstance(start, dict):
+        return not start
     models = run.recipe.model.resolved(), parent(run, start)[0].recipe.model.resolved()
     ours, theirs = (bool(getattr(model, "experts", None)) for model in models)
     return ours == theirs
 
 
-def _parent(run: Run, name: str, where: str = "objective") -> Any:
-    """A frozen network of another run. Raises RecipeError where its tokens are not this run's."""
-    found, _ = load(*_other(run, name, where))
+def _parent(run: Run, name: str, where: str = "objective", *, tokens: bool = True) -> Any:
+    """A frozen network of another run. Raises RecipeError where ``tokens`` are read by it, and not this run's."""
+    found, _ = load(*_other(run, name, where, tokens=tokens))
     return found.requires_grad_(False)
 
 
-def _other(run: Run, name: str, where: str) -> tuple[Run, int | None]:
-    """Another run, and the step if one is named. Raises RecipeError where its tokens are not this run's."""
+def _other(run: Run, name: str, where: str, *, tokens: bool = True) -> tuple[Run, int | None]:
+    """Another run, and the step if one is named. Raises RecipeError where its ``tokens`` are not this run's."""
     other, step = parent(run, name)
-    tokenized = other.recipe.input.tokenized and run.recipe.input.tokenized
+    tokenized = tokens and other.recipe.input.tokenized and run.recipe.input.tokenized
     if tokenized and other.tokenizer.fingerprint != run.tokenizer.fingerprint:
         raise RecipeError(
             f"{name} was trained with another tokenizer than this run's",

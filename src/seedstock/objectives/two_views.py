@@ -17,8 +17,13 @@ NAMES = ("first", "second")
 class TwoViews(Objective):
     """Two views, drawn alike, in one pass. ``config`` is a ``ViewsConfig``."""
 
-    exports = "vit"
     config: Any
+    spec: Any
+
+    @property
+    def exports(self) -> str:  # type: ignore[override]
+        """The map of the network's shape."""
+        return "clip_vision" if getattr(self.spec.model, "shape", "") == "clip" else "vit"
 
     def prepare(self, items: Batch, keys: Any) -> Batch:
         """``image`` uint8 ``[B, H, W, C]`` and ``present`` ``[B]``."""

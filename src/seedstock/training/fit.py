@@ -29,6 +29,7 @@ from seedstock.training.checkpoint import folder as checkpoints
 from seedstock.training.checkpoint.store import Store
 from seedstock.training.configs.parallel import Degrees, check
 from seedstock.training.configs.training import TrainingConfig
+from seedstock.training.locked import lock
 from seedstock.training.parallel import blank
 from seedstock.training.parallel.layouts import spread
 from seedstock.training.parallel.part import Part
@@ -126,9 +127,12 @@ def fit(
     run_folder, folder = Path(run_folder), Path(run_folder) / FOLDER
     device = device or next(network.parameters()).device
     passing = Pass(assemble(network, objective, device), objective)
+    kept = lock(passing.nets, config.locked)
     world = world or World.of(config.parallel, device)
     reporter = (reporter or Silent()) if world.main else Silent()
     _check(config, world, network, objective)
+    if kept:
+        reporter.say(f"   {kept:,} parameters are locked")
     loader = loader if world.alone else Part(loader, world.part, world.parts)
     with ExitStack() as held:
         world.first(lambda: held.enter_context(attempts.alone(folder)))
@@ -241,7 +245,8 @@ def _against_compilation(config: TrainingConfig, degrees: Degrees) -> Iterator[t
 
 def _against_stages(config: TrainingConfig) -> Iterator[tuple[str, str]]:
     """What does not go together with layers that are divided, and what to do about it."""
-    asked = {"groups": bool(config.groups), "optimizer.layer_decay": getattr(config.optimizer, "layer_decay", 1.0) < 1}
+    asked = {"groups": bool(config.groups), "locked": bool(config.locked)}
+    asked |= {"optimizer.layer_decay": getattr(config.optimizer, "layer_decay", 1.0) < 1}
     for name in (name for name, given in asked.items() if given):
         what = f"training.{name} looks at all layers, and under pipeline a process has some of them"
         yield what, "leave it out, or use shard"
@@ -272,6 +277,7 @@ def _settle(
         nets, objective = passing.nets, passing.objective
         if empty:  # for as long as it is measured, this process alone has all of it
             nets = assemble(blank.whole(network, device), objective, device)
+            lock(nets, config.locked)
             recompute(nets, config.recompute)
             if config.float8:
                 float8.use(nets, config.float8, device)

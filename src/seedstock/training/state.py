@@ -115,13 +115,15 @@ def load_nets(folder: Path, nets: Mapping[str, nn.Module], *, average: bool | No
             where=folder,
             fix=f"remove that folder, then `seedstock resume {folder.parent.parent.name}` makes it again",
         )
-    held = any(name.startswith("ema.") for name in checkpoints.sizes(folder))
+    held = {name for name in checkpoints.sizes(folder) if name.startswith("ema.")}
     for net, module in nets.items():
         prefix = "model" if net == "network" else f"nets.{net}"
         wanted = {f"{prefix}.{name}": tensor.detach() for name, tensor in weights(module).items()}
         if wanted:
             checkpoints.load(folder, wanted)
         averaged = {f"ema.{net}.{name}": p.detach() for name, p in module.named_parameters() if p.requires_grad}
+        if held:  # what was locked has no average
+            averaged = {name: one for name, one in averaged.items() if name in held}
         if averaged and (held if average is None else average):
             checkpoints.load(folder, averaged)
     return checkpoints.step_of(folder)

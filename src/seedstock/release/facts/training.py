@@ -26,7 +26,8 @@ def collect(records: Records) -> dict[str, Any]:
         "examples": checkpoint["example"],
         "tokens": state["tokens"],
         "digest": checkpoint["digest"],
-        "start": _start(records),
+        "starts": _starts(records),
+        "locked": list(records.recipe["training"].get("locked") or ()),
         "chosen": _chosen(records, checkpoint["step"]),
         "attempts": len(attempts),
         "seed": records.recipe.get("seed", 1),
@@ -50,11 +51,15 @@ def _flops(records: Records, state: dict[str, Any]) -> float:
     return float(architecture(records)["flops_a_token"]["training"] * state["tokens"])
 
 
-def _start(records: Records) -> dict[str, Any] | None:
-    """The checkpoint of another run that training began from: run, step and digest; None for fresh weights."""
-    named = records.recipe["training"].get("start")
-    found = [body["runs"][named] for body in records.chain.of("parents") if named in body["runs"]]
-    return found[-1] if found else None
+def _starts(records: Records) -> list[dict[str, Any]]:
+    """The checkpoints of other runs that training began from: run, step and digest, and the part of the network that
+    each gave (None: all of it); none for fresh weights."""
+    asked = records.recipe["training"].get("start") or {}
+    named = {None: asked} if isinstance(asked, str) else asked
+    runs: dict[str, Any] = {}
+    for body in records.chain.of("parents"):
+        runs |= body["runs"]
+    return [{"part": part, **runs[name]} for part, name in named.items() if name in runs]
 
 
 def _chosen(records: Records, step: int) -> dict[str, Any] | None:

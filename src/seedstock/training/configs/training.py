@@ -26,6 +26,7 @@ from seedstock.training.configs.parallel import ParallelConfig
 from seedstock.training.configs.schedule import DecayScheduleConfig, ScheduleConfig
 
 Positive = Annotated[Count, Field(ge=1)]
+FromRun = Annotated[str, Field(pattern=r"^run:[^@]+(@[0-9]+)?$")]
 
 
 class TrainingConfig(Config):
@@ -45,7 +46,9 @@ class TrainingConfig(Config):
     (``stop``: end the run, with nothing of it saved). ``ema`` is the decay of an average of the weights. The
     ``keep`` newest checkpoints stay, those at multiples of ``keep_every``, and the one before a WSD schedule's
     fall. With ``start`` the run goes on from another run's weights, with an optimizer and a schedule of its own: at
-    a longer context, on other data, or with experts where the other has MLPs (models.upcycle). ``processes`` is how
+    a longer context, on other data, or with experts where the other has MLPs (models.upcycle); a network of several
+    parts may take some of them from runs of their own (``{picture: run:NAME}``). What patterns of names in ``locked``
+    fit (``[network.picture.*]``) learns nothing: neither gradient nor decay moves it. ``processes`` is how
     many train together on this machine, by default one for each GPU, and ``parallel`` how the work is divided among
     them; ``recompute`` says what of a block's activations is dropped and worked out again for its gradients (``full``:
     all but its input, ``selective``: all but the outputs of matrix products), for less memory and the same numbers;
@@ -55,9 +58,10 @@ class TrainingConfig(Config):
 
     how: ClassVar[tuple[str, ...]] = ("processes", "parallel", "recompute", "background", "store", "profile")
 
-    start: Annotated[str, Field(pattern=r"^run:[^@]+(@[0-9]+)?$")] | None = Field(
-        default=None, description="run:NAME or run:NAME@step, whose weights are the initial ones"
+    start: FromRun | Annotated[dict[str, FromRun], Field(min_length=1)] | None = Field(
+        default=None, description="run:NAME or run:NAME@step, whose weights are the initial ones; or one for each part"
     )
+    locked: tuple[str, ...] = Field(default=(), description="patterns of names of parameters that learn nothing")
     steps: Positive | None = None
     tokens: Positive | None = None
     time: Annotated[Seconds, Field(gt=0)] | None = None
@@ -183,6 +187,11 @@ class TrainingConfig(Config):
         steps, found = steps or self.steps or 0, self.course(context, steps)
         ends = [start for start, *_ in found[1:]] + [steps]
         return sum(n * length * (end - start) for (start, n, length), end in zip(found, ends, strict=True))
+
+    @property
+    def begun(self) -> dict[str, str]:
+        """The runs whose weights are the initial ones, by the part of the network; all of it has the name ``""``."""
+        return {"": self.start} if isinstance(self.start, str) else dict(self.start or {})
 
     @property
     def smallest_batch(self) -> int | None:

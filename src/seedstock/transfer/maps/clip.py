@@ -85,7 +85,12 @@ def text_tower(network: Any) -> dict[str, Tensor]:
 
 def picture_tower(network: Any) -> dict[str, Tensor]:
     """The picture tower's tensors by their names."""
-    c, own = network.picture.config, {name: one.detach() for name, one in network.picture.state_dict().items()}
+    return tower(network.picture)
+
+
+def tower(network: Any) -> dict[str, Tensor]:
+    """The tensors of a VisionNetwork by the names that they have in a picture tower."""
+    c, own = network.config, {name: one.detach() for name, one in network.state_dict().items()}
     weight = own.pop("embedding.patches.weight").reshape(c.width, c.patch, c.patch, c.channels).permute(0, 3, 1, 2)
     at = "vision_model.embeddings."
     found = {at + "patch_embedding.weight": weight.contiguous()}

@@ -85,6 +85,7 @@ def fits(c: Any) -> bool:
 def plain(c: Any) -> bool:
     """Whether a network has what all these classes have."""
     usual = c.norm == "layer" and c.activation == "gelu_exact" and c.biases and not c.qk_norm
+    usual = usual and c.patch_bias and not c.embedding_norm
     return usual and c.position in ("learned", "sines") and c.kv_heads == c.heads
 
 
