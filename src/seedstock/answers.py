@@ -35,8 +35,8 @@ def step(run: Run, number: int) -> Answer:
     seen = trace_step(number - 1, run.plan, run.shards, corpus=run.corpus, **_reading(run))
     known = number <= run.steps_done
     skipped = _skipped(run).get(number)
-    spans = [_record(span) for span in seen]
-    return {"question": "step", "step": number, "on_record": known, "skipped": skipped, "spans": spans}
+    about = {"on_record": known, "skipped": skipped, "unit": run.recipe.input.unit}
+    return {"question": "step", "step": number, **about, "spans": [_record(span) for span in seen]}
 
 
 def names(run: Run, number: int) -> list[str]:
@@ -110,7 +110,7 @@ def documents(run: Run, *, document: str | None = None, url: str | None = None) 
             where=document or url,
             fix="`seedstock trace --text` finds ids",
         )
-    return {"question": "document", "documents": found}
+    return {"question": "document", "unit": run.recipe.input.unit, "documents": found}
 
 
 def text(run: Run, wanted: str) -> Answer:

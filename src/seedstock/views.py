@@ -123,13 +123,14 @@ def _step(result: dict[str, Any]) -> Group:
     spans = result["spans"]
     beyond = "" if result["on_record"] else ", beyond the newest checkpoint"
     beyond += f", skipped ({result['skipped']})" if result.get("skipped") else ""
-    shown = table(f"step {result['step']}{beyond}: {len(spans)} spans of documents", *_SPAN)
+    shown = table(f"step {result['step']}{beyond}: {len(spans)} spans of documents", *_span(result.get("unit")))
     for span in spans[:SHOWN]:
         _row(shown, f"{span['example']:,}", f"{span['stop'] - span['start']:,}", *_origin(span))
     return Group(shown, _rest(spans))
 
 
-_SPAN = ("example>", "tokens>", "document", "licence", "language")
+def _span(unit: str | None = None) -> tuple[str, ...]:
+    return "example>", f"{unit or 'tokens'}>", "document", "licence", "language"
 
 
 def _origin(span: dict[str, Any], *more: str) -> tuple[str, str, str]:
@@ -141,6 +142,7 @@ def _origin(span: dict[str, Any], *more: str) -> tuple[str, str, str]:
 
 def _documents(result: dict[str, Any]) -> Group:
     parts: list[Any] = []
+    unit = result.get("unit") or "tokens"
     for entry in result["documents"]:
         decision = entry["decision"]
         why = f" ({decision['phase']}: {decision['reason']})" if decision["reason"] else ""
@@ -154,7 +156,7 @@ def _documents(result: dict[str, Any]) -> Group:
         if entry["kept_instead"]:
             shown.add_row("kept instead", entry["kept_instead"])
         for place in entry["occurrences"]:
-            shown.add_row("shards", f"{place['split']}, stratum {place['stratum']}: {place['tokens']:,} tokens")
+            shown.add_row("shards", f"{place['split']}, stratum {place['stratum']}: {place['tokens']:,} {unit}")
         shown.add_row("steps", _numbers(entry["steps"]) or "none read it")
         if entry.get("skipped"):
             shown.add_row("skipped steps", _numbers(entry["skipped"]))

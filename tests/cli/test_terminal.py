@@ -85,6 +85,18 @@ def test_eighty_columns_are_enough_for_whom_a_step_read():
     assert "".join(line.strip() for line in lines[3:]) == about["locator"]
 
 
+def test_what_a_step_read_is_counted_in_what_the_run_learns_from():
+    import rich.console
+
+    told = {"question": "step", "step": 1, "on_record": True, "spans": []}
+    heads = {}
+    for unit in ("pictures", "tokens"):
+        printed = io.StringIO()
+        rich.console.Console(file=printed, width=80).print(views.answer({**told, "unit": unit}))
+        heads[unit] = printed.getvalue().split("\n")[1].split()
+    assert heads["pictures"][1] == "pictures" and heads["tokens"][1] == "tokens"
+
+
 def test_a_parity_proof_is_told_without_braces_and_lists():
     near = {"positions": 3, "largest_difference": 1.049e-05, "passed": True}
     report = {"class": "A", "logits": {"text": near}, "greedy": {"tokens": [4, 5], "equal": 1, "passed": False}}

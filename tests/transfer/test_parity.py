@@ -127,6 +127,7 @@ def _change(folder, **settings):
     ("settings", "words"),
     [
         ({"architectures": ["MambaForCausalLM"]}, "no map for MambaForCausalLM"),
+        ({"architectures": ["ViTMAEForPreTraining"]}, "ViTMAEForPreTraining are written here, and not read back"),
         ({"hidden_act": "relu"}, "hidden_act: relu is not supported"),
         ({"rope_parameters": {"rope_type": "longrope", "rope_theta": 1.0}}, "scaled rotary positions"),
         ({"num_hidden_layers": 4}, "layers.3.* is missing"),

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from importlib import import_module
+from pkgutil import iter_modules
 from types import ModuleType
 from typing import Any, Literal
 
@@ -78,8 +80,18 @@ def find(export_class: str | None, where: object = None) -> ModuleType:
             if export_class is None
             else f"there is no map for {export_class}"
         )
-        raise SeedstockError(what, where=where, fix=f"there is one for {', '.join(known)}; choose model.shape by it")
+        fix = f"there is one for {', '.join(known)}; choose model.shape by it"
+        if export_class in _written():
+            what = f"models of the class {export_class} are written here, and not read back"
+            fix = f"go on from the run itself (training.start: run:NAME); what is read back is {', '.join(known)}"
+        raise SeedstockError(what, where=where, fix=fix)
     return known[export_class]
+
+
+def _written() -> set[str]:
+    """Every class that has a module here, in either direction."""
+    modules = (import_module(f"{__name__}.{one.name}") for one in iter_modules(__path__))
+    return {one.CLASS for one in modules if hasattr(one, "CLASS")}
 
 
 def auto(target: ModuleType, name: str) -> str:
