@@ -58,6 +58,17 @@ def test_singular_values_are_driven_to_about_one(shape):
     assert values[large].min() > 0.5 and values.max() < 1.3
 
 
+def test_muon_for_every_matrix_takes_embeddings_and_heads_too():
+    parameters, roles = trained(nn.ModuleDict({"network": small_network()}))
+    outside = {name for name, role in roles.items() if role in ("embedding", "head") and parameters[name].ndim == 2}
+    assert outside
+    for every in (False, True):
+        muon = MuonConfig(every=every).build(parameters, roles)[0]
+        held = {id(p) for group in muon.param_groups for p in group["params"]}
+        assert {id(parameters[name]) in held for name in outside} == {every}
+        assert all(p.ndim == 2 for group in muon.param_groups for p in group["params"])
+
+
 def test_every_parameter_is_in_one_group_and_only_matrices_are_decayed():
     network = small_network()
     parameters, roles = trained(nn.ModuleDict({"network": network}))

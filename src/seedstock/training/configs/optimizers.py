@@ -66,7 +66,8 @@ class MuonConfig(OptimizerConfig):
     given, and where there is no dial 0.02 (3e-3 with ``match_rms_adamw``). ``precision`` is that of the
     orthogonalization: bf16 where the machine multiplies it faster. ``rates`` and ``decays`` are those of hidden
     matrices. ``pieces`` says by patterns of names how many matrices the rows of one are, each orthogonalized by itself
-    (``{"*.query.weight": 12, "*.key.weight": 12}``: heads).
+    (``{"*.query.weight": 12, "*.key.weight": 12}``: heads). With ``every`` it is for matrices of whatever role, and so
+    for a group that names some (``training.groups``: projections, say, whose inputs vary in few directions).
     """
 
     kind: Literal["muon"] = "muon"
@@ -77,6 +78,7 @@ class MuonConfig(OptimizerConfig):
     adjust: Literal["original", "match_rms_adamw"] = "original"
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     pieces: dict[str, Annotated[int, Field(ge=1)]] = Field(default={})
+    every: bool = False
     rest: AdamWConfig = AdamWConfig(weight_decay=0.0)
 
     def build(self, parameters: dict[str, Any], roles: dict[str, str]) -> list[Any]:

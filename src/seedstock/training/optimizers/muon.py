@@ -34,7 +34,8 @@ STACK = 1 << 19
 
 def build(config: MuonConfig, parameters: Parameters, roles: dict[str, str]) -> list[Optimizer]:
     """Muon over the hidden matrices, and AdamW over the rest. Raises RecipeError where rows do not divide."""
-    hidden, rest = hidden_matrices(parameters, roles)
+    known = {name: "column" if config.every and parameters[name].ndim == 2 else role for name, role in roles.items()}
+    hidden, rest = hidden_matrices(parameters, known)
     optimizers: list[Optimizer] = []
     if hidden:
         rate = LEARNING_RATE[config.adjust] if config.learning_rate is None else config.learning_rate
