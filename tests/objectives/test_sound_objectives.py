@@ -256,6 +256,15 @@ def test_an_entry_that_is_chosen_is_the_same_code_as_one_that_is_named(told_from
     torch.testing.assert_close(chosen, named)
 
 
+def test_what_was_told_from_the_book_is_exported_with_equal_codes(told_from_the_book, tmp_path):
+    pytest.importorskip("transformers")
+    from seedstock.transfer.items import export
+
+    report = export(told_from_the_book.nets(lively=True), told_from_the_book.objective, tmp_path / "model")
+    assert report["class"] == "Wav2Vec2ForPreTraining" and report["passed"]
+    assert set(report["outputs"]) == {"hidden states", "codes", "contrast"}
+
+
 def test_distractors_from_elsewhere_are_refused():
     from seedstock.objectives.configs.wav2vec2 import Wav2Vec2Config
 
