@@ -111,6 +111,18 @@ def captioned(tmp_path_factory):
         return pipeline.run(made, runs=folder / "runs", reporter=Events())
 
 
+def test_drawings_go_with_a_picture_that_they_may_show_and_stay_without(again):
+    drawing = again.folder / "evaluation/retrieval.png"
+    assert drawing.is_file()
+    for split, stay in (("train", True), ("held_out", False)):
+        stratum = again.shards.strata(split)[0].stratum
+        identity = again.shards.documents(split, stratum)[0][0].tobytes().hex()
+        report = answers.forget(again, documents=[identity], reason="asked for")
+        assert drawing.is_file() == stay, split
+        assert [f"{again.name}/evaluation/retrieval.png"] * (not stay) == report["removed"]
+        assert (again.folder / "evaluation/curve.png").is_file() and answers.verify(again)["problems"] == []
+
+
 def test_captions_are_written_during_the_run_and_judged_after_it(captioned):
     assert answers.verify(captioned)["problems"] == []
     scores = json.loads((captioned.folder / "evaluation/scores.json").read_text())

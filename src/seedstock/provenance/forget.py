@@ -24,7 +24,7 @@ from seedstock.progress import Reporter, Silent
 from seedstock.provenance import journal as journals
 from seedstock.provenance.close import close, is_closed
 from seedstock.provenance.descent import descendants, first_steps
-from seedstock.provenance.erase import leftovers, pages, streams, tables, taught
+from seedstock.provenance.erase import drawn, leftovers, pages, streams, tables, taught
 from seedstock.provenance.erase.passages import Passages
 from seedstock.provenance.exposure import exposures
 from seedstock.provenance.journal import Journal
@@ -150,7 +150,9 @@ def _plan(runs: Path, asked: frozenset[bytes], twins: frozenset[bytes], reason: 
             found = loose_problems(runs / name, chain, chain.records[-1]["body"]["files"])
             journals.refuse([problem for problem in found if not leftovers.is_leftover(Path(problem.file))])
             closed.append(name)
-        loose += [f"{name}/{page}" for page in pages.quoting(runs / name, passages, (one.path for one in inside[name]))]
+        stages = [one.path for one in inside[name]]
+        loose += [f"{name}/{page}" for page in pages.quoting(runs / name, passages, stages)]
+        loose += [f"{name}/{page}" for page in drawn.concerned(runs / name, stages, ids)]
     return Journal(_hex(asked), _hex(twins), reason, date, folders, loose, closed)
 
 
@@ -180,6 +182,9 @@ def _carry_out(runs: Path, journal: Journal, reporter: Reporter) -> Forgotten:
         page = runs / name
         in_corpus = page.suffix == ".parquet" and any(name.startswith(f"{one}/") for one in corpora)
         if pages.is_page(page) and not in_corpus and pages.scrub(page, passages) == "removed":
+            removed.append(name)
+        if drawn.is_drawing(page) and page.is_file():
+            page.unlink()
             removed.append(name)
     with reporter.bar("forget", len(journal.folders), "folders") as bar:
         for name in sorted(journal.folders, key=lambda name: (name in corpora, name)):
