@@ -64,6 +64,7 @@ def test_what_does_not_fit_is_named(layout: dict[str, Any], model: Any, by_posit
         ({"recompute": "full", "parallel": ZERO_BUBBLE}, "two halves, which training.recompute does not allow"),
         ({"compile": True, "parallel": ZERO_BUBBLE}, "two halves, which training.compile does not allow"),
         ({"groups": {"*.bias": {"kind": "adamw"}}}, "training.groups looks at all layers"),
+        ({"locked": ("network.embedding.*",)}, "training.locked looks at all layers"),
     ],
 )
 def test_stages_refuse_what_does_not_go_with_them(changes: dict[str, Any], told: str) -> None:
