@@ -20,6 +20,7 @@ LINEAR = 9 - 4 * STEPS / 400 + NOISE
 RISING = np.where(STEPS < 150, HEALTHY, 3 + (STEPS - 150) / 80 + NOISE)
 BROKEN = np.where(STEPS < 300, HEALTHY, np.nan)
 SPIKED = HEALTHY + np.where(STEPS == 250, 3.0, 0.0)
+THROWN = np.where(STEPS < 1, 9.0, 9 + 60 * np.exp(-STEPS / 50) + NOISE)
 RATES = np.where(STEPS < 300, 1.0, 1 - (STEPS - 299) / 101)
 TOO_HIGH = np.where(STEPS < 300, 5 + 4 * np.exp(-STEPS / 20) + np.maximum(0, STEPS - 150) / 800, 0) + NOISE
 TOO_HIGH = np.where(STEPS < 300, TOO_HIGH, 5 - 1.5 * (STEPS - 300) / 100 + NOISE)
@@ -32,6 +33,7 @@ TOO_HIGH = np.where(STEPS < 300, TOO_HIGH, 5 - 1.5 * (STEPS - 300) / 100 + NOISE
         (loss.diverged, RISING, HEALTHY),
         (loss.spikes, SPIKED, HEALTHY),
         (loss.rate_too_low, LINEAR, HEALTHY),
+        (loss.thrown_off, THROWN, HEALTHY),
         (lambda losses: loss.rate_too_high(losses, RATES), TOO_HIGH, HEALTHY),
         (loss.gradient_norm, np.geomspace(1, 1000, 400), np.geomspace(5, 1, 400)),
         (loss.gradient_norm, np.where(STEPS == 7, np.inf, 1.0), np.ones(400)),

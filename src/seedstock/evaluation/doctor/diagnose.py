@@ -46,14 +46,25 @@ def _of_loss(steps: list[dict[str, Any]], expected: list[dict[str, Any]]) -> Ite
     first = expected[-1]["first"] if expected else {}  # nothing where no one can say what a loss begins at
     if first and steps and steps[0]["step"] == 1 and np.isfinite(losses[0]):
         # An objective may know what some of its losses begin at, and not the others.
-        parts = [steps[0].get(f"loss.{name}") for name in first]
-        found = float(losses[0]) if None in parts else sum(float(part or 0) for part in parts)
-        yield loss.first_loss(float(found), float(sum(first.values())), float(expected[-1]["tolerance"]))
-    for check in (loss.not_finite, loss.falling, loss.diverged, loss.spikes, loss.rate_too_low):
+        found = float(_sum_of(steps[:1], first)[0])
+        yield loss.first_loss(found, float(sum(first.values())), float(expected[-1]["tolerance"]))
+    thrown = loss.thrown_off(_sum_of(steps, first)) if first and steps and steps[0]["step"] == 1 else None
+    yield thrown
+    # Down from where it was thrown to is no progress, and says nothing of the pace.
+    pace = () if thrown else (loss.falling, loss.rate_too_low)
+    for check in (loss.not_finite, loss.diverged, loss.spikes, *pace):
         yield check(losses)
     yield loss.rate_too_high(losses, events.column(steps, "learning_rate"))
     yield loss.gradient_norm(events.column(steps, "grad_norm"))
     yield tags.balance(events.column(steps, "good"), events.column(steps, "bad"))
+
+
+def _sum_of(steps: list[dict[str, Any]], names: dict[str, float]) -> np.ndarray:
+    """By step, the losses that ``names`` tells the beginning of, where each is on record; else the whole loss."""
+    parts = [f"loss.{name}" for name in names]
+    if not all(part in steps[0] for part in parts):
+        return events.column(steps, "loss")
+    return np.sum([events.column(steps, part) for part in parts], axis=0)
 
 
 def _of_evaluation(

@@ -58,6 +58,26 @@ def falling(losses: np.ndarray) -> Finding | None:
     return Finding("problem", "the loss did not fall", evidence, advice)
 
 
+def thrown_off(losses: np.ndarray) -> Finding | None:
+    """Whether the loss rose by a tenth and more above that of a fresh network, which is right by chance alone.
+
+    For losses that begin at chance: others, as of features that a slow teacher has yet to find, may well rise at first.
+    """
+    losses = losses[np.isfinite(losses)]
+    if len(losses) < ENOUGH or losses[0] <= 0:
+        return None
+    course = np.median(np.lib.stride_tricks.sliding_window_view(losses, 5), axis=-1)  # one step may be an odd batch
+    worst, end = int(np.argmax(course)), float(losses[-max(5, len(losses) // 10) :].mean())
+    if course[worst] <= 1.1 * losses[0]:
+        return None
+    level = "warning" if end < 0.8 * losses[0] else "problem"
+    evidence = (
+        f"{losses[0]:.4g} at first, about {course[worst]:.4g} near recorded step {worst + 3}, {end:.4g} at the end"
+    )
+    advice = "lower the learning rate to a tenth, then search upwards; or warm up for longer"
+    return Finding(level, "the loss rose above that of a fresh network", evidence, advice)
+
+
 def diverged(losses: np.ndarray) -> Finding | None:
     """Whether the loss ended well above the lowest it had reached."""
     if np.isfinite(losses).sum() < ENOUGH:
