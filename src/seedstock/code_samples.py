@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from seedstock.errors import SeedstockError
 from seedstock.runs import Run
 
 SHOWN, EACH = 8, 2
@@ -20,6 +21,14 @@ def available(run: Run) -> bool:
 
 
 def drawn(run: Run, nets: Any, objective: Any, path: Path, *, seed: int) -> str:
+    """As ``made``; where the run that codes is gone, why nothing is drawn, which is no reason to end a training."""
+    try:
+        return made(run, nets, objective, path, seed=seed)
+    except SeedstockError as error:
+        return f"nothing is drawn: {error}"
+
+
+def made(run: Run, nets: Any, objective: Any, path: Path, *, seed: int) -> str:
     """Writes a picture, one column for each of a few held-out documents: on top its medium through the codes, below
     what is drawn after its text (of sounds: their spectra). Returns what is written after each medium, and where the
     picture is. An order that a run never reads is not asked for: it knows nothing of it."""
@@ -40,13 +49,13 @@ def drawn(run: Run, nets: Any, objective: Any, path: Path, *, seed: int) -> str:
     if config.order in ("either", "caption"):
         others = set(range(run.vocab_size)) - (codes - {begin, end} if writer.whole else codes - {begin})
         for draw in range(EACH):
-            made = []
+            written = []
             for column, text in enumerate(texts):
                 prompt = [special["bos"], *tokenizer.encode(text).tolist(), begin]
                 most = writer.size(coder.most())
                 options = {"seed": seed + SHOWN * draw + column, "stop": {end}, "forbidden": others}
-                made.append(writer.codes(objective.generate(nets, prompt, most, **options)))
-            rows.append(coder.look(made))
+                written.append(writer.codes(objective.generate(nets, prompt, most, **options)))
+            rows.append(coder.look(written))
     if config.order != "caption":
         for text, one in zip(texts, found, strict=True):
             prompt = [special["bos"], *writer.tokens(one).tolist()]

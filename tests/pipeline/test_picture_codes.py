@@ -163,3 +163,15 @@ def test_a_run_shows_what_it_draws_and_says_while_it_trains(made):
     columns = min(code_samples.SHOWN, len(texts))
     # 16 pixels are drawn four times as large, with gaps of two between them.
     assert seen.shape == (4 * (18 * (1 + code_samples.EACH) - 2), 4 * (18 * columns - 2), 3)
+
+
+def test_a_training_goes_on_where_the_run_that_codes_is_gone(made):
+    folder, run = made
+    nets, own, _ = weights.load_nets(run)
+    coders._loaded.cache_clear()
+    (folder / "runs/vq").rename(folder / "away")
+    try:
+        told = scoring.sampler(run, own)(nets, 4)
+    finally:
+        (folder / "away").rename(folder / "runs/vq")
+    assert "nothing is drawn: " in told
