@@ -81,6 +81,9 @@ FAMILIES: dict[str, Family] = {
         of_texts.taught,
     ),
     "image-text": Family({"image-text": ("image-text",)}, of_items.found_pictures),
+    "image-text-locked": Family(
+        {"image-text-eyes": ("image-text-eyes",), "image-text-locked": ("image-text-locked",)}, of_items.found_pictures
+    ),
     "siglip": Family({"siglip": ("siglip",)}, of_items.found_pictures),
     "captioner": Family({"captioner": ("captioner",)}, of_items.found_pictures),
     "skip-gram": Family({"skip-gram": ("skip-gram",)}, of_texts.word_vectors),

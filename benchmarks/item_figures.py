@@ -14,8 +14,8 @@ HERE = Path(__file__).resolve().parent.parent
 
 
 def found_pictures(runs: dict[str, Path]) -> Figures:
-    """Pictures that are not among the ten nearest to their caption, mean over languages, beside a linear map: of the last
-    run, to which others may be parents."""
+    """Pictures that are not among the ten nearest to their caption, mean over languages, beside a linear map; of the
+    last run, to which others may be parents."""
     *_, run = runs.values()
     found = record(run, "scores")["retrieval"]
 
