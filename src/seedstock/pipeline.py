@@ -460,7 +460,8 @@ def evaluate(run: Run, reporter: Reporter, *, again: bool = False) -> bool:
         if objective.chooses is not None:
             windows = scoring.held_out(run, objective, run.recipe.evaluation.limit)
             return judging.evaluate(run, nets, objective, step, asked, windows, reporter)
-        scores = (scoring.next_token if objective.predicts_next else scoring.own)(run, nets, objective, reporter)
+        score = scoring.next_token if scoring.in_bits(run, objective) else scoring.own
+        scores = score(run, nets, objective, reporter)
         came_true = _came_true(run, scores["held_out"], reporter)
         run.chain.append("evaluation", {"asked": asked, "step": step, "held_out": scores["held_out"], **came_true})
         reporter.say(views.scores(scores))

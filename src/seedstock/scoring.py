@@ -45,6 +45,13 @@ def held_out(run: Run, objective: Any, limit: int | None) -> Any:
     )
 
 
+def in_bits(run: Run, objective: Any) -> bool:
+    """Whether a model is scored in bits per byte: it predicts the next token, and not of codes alone, which are of no
+    text: those are scored by the loss that the model was trained on."""
+    texts = any(one.bytes for one in run.shards.strata("held_out")) or bool(run.corpus.summary.get("token_files"))
+    return bool(objective.predicts_next) and texts
+
+
 def validation(run: Run, objective: Any) -> Callable[[Any, int], dict[str, Any]] | None:
     """Bits per byte, or the objective's own losses, on a sample of the held-out split, for the training loop; None
     where nothing is held out."""
@@ -56,7 +63,7 @@ def validation(run: Run, objective: Any) -> Callable[[Any, int], dict[str, Any]]
 
     recipe = run.recipe
     limit = recipe.evaluation.validation_limit
-    if not objective.predicts_next:
+    if not in_bits(run, objective):
         windows = held_out(run, objective, limit)
 
         def validate_own(nets: Any, step: int) -> dict[str, Any]:

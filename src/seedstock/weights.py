@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from seedstock import environment
-from seedstock.errors import DataError, RecipeError, SeedstockError
+from seedstock.errors import DataError, IntegrityError, RecipeError, SeedstockError
 from seedstock.inputs.logits import STAGE as LOGITS
 from seedstock.inputs.logits import Stored
 from seedstock.ledger import manifest
@@ -189,6 +189,8 @@ def load_nets(run: Run, step: int | None = None) -> tuple[Any, Any, int]:
     from seedstock.training.state import load_nets as read
 
     folder, network = _checkpoint(run, step)
+    if getattr(run.recipe.objective, "latents", None) is not None:
+        _beside(run)  # other latents are drawn by another autoencoder
     own = objective(run)
     nets = assemble(network, own).to(device()).eval()
     return nets, own, read(folder, dict(nets.items()))
@@ -267,8 +269,9 @@ def exportable(run: Run) -> bool:
 def export(run: Run, folder: Path, *, step: int | None = None) -> dict[str, Any]:
     """Writes a checkpoint as a folder that ``transformers`` loads; returns the parity report. What pictures or sounds
     are read as codes by is exported beside it, into ``pictures/`` or ``sounds/``; whose latents are drawn, into
-    ``vae/``."""
-    report, beside = _export(run, folder, step), _beside(run)
+    ``vae/``. Raises IntegrityError where that is no more what this run learnt from."""
+    beside = _beside(run)
+    report = _export(run, folder, step)
     if beside is None:
         return report
     name, other, number = beside
@@ -283,7 +286,8 @@ def export(run: Run, folder: Path, *, step: int | None = None) -> dict[str, Any]
 
 
 def _beside(run: Run) -> tuple[str, str, int] | None:
-    """What a model does not stand without: the folder's name, the run and the step, as they are on record."""
+    """What a model does not stand without: the folder's name, the run and the step, as they are on record. Raises
+    IntegrityError where that checkpoint is gone or another one by now."""
     coded: Any = getattr(run.recipe.input, "coded", None)
     latents = getattr(run.recipe.objective, "latents", None)
     if latents is not None:
@@ -294,6 +298,11 @@ def _beside(run: Run) -> tuple[str, str, int] | None:
         return None
     records = [one["runs"] for one in run.chain.of("parents") if one.get("stage", "training") == stage]
     read = records[-1][asked]
+    place = run.runs / read["run"] / "checkpoints" / f"step-{read['step']:08d}"
+    if not manifest.is_sealed(place) or sha256_file(place / manifest.NAME) != read["manifest_sha256"]:
+        what = f"the checkpoint of {asked} that {run.name} learnt from is gone, or another one by now"
+        fix = f"bring it back as it was, or train anew: seedstock run {run.folder / 'recipe.yaml'} --name {run.name}-2"
+        raise IntegrityError(what, where=place, fix=fix)
     return name, read["run"], read["step"]
 
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
+import shutil
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,7 +14,7 @@ from drawn_pairs import NAMES, write
 from PIL import Image
 
 from seedstock import answers, code_samples, coders, pipeline, recipe, scoring, weights
-from seedstock.errors import RecipeError
+from seedstock.errors import IntegrityError, RecipeError
 from seedstock.evaluation.bits_per_byte import score
 from seedstock.inputs.picture_codes import PictureCodesConfig
 from seedstock.runs import Run
@@ -112,6 +115,29 @@ def test_both_are_exported(made):
     assert beside["_class_name"] == "VQModel" and beside["num_vq_embeddings"] == 12
     about = json.loads((folder / "runs/vq/release/model/parity.json").read_text())
     assert about["class"] == "VQModel" and about["passed"]
+
+
+def test_an_autoencoder_that_was_trained_anew_is_not_written_beside(made, tmp_path):
+    folder, run = made
+    shutil.copytree(folder / "runs", tmp_path / "runs")
+    copied = Run.open(tmp_path / "runs", run.name)
+    sealed = tmp_path / "runs/vq/checkpoints/step-00000004/manifest.json"
+    sealed.write_text(sealed.read_text() + " ")
+    with pytest.raises(IntegrityError, match="another one by now"):
+        weights.export(copied, tmp_path / "model")
+    shutil.rmtree(sealed.parent)
+    with pytest.raises(IntegrityError, match="is gone"):
+        weights.export(copied, tmp_path / "model")
+    assert not (tmp_path / "model").exists()
+
+
+def test_where_nothing_is_said_of_pictures_codes_are_scored_by_their_own_loss(made):
+    _, run = made
+    told = SimpleNamespace(predicts_next=True)
+    assert scoring.in_bits(run, told)
+    bare = SimpleNamespace(strata=lambda split: [dataclasses.replace(one, bytes=0) for one in run.shards.strata(split)])
+    silent = SimpleNamespace(shards=bare, corpus=run.corpus, recipe=run.recipe)
+    assert not scoring.in_bits(silent, told)
 
 
 def test_a_run_that_gives_no_such_codes_is_refused(made):
