@@ -129,7 +129,10 @@ def _made(run: Run, objective: Any) -> Callable[[Any, int], str] | None:
     if hasattr(objective, "described"):
         return lambda nets, step: matched(run, nets, objective, run.folder / "samples" / f"step-{step:08d}.png")
 
-    if not objective.predicts_next and type(objective).generate is Objective.generate:
+    # No prompt stands in the place of a sound or an episode.
+    if run.recipe.input.kind != "tokens" or (
+        not objective.predicts_next and type(objective).generate is Objective.generate
+    ):
         return None
     if objective.predicts_next and code_samples.available(run):
         return lambda nets, step: _text_and_codes(run, nets, objective, step)

@@ -10,6 +10,7 @@ from conformance import SEED, Made
 from conformance_families import FAMILIES
 
 from seedstock import scoring
+from seedstock.errors import SeedstockError
 from seedstock.evaluation import probes
 from seedstock.evaluation.probes import glance, probe
 from seedstock.inputs.items.loader import HeldOutItems
@@ -74,3 +75,11 @@ def test_where_nothing_is_held_out_nothing_is_drawn():
     blank = SimpleNamespace(fields={}, strata=lambda split: made.shards.strata(split) if split == "train" else [])
     run = SimpleNamespace(recipe=SimpleNamespace(input=SimpleNamespace(kind="images"), seed=SEED), shards=blank)
     assert scoring.sampler(run, made.objective) is None
+
+
+def test_what_is_heard_is_written_of_no_prompt():
+    made = Made(FAMILIES["transcription"])
+    run = SimpleNamespace(recipe=SimpleNamespace(input=SimpleNamespace(kind="log-mel"), seed=SEED), shards=made.shards)
+    assert scoring._made(run, made.objective) is None
+    with pytest.raises(SeedstockError, match="a prompt is no sound"):
+        made.objective.generate(made.nets(), [1], 4, seed=1, stop=set(), forbidden=set())

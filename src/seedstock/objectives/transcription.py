@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from seedstock.errors import SeedstockError
 from seedstock.models.mask import Mask
 from seedstock.objectives.answer import Answer
 from seedstock.objectives.base import Batch, Expectation, Spec
@@ -53,6 +54,11 @@ class Transcription(Answer):
         spectrum = spoilt(batch["spectrum"], batch["draws"], self.config) if network.training else batch["spectrum"]
         x, cross = network.embed(tokens, places, examples), network.hear(spectrum, examples)
         return {"x": x, "positions": places, "attention": Mask("causal"), "cross": cross, "examples": examples}
+
+    def generate(self, nets: Any, ids: list[int], tokens: int, *, seed: int, **options: Any) -> list[int]:
+        """Raises SeedstockError: texts are written of sounds, and of no prompt."""
+        what = f"the objective {self.config.kind} trains a model that writes what it hears, and a prompt is no sound"
+        raise SeedstockError(what, fix="`seedstock export` it: the release's card shows how a sound is written down")
 
     def features(self, nets: Any, batch: Batch) -> Tensor:
         """The mean over what the encoder gives, ``[B, D]``."""
