@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from seedstock.evaluation.curve import smoothed
-from seedstock.evaluation.doctor.finding import Finding
+from seedstock.evaluation.doctor.finding import Finding, Level
 
 ENOUGH = 20  # steps below which a trend says nothing
 SPIKE_WINDOW = 128
@@ -70,7 +70,7 @@ def thrown_off(losses: np.ndarray) -> Finding | None:
     worst, end = int(np.argmax(course)), float(losses[-max(5, len(losses) // 10) :].mean())
     if course[worst] <= 1.1 * losses[0]:
         return None
-    level = "warning" if end < 0.8 * losses[0] else "problem"
+    level: Level = "warning" if end < 0.8 * losses[0] else "problem"
     evidence = (
         f"{losses[0]:.4g} at first, about {course[worst]:.4g} near recorded step {worst + 3}, {end:.4g} at the end"
     )
