@@ -3,13 +3,17 @@
 ``python benchmarks/early_fusion.py --runs runs`` prints JSON: of every class's caption ``--each`` pictures are drawn
 from codes and judged by the nearest neighbours of real training pictures, beside real held-out ones through the codes
 and as they are; held-out pictures are given a caption, right to the letter or not. ``--picture PATH`` writes what was
-drawn.
+drawn. ``--alone RUN`` names a run that read the texts alone: what the held-out texts without a picture cost both.
+
+    seedstock run early-fusion.yaml --name alone --set 'mixture.weights={mnist: 0, books: 1}' \\
+        --set 'mixture.schedule=[]' --set training.batch_examples=12 --set training.micro_batch=12
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +53,22 @@ def shares(right: torch.Tensor) -> dict[str, float]:
     return {"share": share, "error": (share * (1 - share) / len(right)) ** 0.5, "of": len(right)}
 
 
+def beside(run: Run, other: Run, source: str = "books") -> dict[str, float]:
+    """Bits a byte of a source's held-out texts under two runs, and the difference with its standard error over
+    documents (of a ratio estimator, as in ``evaluation/scores.json``)."""
+    (stratum,) = (one for one in run.shards.strata("held_out") if one.source == source)
+    ids = {bytes(one) for one in run.shards.documents("held_out", stratum.stratum)[0]}
+    tables = [np.load(one.folder / "evaluation" / "documents.npy") for one in (run, other)]
+    own, alone = ({bytes(row["id"]): row for row in table if bytes(row["id"]) in ids} for table in tables)
+    size = np.array([float(row["bytes"]) for row in own.values()])
+    bits = np.array([[one[name]["nats"] for name in own] for one in (own, alone)]) / math.log(2)
+    difference = bits[0] - bits[1]
+    rate = difference.sum() / size.sum()
+    spread = math.sqrt(np.square(difference - rate * size).sum() * len(size) / max(1, len(size) - 1))
+    each = {"bits per byte": bits[0].sum() / size.sum(), "alone": bits[1].sum() / size.sum()}
+    return {**each, "difference": rate, "error": spread / size.sum(), "documents": len(size)}
+
+
 @torch.inference_mode()
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
@@ -56,6 +76,7 @@ def main() -> None:
     parser.add_argument("--run", default="early-fusion")
     parser.add_argument("--each", type=int, default=20)
     parser.add_argument("--picture", type=Path)
+    parser.add_argument("--alone", help="a run that read the texts alone")
     given = parser.parse_args()
     run = Run.open(given.runs, given.run)
     config, specials = run.recipe.input.pictures, run.tokenizer.specials
@@ -94,6 +115,8 @@ def main() -> None:
         "picture to caption": shares(torch.tensor(right)),
         "chance": max(captions.count(name) for name in names) / len(captions),
     }
+    if given.alone:
+        found["texts"] = beside(run, Run.open(given.runs, given.alone))
     print(json.dumps(found, indent=2))
     if given.picture:
         pixels = ((made + 1) * 127.5).round().byte().numpy().reshape(len(names), given.each, *made.shape[1:])
