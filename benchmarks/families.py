@@ -85,6 +85,13 @@ FAMILIES: dict[str, Family] = {
         {"image-text-eyes": ("image-text-eyes",), "image-text-locked": ("image-text-locked",)}, of_items.found_pictures
     ),
     "siglip": Family({"siglip": ("siglip",)}, of_items.found_pictures),
+    "siglip-locked": Family(
+        {
+            "siglip-eyes": ("image-text-eyes", "model.shape=siglip", "training.steps=800"),
+            "siglip-locked": ("siglip-locked",),
+        },
+        of_items.found_pictures,
+    ),
     "captioner": Family({"captioner": ("captioner",)}, of_items.found_pictures),
     "skip-gram": Family({"skip-gram": ("skip-gram",)}, of_texts.word_vectors),
     "long-context": Family(
