@@ -14,7 +14,7 @@ from seedstock.models import attention
 from seedstock.models.block import Block
 from seedstock.models.configs.decoder import DecoderConfig
 from seedstock.models.initialise import initialise
-from seedstock.models.keys import key64
+from seedstock.models.keys import generator, key64
 from seedstock.models.linear import Linear
 from seedstock.models.mask import Mask
 from seedstock.models.norms import norm
@@ -22,6 +22,7 @@ from seedstock.models.roles import ROLES, assign
 from seedstock.objectives.base import Batch, Expectation, Spec, Sums
 from seedstock.objectives.configs.captioner import CaptionerConfig
 from seedstock.objectives.contrastive import Contrastive
+from seedstock.objectives.risk import least_risk
 
 OWN_ROLES = (("patches.weight", "column"), ("out.weight", "head"), *ROLES)
 
@@ -105,14 +106,28 @@ class Captioner(Contrastive):
 
     @torch.no_grad()
     def written(self, nets: Any, images: Tensor) -> Tensor:
-        """The likeliest token after each other for pictures ``[B, H, W, C]``: ``[B, T]`` from BOS, padded after EOS."""
-        network, specials, length = nets["network"], self.spec.specials, self.spec.model.text.context
+        """A caption for each of the pictures ``[B, H, W, C]``: ``[B, T]`` from BOS, padded after EOS. Which
+        ``candidates`` are drawn hangs on how many pictures are asked for at once."""
+        network, count = nets["network"], self.config.candidates
         picture = network.backbone(**network.pictures(images)).hidden
-        tokens = torch.full((len(images), 1), specials["bos"], device=images.device)
-        ended = torch.zeros(len(images), dtype=torch.bool, device=images.device)
+        if not count:
+            return self._continued(nets, picture, None)
+        found = self._continued(nets, picture.repeat_interleave(count, 0), generator("captions"))
+        return least_risk(found.unflatten(0, (len(images), count)), self.spec.specials["eos"])
+
+    def _continued(self, nets: Any, picture: Tensor, draws: torch.Generator | None) -> Tensor:
+        """Tokens from BOS to EOS, then padding: the likeliest, or drawn."""
+        network, specials, length = nets["network"], self.spec.specials, self.spec.model.text.context
+        tokens = torch.full((len(picture), 1), specials["bos"], device=picture.device)
+        ended = torch.zeros(len(picture), dtype=torch.bool, device=picture.device)
         while tokens.shape[1] < length and not bool(ended.all()):
             hidden = nets["writer"](network.backbone(**self._texts(network, tokens)).hidden, picture)
-            best = nets["writer"].scores(hidden[:, -1], network.text).argmax(-1).masked_fill(ended, specials["pad"])
+            logits = nets["writer"].scores(hidden[:, -1], network.text)
+            if draws is None:
+                best = logits.argmax(-1)
+            else:
+                best = torch.multinomial(logits.softmax(-1).cpu(), 1, generator=draws)[:, 0].to(tokens.device)
+            best = best.masked_fill(ended, specials["pad"])
             tokens, ended = torch.cat([tokens, best[:, None]], dim=1), ended | (best == specials["eos"])
         return tokens
 

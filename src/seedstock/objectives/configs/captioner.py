@@ -17,13 +17,16 @@ class CaptionerConfig(ContrastiveConfig):
 
     ``layers`` more layers on top of the text tower see the picture's patches and write the caption; the tower below
     sees texts alone, and so stands for one. Both losses count alike: one in nats a pair, the other in nats a token.
-    Tokens are scored by the text tower's embedding, or unless ``tied`` by a matrix of their own.
+    Tokens are scored by the text tower's embedding, or unless ``tied`` by a matrix of their own. What is written is the
+    likeliest token after each other; with ``candidates`` that one of so many captions drawn which takes the fewest
+    edits to the others (minimum Bayes risk, Kumar and Byrne 2004): of a model that is not sure, a shorter one.
     """
 
     kind: Literal["captioner"] = "captioner"  # type: ignore[assignment]
     loss: Literal["softmax"] = "softmax"
     layers: Annotated[int, Field(gt=0)] = 2
     tied: bool = True
+    candidates: Annotated[int, Field(ge=0, le=256)] = 0
 
     def build(self, spec: Spec | None = None) -> Objective:
         """Raises RecipeError where ``contrastive`` does."""
