@@ -93,6 +93,9 @@ FAMILIES: dict[str, Family] = {
         of_items.found_pictures,
     ),
     "captioner": Family({"captioner": ("captioner",)}, of_items.found_pictures),
+    "captioner-locked": Family(
+        {"image-text-eyes": ("image-text-eyes",), "captioner-locked": ("captioner-locked",)}, of_items.found_pictures
+    ),
     "skip-gram": Family({"skip-gram": ("skip-gram",)}, of_texts.word_vectors),
     "long-context": Family(
         {"long-context-short": ("long-context-short",), "long-context": ("long-context",)}, of_texts.longer
