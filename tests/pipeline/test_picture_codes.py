@@ -201,3 +201,11 @@ def test_a_training_goes_on_where_the_run_that_codes_is_gone(made):
     finally:
         (folder / "away").rename(folder / "runs/vq")
     assert "nothing is drawn: " in told
+
+
+def test_the_papers_tell_bytes_of_text_where_text_was_read(made):
+    folder, run = made
+    card, content = ((folder / "runs/vq/release" / name).read_text() for name in ("README.md", "training-content.md"))
+    assert "| Pictures |" in card and "Bytes of text" not in card and "of text," not in card
+    assert "Size of the training data" in content
+    assert "Bytes of text" in (run.folder / "release/README.md").read_text()

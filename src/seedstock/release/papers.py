@@ -89,7 +89,9 @@ def _fill(template: str, form: Format, figures: Figures, given: dict[str, Any], 
     environment.filters |= {"said": said, "yes_no": yes_no}
     for name in ("h2", "h3", "p", "code", "strong", "link", "items", "block", "table"):
         environment.globals[name] = getattr(form, name)
-    environment.globals |= Rows(form, figures, given["facts"]["input"]["unit"]).functions() | {"extension": extension}
+    kind = given["facts"]["input"]
+    rows = Rows(form, figures, kind["unit"], worded=kind["tokenized"])
+    environment.globals |= rows.functions() | {"extension": extension}
     return environment.get_template(f"{template}.j2").render(**given), form.sections
 
 

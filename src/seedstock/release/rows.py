@@ -13,6 +13,7 @@ from seedstock.release.formats import Format
 
 BANDS = ((10**9, "less than 1 billion tokens"), (10**13, "1 billion to 10 trillion tokens"))
 SETTINGS = ("optimizer", "schedule", "clip", "ema")
+NO_LANGUAGE = "und"
 LARGEST = "more than 10 trillion tokens"
 SHOWN = 40  # groups of the audit; the corpus report has all of them
 PHASES = {"kept": "Kept", "changed": "… of these with edits", "held_out": "… of these held out", "dropped": "Dropped"}
@@ -21,8 +22,9 @@ PHASES = {"kept": "Kept", "changed": "… of these with edits", "held_out": "…
 class Rows:
     """What the templates call; figures go through ``figures``, so that each can be traced."""
 
-    def __init__(self, form: Format, figures: Figures, unit: str = "tokens") -> None:
-        self.form, self.f, self.unit = form, figures, unit
+    def __init__(self, form: Format, figures: Figures, unit: str = "tokens", *, worded: bool = True) -> None:
+        """``worded``: documents hold text, whose bytes say something."""
+        self.form, self.f, self.unit, self._worded = form, figures, unit, worded
 
     def functions(self) -> dict[str, Callable[..., Any]]:
         """The functions by the names that templates use."""
@@ -32,20 +34,24 @@ class Rows:
         return {name: getattr(self, name) for name in names}
 
     def shares(self, caption: str, label: str, groups: list[dict[str, Any]]) -> Markup:
-        """A table of documents, bytes and tokens, or what the input's items are called."""
+        """A table of documents, bytes of text and tokens, or what the input's items are called; nothing where the
+        only group is that of documents in no language."""
         f = self.f
+        if not self._worded and [one["name"] for one in groups] == [NO_LANGUAGE]:
+            return Markup("")
         rows = [
             [
                 one["name"],
                 f.count(one["documents"]),
-                f.count(one["bytes"]),
+                *([f.count(one["bytes"])] if self._worded else []),
                 f.count(one["tokens"]),
                 f.share(one["share"]),
             ]
             for one in groups
         ]
-        columns = [label, "Documents", "Bytes of text", self.unit.capitalize(), f"Share of {self.unit}"]
-        return self.form.table(caption, columns, rows, 4)
+        text = ["Bytes of text"] if self._worded else []
+        columns = [label, "Documents", *text, self.unit.capitalize(), f"Share of {self.unit}"]
+        return self.form.table(caption, columns, rows, len(columns) - 1)
 
     def left_out(self, flags: list[dict[str, Any]]) -> list[list[str]]:
         """Groups below four fifths of the overall survival, each with the step."""
@@ -67,7 +73,8 @@ class Rows:
 
     def languages(self, groups: list[dict[str, Any]]) -> str:
         """The languages with at least a hundredth of the tokens."""
-        named = [f"{one['name']} ({self.f.share(one['share'])})" for one in groups if one["share"] >= 0.01]
+        spoken = [one for one in groups if one["share"] >= 0.01 and one["name"] != NO_LANGUAGE]
+        named = [f"{one['name']} ({self.f.share(one['share'])})" for one in spoken]
         return ", ".join(named) or "none identified"
 
     def ratios(self, values: dict[str, float | None]) -> list[list[str]]:
@@ -105,7 +112,7 @@ class Rows:
             [label, *(f.count(one[name]) for one in networks)] for name, label in named.items() if name in networks[0]
         ]
         blank = [""] * (len(networks) - 1)
-        rows.append(["Vocabulary", *blank, f.count(model["vocab_size"])])
+        rows += [["Vocabulary", *blank, f.count(model["vocab_size"])]] if model["vocab_size"] else []
         return [*rows, ["Parameters", *blank, f.count(model["parameters"])]]
 
     def networks(self, model: dict[str, Any]) -> list[str]:
@@ -295,7 +302,7 @@ class Rows:
             ]
         for group, word in (("by_language", "language"), ("by_domain", "domain"), ("by_source", "source")):
             first = data[group][0] if data[group] else None
-            if first and first["share"] > 0.5:
+            if first and first["share"] > 0.5 and first["name"] != NO_LANGUAGE:
                 found.append(f"{f.share(first['share'])} of its training {unit} are of one {word}: {first['name']}.")
         floors = (facts["evaluation"] or {}).get("floors") or {}
         if "beats_best" in floors and not floors["beats_best"]:
