@@ -154,7 +154,10 @@ def test_questions_without_an_answer_say_so(house):
 
 def test_a_step_is_answered_for_before_a_checkpoint_has_it(house):
     corpus, _, shards, plan = house
-    recipe = SimpleNamespace(training=SimpleNamespace(steps=STEPS), objective=SimpleNamespace(kind="causal"))
+    causal = SimpleNamespace(kind="causal")
+    recipe = SimpleNamespace(
+        training=SimpleNamespace(steps=STEPS), objective=causal, input=SimpleNamespace(unit="tokens")
+    )
     body = {"step": 4, "from": 9, "by": "guard", "without": [7, 9], "why": "the loss is nan"}
     records = {"skipped": [{"step": 10, "why": "the loss is inf"}], "rewound": [{"step": 1, "from": 3}, body]}
     chain = SimpleNamespace(last=lambda kind: None, of=records.__getitem__)
