@@ -17,6 +17,7 @@ from seedstock import answers, code_samples, coders, pipeline, recipe, scoring, 
 from seedstock.errors import IntegrityError, RecipeError
 from seedstock.evaluation.bits_per_byte import score
 from seedstock.inputs.picture_codes import PictureCodesConfig
+from seedstock.provenance.erase import drawn
 from seedstock.runs import Run
 
 SOURCES = "sources: [{{name: drawn, kind: image-text, path: {path}, fields: {{text: captions}}, licence: CC0-1.0}}]\n"
@@ -189,6 +190,15 @@ def test_a_run_shows_what_it_draws_and_says_while_it_trains(made):
     columns = min(code_samples.SHOWN, len(texts))
     # 16 pixels are drawn four times as large, with gaps of two between them.
     assert seen.shape == (4 * (18 * (1 + code_samples.EACH) - 2), 4 * (18 * columns - 2), 3)
+
+
+def test_what_was_drawn_through_codes_goes_with_a_document_that_it_may_show(made):
+    _, run = made
+    drawings = sorted(f"samples/{path.name}" for path in (run.folder / "samples").glob("*.png"))
+    assert drawings
+    for split, found in (("train", []), ("held_out", drawings)):
+        document, _ = next(documents(run, split))
+        assert drawn.concerned(run.folder, [run.shards.folder], frozenset({document})) == found
 
 
 def test_a_training_goes_on_where_the_run_that_codes_is_gone(made):

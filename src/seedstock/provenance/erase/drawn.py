@@ -17,16 +17,14 @@ APART = {"curve.png"}  # drawn of numbers
 
 
 def concerned(run_folder: Path, stages: Iterable[Path], ids: frozenset[bytes]) -> list[str]:
-    """The drawings of a run whose sealed folders are ``stages``, as relative paths, sorted; none where no item of the
-    documents is held out."""
-    shards = [Shards.open(stage) for stage in stages if streams.is_shards(stage)]
-    held_out = (
-        split == "held_out" for one in shards if hasattr(one, "fields") for i in ids for split, *_ in one.occurrences(i)
-    )
-    if not any(held_out):
+    """The drawings of a run whose sealed folders are ``stages``, as relative paths, sorted; none where nothing of the
+    documents is held out: neither an item, nor the text and the codes of one."""
+    found = [path for name in FOLDERS for path in (run_folder / name).glob("*.png") if path.name not in APART]
+    if not found:
         return []
-    found = (path for name in FOLDERS for path in (run_folder / name).glob("*.png") if path.name not in APART)
-    return sorted(path.relative_to(run_folder).as_posix() for path in found)
+    shards = [Shards.open(stage) for stage in stages if streams.is_shards(stage)]
+    held_out = (split == "held_out" for one in shards for document in ids for split, *_ in one.occurrences(document))
+    return sorted(path.relative_to(run_folder).as_posix() for path in found) if any(held_out) else []
 
 
 def is_drawing(path: Path) -> bool:
