@@ -283,12 +283,9 @@ def _told(value: Any) -> str:
     """A value of a report for people; lists of numbers are for ``--json``."""
     if isinstance(value, dict):
         verdict = {True: ["passed"], False: ["FAILED"]}.get(value.get("passed"), [])  # type: ignore[arg-type]
-        rest = {key: one for key, one in value.items() if key != "passed" and not isinstance(one, list)}
+        rest = {key.replace("_", " "): one for key, one in value.items() if key != "passed" and type(one) is not list}
         inner = [
-            f"{key.replace('_', ' ')} ({_told(one)})"
-            if isinstance(one, dict)
-            else f"{key.replace('_', ' ')} {_told(one)}"
-            for key, one in rest.items()
+            f"{key} ({_told(one)})" if isinstance(one, dict) else f"{key} {_told(one)}" for key, one in rest.items()
         ]
         return ", ".join([*inner, *verdict])
     if isinstance(value, bool):
